@@ -1,0 +1,11 @@
+"""Lossary: the library of loss functions.
+
+The losses are functions under torch's names (``lossary.cross_entropy``), and modules in ``lossary.nn``. They take
+arrays of torch, NumPy, JAX and any library that follows the array API standard, and answer in kind.
+"""
+
+from lossary.core.call import explain as explain
+from lossary.core.loss import catalogue as catalogue
+from lossary.functional import *  # noqa: F403
+
+__version__ = "0.1.0"

@@ -1,0 +1,55 @@
+"""The one path that every call of every loss takes: check, choose, run, reduce."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lossary.core import implementations
+from lossary.core.arrays import Array, cast
+from lossary.core.check import check
+from lossary.core.reduce import Unreduced, reduce
+
+if TYPE_CHECKING:
+    from lossary.core.loss import Loss
+
+
+def call(loss: "Loss", arguments: dict[str, Any]) -> Array:
+    checked = check(loss, arguments)
+    implementation = implementations.choose(checked)
+    answer = implementation.run(checked)
+    unreduced = answer if isinstance(answer, Unreduced) else Unreduced(answer)
+    reduced = reduce(unreduced, checked.reduction, checked.sample_weight, checked.normalizer)
+    return cast(reduced, checked.answer_dtype)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which implementations can serve a call, in order of preference, and why the others cannot."""
+
+    loss: str
+    refusals: dict[str, str | None]
+
+    @property
+    def chosen(self) -> str:
+        return next(name for name, reason in self.refusals.items() if reason is None)
+
+    def __str__(self) -> str:
+        lines = [f"{self.loss}: {self.chosen} runs"]
+        lines += [f"  {name:<10} {reason or 'ok'}" for name, reason in self.refusals.items()]
+        return "\n".join(lines)
+
+
+def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+    """Say which implementation `function(*args, **kwargs)` runs on, and what the others refuse.
+
+    >>> import numpy as np, lossary
+    >>> print(lossary.explain(lossary.mse_loss, np.zeros(3), np.ones(3)))
+    mse_loss: reference runs
+      aten       it runs on torch tensors; these are numpy arrays
+      reference  ok
+    """
+    from lossary.core.loss import of
+
+    loss = of(function)
+    checked = check(loss, loss.bind(args, kwargs))
+    return Explanation(loss.name, {i.name: i.refuse(checked) for i in implementations.ALL})

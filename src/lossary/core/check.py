@@ -1,0 +1,155 @@
+"""The check of a call: arguments by their contract, brought to one library and one dtype."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lossary.core.arrays import (
+    Array,
+    as_array,
+    cast,
+    cast_index,
+    compute_dtype,
+    is_array,
+    kind,
+    library,
+    namespace,
+    result_dtype,
+)
+from lossary.core.contract import Dims, Spec, axes, check_array, check_values, describe
+from lossary.core.reduce import legacy_reduction
+
+if TYPE_CHECKING:
+    from lossary.core.loss import Loss
+
+BESIDE = ("weights", "lengths")
+"""Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
+
+
+@dataclass
+class Checked:
+    """A call after its check.
+
+    values: what the formula takes, by name, floating arrays of `dtype`. first: the first argument as it was given.
+    answer_dtype: what the caller gets back. dims: the sizes that the contract's shapes name.
+    """
+
+    loss: "Loss"
+    values: dict[str, Any]
+    first: Array
+    dtype: Any
+    answer_dtype: Any
+    dims: Dims
+    reduction: str
+    sample_weight: Array | None
+    normalizer: Array | None
+    impl: str
+
+
+def check(loss: "Loss", arguments: dict[str, Any]) -> Checked:
+    from lossary.core.loss import HANDLED
+
+    values = {name: value for name, value in arguments.items() if name not in HANDLED}
+    reduction = _reduction(loss, arguments)
+    _check_options(loss, values)
+    specs, dims = _check_data(loss, values)
+    first = values[next(iter(loss.data))]
+    floats = [values[n] for n, s in specs.items() if s.domain.name not in BESIDE and kind(values[n]) == "float"]
+    if not floats:
+        raise TypeError(f"{loss.name}: {next(iter(loss.data))} is {describe(first)}; it must have a floating dtype")
+    answer_dtype = result_dtype(floats)
+    dtype = compute_dtype(first, answer_dtype)
+    for name, spec in specs.items():
+        values[name] = cast_index(values[name]) if spec.domain.dtype == "integer" else cast(values[name], dtype)
+    checked = Checked(
+        loss=loss,
+        values=values,
+        first=first,
+        dtype=dtype,
+        answer_dtype=answer_dtype,
+        dims=dims,
+        reduction=reduction,
+        sample_weight=_sample_weight(loss, arguments["sample_weight"], dims, first, dtype),
+        normalizer=_normalizer(loss, arguments["normalizer"], reduction, first, dtype),
+        impl=arguments["impl"],
+    )
+    if checked.sample_weight is not None:
+        for name, spec in specs.items():
+            values[name] = _silence(values[name], spec, checked)
+    for name, spec in specs.items():
+        check_values(loss.name, name, values[name], spec.domain, dims.get("C"), values.get("ignore_index"))
+    if loss.check is not None:
+        loss.check(checked)
+    return checked
+
+
+def _reduction(loss: "Loss", arguments: dict[str, Any]) -> str:
+    reduction = legacy_reduction(
+        loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
+    )
+    if reduction not in loss.reductions:
+        known = ", ".join(repr(r) for r in loss.reductions)
+        raise ValueError(f"{loss.name}: reduction is {reduction!r}; it must be one of {known}")
+    return reduction
+
+
+def _check_options(loss: "Loss", values: dict[str, Any]) -> None:
+    for name, allowed in loss.options.items():
+        must = allowed.refuse(values[name])
+        if must is not None:
+            raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
+
+
+def _check_data(loss: "Loss", values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
+    """The alternative of each argument's contract that it fits; an optional argument that is None has none."""
+    dims: Dims = {}
+    specs: dict[str, Spec] = {}
+    first_name = next(iter(loss.data))
+    first = values[first_name]
+    for name, spec in loss.data.items():
+        if values[name] is None and loss.signature.parameters[name].default is None:
+            continue
+        if spec.domain.name in BESIDE and is_array(first):
+            values[name] = as_array(values[name], like=first)
+        specs[name] = check_array(loss.name, name, values[name], spec, dims, (first_name, first))
+    return specs, dims
+
+
+def _sample_weight(loss: "Loss", weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
+    """The sample weight with as many dimensions as the unreduced loss."""
+    if weight is None:
+        return None
+    weight = as_array(weight, like=first)
+    unreduced = tuple(n for _, n in axes(loss.unreduced, dims))
+    if not is_array(weight) or library(weight) != library(first):
+        raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be a {library(first)} array")
+    if kind(weight) not in ("float", "integer", "bool"):
+        raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be of a real dtype")
+    shape = tuple(weight.shape)
+    if len(shape) > len(unreduced) or any(a not in (1, b) for a, b in zip(shape, unreduced, strict=False)):
+        raise ValueError(
+            f"{loss.name}: sample_weight is {describe(weight)}; from the left it must broadcast to the unreduced "
+            f"loss, of shape {unreduced}: one weight for each of its first dimensions"
+        )
+    return namespace(first).reshape(cast(weight, dtype), shape + (1,) * (len(unreduced) - len(shape)))
+
+
+def _normalizer(loss: "Loss", normalizer: Any, reduction: str, first: Array, dtype: Any) -> Array | None:
+    if normalizer is None:
+        return None
+    if reduction not in ("mean", "batchmean"):
+        raise ValueError(f"{loss.name}: normalizer replaces the denominator of a mean; reduction is {reduction!r}")
+    normalizer = as_array(normalizer, like=first)
+    if not is_array(normalizer) or normalizer.ndim != 0:
+        raise ValueError(f"{loss.name}: normalizer is {describe(normalizer)}; it must be a number or a 0-d array")
+    return cast(normalizer, dtype)
+
+
+def _silence(x: Array, spec: Spec, call: Checked) -> Array:
+    """`x` with zeros in the rows whose sample weight is 0, so that nothing they hold reaches a value or a gradient."""
+    if spec.domain.name in (*BESIDE, "label sequences"):
+        return x
+    xp = namespace(x)
+    weight = call.sample_weight
+    sizes = {name: weight.shape[i] for i, (name, _) in enumerate(axes(call.loss.unreduced, call.dims))}
+    shape = tuple(sizes.get(name, 1) for name, _ in axes(spec.shape, call.dims))
+    return xp.where(xp.reshape(weight != 0, shape), x, 0)

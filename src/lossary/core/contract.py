@@ -1,0 +1,289 @@
+"""What an argument must be: words for domains, shapes and ranges, their check, and its message.
+
+A loss states them in its signature: ``input: Annotated[Array, logits("?N C *d")]``. A shape is a row of names: `C` one
+dimension, `?N` one that may be missing, `*d` any number. The first argument that uses a name gives it its size.
+"""
+
+import math
+import numbers
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lossary.core.arrays import Array, dtype_name, is_array, is_concrete, kind, library, namespace, size
+
+Dims = dict[str, Any]
+"""Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values that an array may hold.
+
+    dtype: "float" (integers are converted too, where the loss is over real numbers), or "integer".
+    low, high: closed bounds; `enforced` says that they are checked on the CPU and not only under strict checking.
+    slack: how far rounding may carry a value past a bound, in units of the dtype's epsilon.
+    """
+
+    name: str
+    dtype: str = "float"
+    low: float = -math.inf
+    high: float = math.inf
+    enforced: bool = False
+    slack: float = 0.0
+    values: tuple[float, ...] | None = None
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return f"{self.name} ({', '.join(f'{v:g}' for v in self.values)})"
+        bounds = "" if math.isinf(self.low) and math.isinf(self.high) else f" in {interval(self.low, self.high)}"
+        return f"{self.name}{bounds}"
+
+
+def interval(low: float, high: float, low_open: bool = False, high_open: bool = False) -> str:
+    left = "(" if low_open or math.isinf(low) else "["
+    right = ")" if high_open or math.isinf(high) else "]"
+    return f"{left}{low:g}, {high:g}{right}"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One array argument: its domain and shape, or alternatives of them."""
+
+    domain: Domain
+    shape: str
+    broadcasts: bool = False
+    others: tuple["Spec", ...] = ()
+
+    def __or__(self, other: "Spec") -> "Spec":
+        return replace(self, others=(*self.others, other))
+
+    def __iter__(self) -> Iterator["Spec"]:
+        yield replace(self, others=())
+        yield from self.others
+
+    def __str__(self) -> str:
+        return ", or ".join(f"({', '.join(s.shape.split())}) {s.domain}" for s in self)
+
+
+def word(domain: Domain) -> Callable[..., Spec]:
+    def spec(shape: str, *, broadcasts: bool = False) -> Spec:
+        return Spec(domain, shape, broadcasts)
+
+    return spec
+
+
+real = word(Domain("real numbers"))
+logits = word(Domain("logits"))
+log_probabilities = word(Domain("log-probabilities", high=0.0))
+probabilities = word(Domain("probabilities", low=0.0, high=1.0, enforced=True))
+target_probabilities = word(Domain("target probabilities", low=0.0, high=1.0, enforced=True, slack=4.0))
+class_indices = word(Domain("class indices", dtype="integer", low=0, enforced=True))
+label_sequences = word(Domain("label sequences", dtype="integer", low=0))
+lengths = word(Domain("lengths", dtype="integer", low=0))
+signs = word(Domain("signs", low=-1, high=1, values=(-1.0, 1.0)))
+weights = word(Domain("weights"))
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option may be."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+    integer: bool = False
+
+    def refuse(self, value: object) -> str | None:
+        wanted = numbers.Integral if self.integer else numbers.Real
+        if isinstance(value, bool) or not isinstance(value, wanted):
+            return f"{'an integer' if self.integer else 'a number'} in {self}"
+        number = float(value)
+        too_low = number < self.low or (self.low_open and number == self.low)
+        too_high = number > self.high or (self.high_open and number == self.high)
+        return f"in {self}" if too_low or too_high or number != number else None
+
+    def __str__(self) -> str:
+        return interval(self.low, self.high, self.low_open, self.high_open)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def refuse(self, value: object) -> str | None:
+        return None if isinstance(value, (bool, numbers.Integral)) else "True or False"
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
+    """The named axes of a shape, with their sizes: "?N C *d" -> [("N", 8), ("C", 3), ("d0", 5)]."""
+    result = []
+    for token in shape.split():
+        name = token.lstrip("?*")
+        if token[0] == "*":
+            result += [(f"{name}{i}", n) for i, n in enumerate(dims[name])]
+        elif dims[name] is not None:
+            result.append((name, dims[name]))
+    return result
+
+
+def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
+    """Match `actual` against `shape`, giving sizes to the names that have none. False if it does not fit."""
+    tokens = shape.split()
+    absent = sum(t[0] == "?" and dims.get(t[1:], 0) is None for t in tokens)
+    fixed = sum(t[0] not in "?*" for t in tokens)
+    starred = any(t[0] == "*" for t in tokens)
+    optional = sum(t[0] == "?" for t in tokens) - absent
+    spare = len(actual) - fixed
+    if spare < 0 or (not starred and spare > optional):
+        return False
+    sizes = list(actual)
+    trial = dict(dims)
+    for i, token in enumerate(tokens):
+        name = token.lstrip("?*")
+        if token[0] == "?":
+            here = sizes.pop(0) if spare > 0 and dims.get(name, 0) is not None else None
+            spare -= here is not None
+        elif token[0] == "*":
+            after = sum(t[0] not in "?*" for t in tokens[i + 1 :])
+            here, sizes = tuple(sizes[: len(sizes) - after]), sizes[len(sizes) - after :]
+        else:
+            here = sizes.pop(0)
+        if trial.setdefault(name, here) != here:
+            return False
+    dims.update(trial)
+    return True
+
+
+def describe(x: object) -> str:
+    return f"{dtype_name(x)} of shape {tuple(x.shape)}" if is_array(x) else f"{type(x).__name__} {x!r}"
+
+
+def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: tuple[str, Array]) -> Spec:
+    """The alternative of `spec` that `x` fits in library, dtype and shape; raises where none does."""
+    _check_library(loss, name, x, first)
+    integer = kind(x) == "integer"
+    fitting = [s for s in spec if s.domain.dtype != "integer" or integer]
+    # An integer array means indices wherever a loss takes indices; elsewhere it is converted to real numbers.
+    if integer and any(s.domain.dtype == "integer" for s in spec):
+        fitting = [s for s in spec if s.domain.dtype == "integer"]
+    if kind(x) not in ("float", "integer") or not fitting:
+        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}")
+    for candidate in fitting:
+        if bind(candidate.shape, tuple(x.shape), dims):
+            return candidate
+        if candidate.broadcasts and _broadcasts(tuple(x.shape), tuple(n for _, n in axes(candidate.shape, dims))):
+            return candidate
+    raise ValueError(
+        f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}, {first[0]} being {describe(first[1])}."
+        f"{_shape_fix(name, x, spec, first, dims)}"
+    )
+
+
+def _check_library(loss: str, name: str, x: object, first: tuple[str, Array]) -> None:
+    if not is_array(x):
+        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be an array like {first[0]}, which is {_of(first[1])}")
+    if library(x) != library(first[1]):
+        raise TypeError(
+            f"{loss}: {name} is {_of(x)} and {first[0]} is {_of(first[1])}; "
+            f"all arrays must come from one library. Convert {name} first"
+        )
+
+
+def _of(x: Array) -> str:
+    return f"a {library(x)} array"
+
+
+def _wanted(spec: Spec, dims: Dims) -> str:
+    wanted = []
+    for s in spec:
+        known = all(t.lstrip("?*") in dims for t in s.shape.split())
+        shape = str(tuple(n for _, n in axes(s.shape, dims))) if known else f"({', '.join(s.shape.split())})"
+        wanted.append(f"{s.domain} of shape {shape}" + (" or a shape that broadcasts to it" if s.broadcasts else ""))
+    return ", or ".join(wanted)
+
+
+def _dtype_fix(name: str, x: Array, spec: Spec) -> str:
+    if kind(x) == "complex":
+        return "Complex numbers have no order: pass the real and imaginary parts, or the modulus"
+    if any(s.domain.dtype == "integer" for s in spec):
+        return f"Convert {name} to an integer dtype (torch: {name}.long())"
+    return f"Convert {name} to a floating dtype (torch: {name}.float())"
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    padded = (1,) * (len(to) - len(shape)) + shape
+    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(padded, to, strict=True))
+
+
+def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: Dims) -> str:
+    """The edit that was probably meant, where the shapes tell."""
+    shape, reference = tuple(x.shape), tuple(first[1].shape)
+    for s in spec:
+        if not all(t.lstrip("?*") in dims for t in s.shape.split()):
+            continue
+        wanted = tuple(n for _, n in axes(s.shape, dims))
+        if shape == (*wanted, 1):
+            return f" Drop its last dimension: {name}.squeeze({len(shape) - 1})"
+        if (*shape, 1) == wanted:
+            return f" Add a last dimension, {name}.unsqueeze({len(shape)}), or drop that of {first[0]}"
+        if s.domain.dtype == "integer" and kind(x) == "integer" and shape == reference:
+            return f" One-hot rows? Pass {name}.argmax(1), or probabilities of a floating dtype: {name}.float()"
+        if s.broadcasts and len(shape) > len(wanted):
+            return f" Broadcasting must not enlarge {first[0]}: use {first[0]}.unsqueeze or {name}.squeeze"
+    return ""
+
+
+def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | None, ignored: int | None) -> None:
+    """Raise where `x`, if it can be read at no cost, holds a value outside an enforced domain."""
+    if not domain.enforced or not is_concrete(x) or size(x) == 0:
+        return
+    xp = namespace(x)
+    if domain.dtype == "integer":
+        wrong = (x < 0) | (x >= classes)
+        if ignored is not None:
+            wrong = wrong & (x != ignored)
+        allowed = f"the classes are 0 to {classes - 1}" if classes else "there are no classes"
+        error: type[Exception] = IndexError
+    else:
+        slack = domain.slack * float(xp.finfo(x.dtype).eps)
+        wrong = (x < domain.low - slack) | (x > domain.high + slack)
+        allowed = f"{domain.name} lie in {interval(domain.low, domain.high)}"
+        error = ValueError
+    if bool(xp.any(wrong)):
+        raise error(f"{loss}: {_where(name, x, wrong)}; {allowed}{_value_fix(x, domain, classes, ignored)}")
+
+
+def _where(name: str, x: Array, wrong: Array) -> str:
+    xp = namespace(x)
+    count = int(xp.sum(xp.astype(wrong, xp.int64 if library(x) != "jax" else xp.int32)))
+    if x.ndim == 0:
+        return f"{name} is {x.item():g}"
+    position = tuple(int(i[0]) for i in xp.nonzero(wrong))
+    value = x[position].item()
+    more = f" and {count - 1} more" if count > 1 else ""
+    return f"{name} holds {value:g} at {list(position)}{more}"
+
+
+def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | None) -> str:
+    xp = namespace(x)
+    if domain.dtype == "integer":
+        kept = x if ignored is None else x[x != ignored]
+        lowest, highest = int(xp.min(kept)), int(xp.max(kept))
+        if (lowest, highest) == (1, classes):
+            return ". Labels counted from 1? Subtract 1"
+        if lowest == -1 and ignored is not None:
+            return f". To ignore rows marked -1 pass ignore_index=-1 (it is {ignored})"
+        return ""
+    lowest, highest = float(xp.min(x)), float(xp.max(x))
+    if domain.name == "probabilities":
+        return ". Logits? Use binary_cross_entropy_with_logits"
+    if (lowest, highest) == (-1.0, 1.0):
+        return ". Labels of -1 and +1? Map them to 0 and 1: (target + 1) / 2"
+    if highest == 255:
+        return ". A mask of 0 and 255? Divide it by 255"
+    return ""

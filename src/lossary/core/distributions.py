@@ -1,0 +1,186 @@
+"""Discrete distributions as arguments: from probabilities or logits to (prob, log_prob) with the classes last."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lossary.core.arrays import (
+    Array,
+    cast,
+    compute_dtype,
+    dtype_name,
+    is_array,
+    is_concrete,
+    kind,
+    library,
+    namespace,
+    result_dtype,
+)
+from lossary.core.elementary import log_softmax
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Marks unnormalised log-probabilities: the distribution softmax(values).
+
+    -inf is a class of probability 0. Prefer it to `softmax` where a model gives logits: a probability that
+    underflows to 0 makes a cross-entropy infinite, its logit does not.
+    """
+
+    values: Array
+
+
+Distribution = Array | Logits
+
+
+class Rows(NamedTuple):
+    """Distributions along the last axis."""
+
+    prob: Array
+    log_prob: Array
+
+
+def as_array(x: Any) -> Array:
+    return x if is_array(x) else np.asarray(x)
+
+
+def as_rows(function: str, axis: int, **given: Distribution) -> tuple[list[Rows], Any]:
+    """Each distribution as rows of the dtype to compute in, and the dtype of the answer."""
+    raw = {name: as_array(d.values if isinstance(d, Logits) else d) for name, d in given.items()}
+    arrays, answer = as_floats(function, raw)
+    rows = []
+    for (name, distribution), x in zip(given.items(), arrays, strict=True):
+        if not -x.ndim <= axis < x.ndim:
+            raise ValueError(
+                f"{function}: {name} has shape {tuple(x.shape)}; it has no axis {axis} to hold the classes"
+            )
+        x = namespace(x).moveaxis(x, axis, -1)
+        if isinstance(distribution, Logits):
+            _check_logits(function, name, x)
+            log_prob = log_softmax(x, -1)
+            rows.append(Rows(namespace(x).exp(log_prob), log_prob))
+        else:
+            tolerance = _tolerance(raw[name])
+            check_range(function, name, x, tolerance)
+            _check_sums(function, name, x, tolerance)
+            rows.append(Rows(x, log(x)))
+    _check_shapes(function, {name: tuple(r.prob.shape) for name, r in zip(given, rows, strict=True)})
+    return rows, answer
+
+
+def as_events(function: str, p: Any) -> tuple[Array, Any]:
+    """Probabilities of events, which need not add up to 1, and the dtype of the answer."""
+    raw = as_array(p)
+    (x,), answer = as_floats(function, {"p": raw})
+    check_range(function, "p", x, _tolerance(raw))
+    return x, answer
+
+
+def as_floats(function: str, given: dict[str, Array]) -> tuple[list[Array], Any]:
+    """The arrays in the dtype to compute in, and the dtype of the answer. Integers (one-hot rows) are converted."""
+    (first_name, first), *_ = given.items()
+    for name, x in given.items():
+        if library(x) != library(first):
+            raise TypeError(
+                f"{function}: {name} is a {library(x)} array and {first_name} a {library(first)} array; "
+                f"all arrays must come from one library. Convert {name} first"
+            )
+        if kind(x) not in ("float", "integer"):
+            raise TypeError(f"{function}: {name} is of dtype {dtype_name(x)}; it must be of a floating dtype")
+    floats = [x for x in given.values() if kind(x) == "float"]
+    if floats:
+        answer = result_dtype(floats)
+    else:
+        answer = namespace(first).__array_namespace_info__().default_dtypes()["real floating"]
+    dtype = compute_dtype(first, answer)
+    return [cast(x, dtype) for x in given.values()], answer
+
+
+def log(p: Array) -> Array:
+    """log p; -inf with derivative 0 at 0."""
+    xp = namespace(p)
+    return xp.where(p == 0, -xp.inf, xp.log(xp.where(p == 0, 1.0, p)))
+
+
+def one_hot(function: str, name: str, indices: Array, like: Array, axis: int) -> Array:
+    """Class indices as distributions of the shape of `like`."""
+    xp = namespace(like)
+    classes = like.shape[axis]
+    if is_concrete(indices):
+        outside = _first((indices < 0) | (indices >= classes))
+        if outside is not None:
+            raise IndexError(
+                f"{function}: {name} holds {int(indices[outside])} at {list(outside)}; "
+                f"the classes are 0 to {classes - 1}"
+            )
+    rows = xp.expand_dims(indices, axis=-1) == xp.arange(classes, dtype=indices.dtype, device=like.device)
+    return xp.moveaxis(cast(rows, like.dtype), -1, axis)
+
+
+def check_range(function: str, name: str, p: Array, tolerance: float) -> None:
+    if not is_concrete(p):
+        return
+    # Past 1 by what rounding adds: a softmax may give 1 + eps.
+    outside = _first((p < 0) | (p > 1 + tolerance))
+    if outside is not None:
+        raise ValueError(
+            f"{function}: {name} holds {float(p[outside]):g} at {list(outside)}; probabilities lie in [0, 1]. "
+            f"Logits? Pass Logits({name})"
+        )
+
+
+def _check_sums(function: str, name: str, p: Array, tolerance: float) -> None:
+    if not is_concrete(p):
+        return
+    sums = namespace(p).sum(p, axis=-1)
+    row = _first(abs(sums - 1.0) > tolerance)
+    if row is not None:
+        raise ValueError(
+            f"{function}: {_row(name, row)} adds up to {float(sums[row]):g}; the probabilities of the {p.shape[-1]} "
+            f"classes must add up to 1. Divide by the sum, choose another axis, or pass Logits({name})"
+        )
+
+
+def _check_logits(function: str, name: str, x: Array) -> None:
+    if not is_concrete(x):
+        return
+    xp = namespace(x)
+    row = _first(xp.any(x == xp.inf, axis=-1) | xp.all(x == -xp.inf, axis=-1))
+    if row is not None:
+        raise ValueError(
+            f"{function}: {_row(name, row)} holds +inf, or nothing but -inf, which is no distribution; "
+            "-inf for some classes is allowed"
+        )
+
+
+def _check_shapes(function: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    distinct = set(shapes.values())
+    if len(distinct) == 1:
+        return
+    try:
+        fits = len({s[-1] for s in distinct}) == 1 and np.broadcast_shapes(*distinct) in distinct
+    except ValueError:
+        fits = False
+    if not fits:
+        listed = " and ".join(f"{name} has {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            f"{function}: with the classes last, {listed}; the number of classes must be equal, "
+            "and the other axes of one must broadcast to those of the other"
+        )
+
+
+def _row(name: str, index: tuple[int, ...]) -> str:
+    return f"row {list(index)} of {name}" if index else name
+
+
+def _tolerance(p: Array) -> float:
+    # sqrt(eps) parts rounding from a forgotten softmax; 1e-5 admits fp32 probabilities that are kept in fp64.
+    return max(1e-5, math.sqrt(float(namespace(p).finfo(p.dtype).eps))) if kind(p) == "float" else 0.0
+
+
+def _first(wrong: Array) -> tuple[int, ...] | None:
+    """The index of the first True."""
+    found = np.argwhere(np.asarray(wrong))
+    return tuple(int(i) for i in found[0]) if len(found) else None

@@ -1,0 +1,61 @@
+"""The ways to compute a loss, in order of preference; each says why it cannot serve a call."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lossary.core.arrays import is_torch, library
+from lossary.core.check import Checked
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """refuse: the reason why this one cannot serve a call, or None. run: the unreduced loss."""
+
+    name: str
+    refuse: Callable[[Checked], str | None]
+    run: Callable[[Checked], Any]
+
+
+def _refuse_aten(call: Checked) -> str | None:
+    if call.loss.aten is None:
+        return "ATen has no operator that answers exactly what the contract asks"
+    if not is_torch(call.first):
+        return f"it runs on torch tensors; these are {library(call.first)} arrays"
+    if call.answer_dtype != call.dtype:
+        return f"it would round each element to {call.answer_dtype}, and the sum must not"
+    data = [call.values[name] for name in call.loss.data if call.values[name] is not None]
+    if len(data) > 2:
+        return "weights are not ATen's"
+    if any(x.shape != call.first.shape for x in data):
+        return "input and target differ in shape"
+    return None
+
+
+def _run_aten(call: Checked) -> Any:
+    operator = getattr(sys.modules["torch"].nn.functional, str(call.loss.aten))
+    given = {name: value for name, value in call.values.items() if value is not None}
+    return operator(**given, reduction="none")
+
+
+ALL = (
+    Implementation("aten", _refuse_aten, _run_aten),
+    Implementation("reference", lambda call: None, lambda call: call.loss.function(**call.values)),
+)
+
+
+def choose(call: Checked) -> Implementation:
+    """The first implementation that does not refuse, or the one that was asked for by name."""
+    name, wanted = call.loss.name, call.impl
+    if wanted != "auto" and wanted not in [i.name for i in ALL]:
+        known = ", ".join(repr(i.name) for i in ALL)
+        raise ValueError(f"{name}: impl is {wanted!r}; it must be 'auto' or one of {known}")
+    for implementation in ALL:
+        if wanted in ("auto", implementation.name):
+            reason = implementation.refuse(call)
+            if reason is None:
+                return implementation
+            if wanted != "auto":
+                raise ValueError(f"{name}: impl={wanted!r} cannot serve this call: {reason}. Use impl='auto'")
+    raise AssertionError("the reference never refuses")

@@ -1,0 +1,79 @@
+"""Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
+
+import warnings
+from dataclasses import dataclass
+
+from lossary.core.arrays import Array, is_jax, namespace, size
+
+
+@dataclass(frozen=True)
+class Unreduced:
+    """What a formula answers when its mean is not the plain mean of its values.
+
+    values: the loss of each row or element.
+    denominator: what each of them adds to the denominator of the mean; 1 if None.
+    mean_of: what the mean averages, where that differs from `values`.
+    """
+
+    values: Array
+    denominator: Array | None = None
+    mean_of: Array | None = None
+
+
+def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction that torch's deprecated `size_average` and `reduce` ask for."""
+    if size_average is None and reduce is None:
+        return reduction
+    meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"{name}: size_average and reduce are deprecated; write reduction={meant!r}", DeprecationWarning, stacklevel=6
+    )
+    return meant
+
+
+def weighted(values: Array, weight: Array | None) -> Array:
+    """weight · values, where a weight of 0 leaves exactly 0 of whatever the values are."""
+    if weight is None:
+        return values
+    return weight * namespace(values).where(weight == 0, 0.0, values)
+
+
+def total(x: Array) -> Array:
+    """The sum of all elements, to 1 ulp or so for 10^8 of them."""
+    xp = namespace(x)
+    block = 4096
+    if not is_jax(x) or size(x) <= block:
+        return xp.sum(x)  # NumPy and torch sum pairwise
+    # XLA on the CPU adds one by one: sum blocks of blocks instead.
+    whole = size(x) - size(x) % block
+    flat = xp.reshape(x, (-1,))
+    return total(xp.sum(xp.reshape(flat[:whole], (-1, block)), axis=1)) + xp.sum(flat[whole:])
+
+
+def mean(values: Array, denominator: Array) -> Array:
+    """Σ values / denominator; 0 for nothing over nothing (an empty batch, all targets ignored, all weights 0)."""
+    xp = namespace(values)
+    numerator = total(values)
+    return numerator / xp.where((denominator == 0) & (numerator == 0), 1.0, denominator)
+
+
+def reduce(loss: Unreduced, reduction: str, sample_weight: Array | None, normalizer: Array | None) -> Array:
+    """One number, or each row's own, from an unreduced loss.
+
+    With s the sample weight and w the loss's own denominator, "mean" is Σ s·l / Σ s·w, or Σ s·l / normalizer.
+    """
+    if reduction == "none":
+        return weighted(loss.values, sample_weight)
+    if reduction == "sum":
+        return total(weighted(loss.values, sample_weight))
+    values = weighted(loss.values if loss.mean_of is None else loss.mean_of, sample_weight)
+    if normalizer is None and sample_weight is None and loss.denominator is None and reduction == "mean":
+        return total(values) / max(size(values), 1)
+    if normalizer is None:
+        ones = namespace(values).ones_like(values)
+        counts = ones if loss.denominator is None else ones * loss.denominator
+        normalizer = total(weighted(counts, sample_weight))
+    if reduction == "batchmean" and values.ndim:
+        # One row of the batch counts once, however many elements it has.
+        normalizer = normalizer * (values.shape[0] / max(size(values), 1))
+    return mean(values, normalizer)

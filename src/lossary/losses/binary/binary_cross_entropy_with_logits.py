@@ -1,0 +1,95 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array
+from lossary.core.contract import logits, target_probabilities, weights
+from lossary.core.elementary import softplus, times
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import weighted
+
+
+@loss(
+    family="binary",
+    title="Binary cross-entropy of logits",
+    formula=r"\ell_i = w_i \left[ p\, t_i \, \mathrm{softplus}(-x_i) + (1 - t_i) \, \mathrm{softplus}(x_i) \right], "
+    r"\qquad \mathrm{softplus}(x) = \log(1 + e^x) = -\log \sigma(-x)",
+    unreduced="*s",
+    sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), with p = σ(x)"),),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.binary_cross_entropy_with_logits"),
+        Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "unreduced"),
+        Elsewhere("keras", "keras.losses.BinaryCrossentropy", "with from_logits=True"),
+        Elsewhere("lossary", "cross_entropy", "of the two logits (0, x)"),
+    ),
+    examples=(
+        Example({"input": [0.0, 0.0], "target": [1.0, 0.0]}, 0.6931471805599453, "-log σ(0) = log 2"),
+        Example({"input": [0.0, 0.0], "target": [1.0, 0.0], "pos_weight": 3.0}, 1.3862943611198906, "(3 + 1) log 2 / 2"),
+    ),
+    pitfalls=(
+        "Do not apply a sigmoid first: the loss of a sigmoid of a sigmoid cannot fall below 0.313 for positives and "
+        "0.693 for negatives.",
+        "pos_weight > 1 raises recall and shifts the fitted log-odds by log(pos_weight): probabilities need "
+        "recalibration, or move the threshold instead.",
+        "pos_weight of shape (C,) belongs to the last dimension: for (N, C, H, W) give it the shape (C, 1, 1).",
+        "Targets of -1 and +1 are not labels here; map them to 0 and 1.",
+    ),
+    plot=Plot(-6.0, 6.0, {}, {"target": (1.0, 0.0, 0.5)}, axis="logit"),
+)
+def binary_cross_entropy_with_logits(
+    input: Annotated[Array, logits("*s")],
+    target: Annotated[Array, target_probabilities("*s")],
+    weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Cross-entropy of independent yes-or-no predictions given as logits, in nats.
+
+    Use it for binary and multi-label classification: one logit a label, several labels may be true at once. For one
+    class out of many use `cross_entropy`.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Logits: log-odds, before any sigmoid.
+    target : array of the same shape, in [0, 1]
+        Labels 0 and 1, or probabilities.
+    weight : array that broadcasts to the shape of `input`, optional
+        Weight of each element. As in torch, the mean divides by the number of elements, not by the sum of weights.
+    pos_weight : array that broadcasts to the shape of `input`, optional
+        Weight of the positive part of each label; n is as if each positive stood there n times.
+        `lossary.pos_weight` estimates it.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    A logit of ±inf on the right side of a label of exactly 0 or 1 costs 0 with gradient 0; on the wrong side inf, with
+    gradient σ(x) - t. Nothing is clamped.
+
+    Differs from torch
+    ------------------
+    Infinite logits answer as above instead of NaN. Targets outside [0, 1] raise on the CPU. Targets of any integer or
+    floating dtype are converted. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        On the CPU where targets leave [0, 1]; where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0])))
+    0.6931471805599453
+    """
+    positive = target if pos_weight is None else pos_weight * target
+    return weighted(times(positive, softplus(-input)) + times(1 - target, softplus(input)), weight)

@@ -1,0 +1,143 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, kind, namespace
+from lossary.core.classes import along, class_axis, pick, pick_weight, targets
+from lossary.core.contract import Range, class_indices, logits, target_probabilities, weights
+from lossary.core.elementary import log_softmax, logsumexp, softplus, times
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import Unreduced
+
+
+@loss(
+    family="classification",
+    title="Cross-entropy of logits with class indices or probabilities",
+    formula=r"\ell_n = -w_{y_n} \log \frac{e^{x_{n,y_n}}}{\sum_c e^{x_{n,c}}} "
+    r"= w_{y_n} \, \mathrm{softplus}\!\left(\log \textstyle\sum_{c \ne y_n} e^{x_{n,c}} - x_{n,y_n}\right), "
+    r"\qquad \ell_n = -\sum_c w_c \, t_{n,c} \log \mathrm{softmax}(x_n)_c",
+    unreduced="?N *d",
+    sources=(
+        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "sec. 3"),
+        Source("Szegedy et al., Rethinking the Inception Architecture, 2016", "sec. 7: smoothing", "arxiv.org/abs/1512.00567"),
+    ),
+    properties=("convex", "nonnegative", "shift_invariant"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.cross_entropy"),
+        Elsewhere("optax", "optax.softmax_cross_entropy_with_integer_labels", "unreduced; classes along the last axis"),
+        Elsewhere("keras", "keras.losses.SparseCategoricalCrossentropy", "with from_logits=True"),
+        Elsewhere("lossary", "nll_loss", "of log_softmax"),
+    ),
+    examples=(
+        Example({"input": [[0.0, 0.0, 0.0, 0.0]], "target": [2]}, 1.3862943611198906, "log 4: four equal logits"),
+        Example({"input": [[0.0, 0.0]], "target": [[0.25, 0.75]]}, 0.6931471805599453, "log 2 whatever the target"),
+        Example(
+            {"input": [[1.0986122886681098, 0.0]], "target": [0], "label_smoothing": 0.5},
+            0.5623351446188083,
+            "p = (¾, ¼), t = (¾, ¼): the entropy of t",
+        ),
+    ),
+    pitfalls=(
+        "The input is logits. Softmax first, and the loss cannot fall below log(1 + (C - 1)/e): 1.461 for 10 classes, "
+        "and gradients shrink.",
+        "Classes are dimension 1: (N, C, L), not (N, L, C). If L equals C the wrong order passes without an error.",
+        "An untrained model stands near log C: 2.303 for 10 classes. Above it, look for a bug; stuck at it, nothing is "
+        "learnt; at the entropy of the class frequencies, only the frequencies are.",
+        "ignore_index names a target value, not a position, and leaves that class in the softmax.",
+        "The mean over micro-batches of unequal token counts is not the mean over the batch: pass normalizer.",
+        "With weight, the mean of class indices divides by the weights of the targets, that of probabilities by N.",
+    ),
+    plot=Plot(
+        -6.0,
+        6.0,
+        {"target": [0]},
+        {"label_smoothing": (0.0, 0.1, 0.3)},
+        axis="logit of the true class, the other being 0",
+        embed=lambda x: namespace(x).stack([x, 0 * x], axis=-1),
+    ),
+)
+def cross_entropy(
+    input: Annotated[Array, logits("?N C *d")],
+    target: Annotated[Array, class_indices("?N *d") | target_probabilities("?N C *d")],
+    weight: Annotated[Array | None, weights("C")] = None,
+    size_average: bool | None = None,
+    ignore_index: Annotated[int, Range(integer=True)] = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Cross-entropy between the softmax of logits and a target, in nats.
+
+    Use it for one class out of many: classification, language models, segmentation. If several labels may be true at
+    once use `binary_cross_entropy_with_logits`; if the model ends in log_softmax, `nll_loss`.
+
+    Parameters
+    ----------
+    input : floating array (N, C, d1, ...), or (C,)
+        Logits: scores before any softmax.
+    target : integer array (N, d1, ...), or floating array of the shape of `input`
+        Classes, 0 to C - 1, of any integer dtype; or a probability for each class.
+    weight : array (C,), optional
+        Weight of each class; `lossary.class_weights` estimates it. The mean over class indices divides by the sum
+        of the weights of the rows' classes, the mean over probabilities by the number of rows.
+    ignore_index : int
+        Rows with this class index count for nothing: value, denominator and gradient are exactly 0.
+    label_smoothing : float in [0, 1]
+        Share of the target that is spread evenly over all classes. 0 is the plain loss; at 1 the target is uniform.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    A logit of -inf takes its class out of the softmax: it costs nothing where its target is 0, and inf where it is not
+    (so with label smoothing). A mean over no rows is 0 with gradient 0. A row of -inf alone is NaN. The loss of a
+    confident, right row keeps its digits: 1e-20 is not rounded to 0.
+
+    Differs from torch
+    ------------------
+    0 · inf is 0: a masked class with a target of 0, an ignored row that holds inf or NaN. Targets may have any integer
+    dtype; the mean over nothing is 0 instead of NaN. fp16 and bf16 are computed and summed in fp32. Probabilities
+    outside [0, 1] raise on the CPU. Where values cannot be read (compiled code, vmap, CUDA) a class out of range gives
+    NaN.
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit, or probabilities leave [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(cross_entropy(np.zeros((1, 4)), np.array([2])))  # log 4
+    1.3862943611198906
+    """
+    xp = namespace(input)
+    axis = class_axis(input)
+    classes = input.shape[axis]
+    share = label_smoothing / max(classes, 1)
+    class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
+    if kind(target) == "float":
+        smoothed = target * (1 - label_smoothing) + share if label_smoothing > 0 else target
+        return xp.sum(times(class_weight * smoothed, -log_softmax(input, axis)), axis=axis)
+
+    index, counted, outside = targets(target, classes, ignore_index)
+    # An ignored row may hold inf or NaN: nothing of it enters.
+    x = xp.where(xp.expand_dims(counted, axis=axis), input, 0.0)
+    here = along(xp.arange(classes, dtype=index.dtype, device=index.device), axis, x.ndim) == xp.expand_dims(index, axis=axis)
+    # log(1 + Σ_{c≠y} e^(x_c - x_y)), not logsumexp(x) - x_y, which rounds small losses to 0.
+    nll = softplus(logsumexp(xp.where(here, -xp.inf, x), axis) - pick(x, index, axis))
+    row_weight = xp.astype(counted, x.dtype)
+    if weight is not None:
+        row_weight = row_weight * pick_weight(weight, index)
+    values = times((1 - label_smoothing) * row_weight, nll)
+    if label_smoothing > 0:
+        spread = xp.sum(times(share * class_weight + 0 * x, -log_softmax(x, axis)), axis=axis)
+        values = values + xp.where(counted, spread, 0.0)
+    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)

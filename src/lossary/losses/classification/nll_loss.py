@@ -1,0 +1,99 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.classes import class_axis, pick, pick_weight, targets
+from lossary.core.contract import Range, class_indices, log_probabilities, weights
+from lossary.core.elementary import times
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import Unreduced
+
+
+@loss(
+    family="classification",
+    title="Negative log-likelihood of class indices under log-probabilities",
+    formula=r"\ell_n = -w_{y_n} \, x_{n, y_n}, \qquad x = \log p",
+    unreduced="?N *d",
+    sources=(Source("Fisher, On the Mathematical Foundations of Theoretical Statistics, 1922", "sec. 6"),),
+    properties=("convex",),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.nll_loss"),
+        Elsewhere("lossary", "cross_entropy", "nll_loss(log_softmax(x), y) = cross_entropy(x, y)"),
+    ),
+    examples=(
+        Example({"input": [[-0.5, -1.5]], "target": [1]}, 1.5, "-(-1.5)"),
+        Example({"input": [[-1.0, -2.0], [-3.0, -4.0]], "target": [0, 1], "weight": [1.0, 3.0]}, 3.25, "(1 + 3·4) / 4"),
+    ),
+    pitfalls=(
+        "The input is log-probabilities. Probabilities or logits give a number too, often negative, that means nothing.",
+        "A log-probability of -inf at the true class is an infinite loss: take log_softmax of logits, not the "
+        "logarithm of a softmax, which rounds to 0.",
+    ),
+    plot=Plot(
+        -6.0, 0.0, {"target": [0]}, {}, axis="log p of the true class", embed=lambda x: namespace(x).stack([x, x], axis=-1)
+    ),
+)
+def nll_loss(
+    input: Annotated[Array, log_probabilities("?N C *d")],
+    target: Annotated[Array, class_indices("?N *d")],
+    weight: Annotated[Array | None, weights("C")] = None,
+    size_average: bool | None = None,
+    ignore_index: Annotated[int, Range(integer=True)] = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Minus the log-probability of each row's class, in nats.
+
+    Use it where a model ends in log_softmax, or has log-probabilities for another reason (mixtures, trees, decoding).
+    From logits use `cross_entropy`, which is the same loss and more exact.
+
+    Parameters
+    ----------
+    input : floating array (N, C, d1, ...), or (C,)
+        Log-probabilities.
+    target : integer array (N, d1, ...), or ()
+        Classes, 0 to C - 1, of any integer dtype.
+    weight : array (C,), optional
+        Weight of each class. The mean divides by the sum of the weights of the rows' classes.
+    ignore_index : int
+        Rows with this target count for nothing: value, denominator and gradient are exactly 0.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    A mean over no rows (empty, or all ignored) is 0 with gradient 0. A class weight of 0 removes an infinite loss.
+
+    Differs from torch
+    ------------------
+    Targets may have any integer dtype, and the mean over nothing is 0 instead of NaN. fp16 and bf16 are computed and
+    summed in fp32. Where values cannot be read (compiled code, vmap, CUDA) a target out of range gives NaN.
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(nll_loss(np.log([[0.25, 0.75]]), np.array([0])))
+    1.3862943611198906
+    """
+    xp = namespace(input)
+    axis = class_axis(input)
+    index, counted, outside = targets(target, input.shape[axis], ignore_index)
+    # Masked before the weight: an ignored row may hold inf or NaN.
+    log_prob = xp.where(counted, pick(input, index, axis), 0.0)
+    row_weight = xp.astype(counted, input.dtype)
+    if weight is not None:
+        row_weight = row_weight * pick_weight(weight, index)
+    return Unreduced(xp.where(outside, xp.nan, times(row_weight, -log_prob)), denominator=row_weight)

@@ -1,0 +1,122 @@
+import warnings
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.check import Checked
+from lossary.core.contract import Flag, check_values, log_probabilities, real, target_probabilities
+from lossary.core.elementary import times, xlogx
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+
+
+def _check(call: Checked) -> None:
+    if call.reduction == "mean":
+        warnings.warn(
+            "kl_div: reduction='mean' divides by the number of elements, so it is not the KL divergence; "
+            "write reduction='batchmean' to divide by the number of rows",
+            UserWarning,
+            stacklevel=6,
+        )
+    if not call.values["log_target"]:
+        domain = target_probabilities("*s").domain
+        check_values("kl_div", "target", call.values["target"], domain, None, None)
+
+
+@loss(
+    family="divergence",
+    title="Kullback-Leibler divergence of a target distribution from a predicted one",
+    formula=r"\ell_i = t_i \, (\log t_i - x_i), \qquad x_i = \log q_i",
+    unreduced="*s",
+    sources=(
+        Source("Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"),
+    ),
+    properties=("convex",),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.kl_div"),
+        Elsewhere("optax", "optax.kl_divergence", "summed over the last axis"),
+        Elsewhere("keras", "keras.losses.KLDivergence", "takes (target, prediction), both probabilities"),
+        Elsewhere("scipy", "scipy.special.rel_entr", "rel_entr(t, q) with q = exp(input)"),
+    ),
+    examples=(
+        Example(
+            {"input": [[-0.6931471805599453] * 2], "target": [[1.0, 0.0]], "reduction": "batchmean"},
+            0.6931471805599453,
+            "1·(log 1 - log ½) + 0 = log 2",
+        ),
+        Example(
+            {"input": [[-0.6931471805599453] * 2], "target": [[0.5, 0.5]], "reduction": "sum"}, 0.0, "equal distributions"
+        ),
+    ),
+    pitfalls=(
+        "The input is log-probabilities: the output of log_softmax, not of softmax and not logits. Otherwise the loss "
+        "can be negative and means nothing.",
+        "reduction='mean' divides by rows times classes; the divergence per row is reduction='batchmean'. On "
+        "(batch, time, classes), batchmean divides by the batch alone: reshape to (batch · time, classes).",
+        "The order of arguments is KL(target ‖ input): the expectation is under the target.",
+        "If the target is log-probabilities too, say log_target=True; without it the logarithm of a negative number "
+        "is NaN.",
+        "In distillation with temperature T, gradients shrink by T²: multiply the loss by T².",
+    ),
+    plot=Plot(-6.0, 0.0, {"target": 0.5}, {}, axis="log q"),
+    reductions=("none", "batchmean", "mean", "sum"),
+    check=_check,
+)
+def kl_div(
+    input: Annotated[Array, log_probabilities("*s")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: Annotated[bool, Flag()] = False,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Pointwise Kullback-Leibler divergence KL(target ‖ exp(input)), in nats.
+
+    Use it to pull a predicted distribution toward a given one: distillation, label distributions, variational bounds.
+    For one-hot targets it is `cross_entropy`; for others it differs from it by the entropy of the target, which has no
+    gradient with respect to the input. From logits, `cross_entropy` with probabilities has the same gradient.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Log-probabilities of the prediction.
+    target : array that broadcasts to the shape of `input`
+        Probabilities, or log-probabilities if `log_target`.
+    log_target : bool
+        Whether the target is log-probabilities.
+    reduction : "mean", "batchmean", "sum" or "none"
+        "mean" divides by the number of elements and warns, as in torch; "batchmean" divides by the first dimension.
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md. With "batchmean" a row counts as much as its weights sum to.
+
+    Edge cases
+    ----------
+    A target of 0 (or log-target of -inf) contributes exactly 0, whatever the input holds but NaN, and the gradient
+    with respect to that target is 0, where the mathematics has -inf. A positive target against an input of -inf is inf.
+
+    Differs from torch
+    ------------------
+    0 against -inf is 0 instead of NaN, in value and gradient. Targets outside [0, 1] raise on the CPU. A target that
+    would enlarge the input raises. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the target is not a probability, or shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(kl_div(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]]), reduction="batchmean"))
+    0.6931471805599453
+    """
+    xp = namespace(input)
+    if log_target:
+        impossible = xp.isinf(target) & (target < 0)
+        safe = xp.where(impossible, 0.0, target)
+        return xp.where(impossible, 0.0, xp.exp(safe)) * xp.where(impossible & xp.isinf(input), 0.0, safe - input)
+    return xlogx(target) - times(target, input)

@@ -1,0 +1,111 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, detach, namespace
+from lossary.core.contract import Range, real, signs
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+
+
+def unit(x: Array) -> Array:
+    """`x` divided by its norm along the last axis; a zero vector stays zero, with gradient 0."""
+    xp = namespace(x)
+    if x.shape[-1] == 0:
+        return x
+    # Scaled before it is squared: in fp32, squares overflow at norms of 1e19 and vanish at 1e-23.
+    largest = detach(xp.max(xp.abs(x), axis=-1, keepdims=True))
+    zero = largest == 0
+    scaled = xp.where(zero, 0.0, x / xp.where(zero, 1.0, largest))
+    squares = xp.sum(scaled * scaled, axis=-1, keepdims=True)
+    return scaled / xp.sqrt(xp.where(zero, 1.0, squares))
+
+
+@loss(
+    family="embedding",
+    title="Cosine embedding loss: pull similar pairs together in angle, push others apart",
+    formula=r"\ell_i = \begin{cases} 1 - \cos(a_i, b_i) & y_i = 1 \\ \max(0, \cos(a_i, b_i) - m) & y_i = -1 "
+    r"\end{cases} \qquad \cos(a, b) = 1 - \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
+    unreduced="?N",
+    sources=(Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),),
+    properties=("nonnegative",),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.cosine_embedding_loss"),
+        Elsewhere("optax", "optax.cosine_distance", "for positive pairs"),
+        Elsewhere("keras", "keras.losses.CosineSimilarity", "minus the cosine, for positive pairs"),
+    ),
+    examples=(
+        Example({"input1": [[3.0, 0.0]], "input2": [[0.0, 0.5]], "target": [1.0]}, 1.0, "a right angle"),
+        Example({"input1": [[3.0, 0.0]], "input2": [[2.0, 0.0]], "target": [-1.0], "margin": 0.25}, 0.75, "1 - 0.25"),
+    ),
+    pitfalls=(
+        "The target is +1 or -1. Labels of 0 and 1 are not: a row whose label is neither costs 0 and is never learnt.",
+        "Only angles count: vectors may grow without end at the same loss; regularise them if that matters.",
+        "Negatives at more than the margin's angle have no gradient: with random negatives most rows soon teach nothing.",
+    ),
+    plot=Plot(
+        0.0,
+        3.14159,
+        {"input2": [[1.0, 0.0]]},
+        {"target": ([1.0], [-1.0])},
+        axis="angle",
+        embed=lambda angle: namespace(angle).stack([namespace(angle).cos(angle), namespace(angle).sin(angle)], axis=-1),
+    ),
+)
+def cosine_embedding_loss(
+    input1: Annotated[Array, real("?N D")],
+    input2: Annotated[Array, real("?N D")],
+    target: Annotated[Array, signs("?N")],
+    margin: Annotated[float, Range()] = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Cosine distance of pairs that belong together, and cosine similarity above a margin of those that do not.
+
+    Use it to learn embeddings from labelled pairs, and, with all targets 1, as a plain cosine distance. With many
+    negatives for each positive, a contrastive loss over the batch learns faster.
+
+    Parameters
+    ----------
+    input1, input2 : floating arrays (N, D), or (D,)
+        Embeddings.
+    target : array (N,), or ()
+        1 for a pair that belongs together, -1 for one that does not.
+    margin : float
+        Cosine up to which a negative pair costs nothing. Usually in [0, 0.5]; below -1 it never lets go, at 1 and
+        above negatives cost nothing.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    A zero vector has cosine 0 with every other, and gradient 0. The loss of a vector with itself is exactly 0, however
+    short or long the vector. A target other than ±1 costs 0.
+
+    Differs from torch
+    ------------------
+    No epsilon: parallel vectors of norm 1e-8 or 1e20 have loss 0 and not 0.99 or NaN, and a cosine never passes 1.
+    fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(cosine_embedding_loss(np.array([[3.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([1.0])))
+    1.0
+    """
+    xp = namespace(input1)
+    a, b = unit(input1), unit(input2)
+    zero = xp.all(a == 0, axis=-1) | xp.all(b == 0, axis=-1)
+    distance = xp.where(zero, 1.0, 0.5 * xp.sum((a - b) ** 2, axis=-1))
+    above = 1 - distance - margin
+    return xp.where(target == 1, distance, xp.where((target == -1) & ~(above <= 0), above, 0.0))

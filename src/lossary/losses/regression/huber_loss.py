@@ -1,0 +1,96 @@
+import math
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Range, real, weights
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import weighted
+
+
+@loss(
+    family="regression",
+    title="Huber loss: squared for small errors, linear for large ones",
+    formula=r"\ell_i = \begin{cases} \tfrac12 (x_i - y_i)^2 & |x_i - y_i| \le \delta \\ "
+    r"\delta \left(|x_i - y_i| - \tfrac12 \delta\right) & \text{otherwise} \end{cases}",
+    unreduced="*s",
+    sources=(
+        Source("Huber, Robust Estimation of a Location Parameter, 1964", "eq. (1.6)", "doi.org/10.1214/aoms/1177703732"),
+    ),
+    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.huber_loss"),
+        Elsewhere("optax", "optax.huber_loss", "unreduced"),
+        Elsewhere("keras", "keras.losses.Huber", "its mean is over the last axis, then over the batch"),
+        Elsewhere("lossary", "smooth_l1_loss", "huber_loss(delta=d) = d · smooth_l1_loss(beta=d)"),
+    ),
+    examples=(
+        Example({"input": [0.5, 3.0], "target": [0.0, 0.0]}, 1.3125, "(0.5·0.25 + 1·(3 - 0.5)) / 2"),
+        Example({"input": [3.0], "target": [0.0], "delta": 2.0}, 4.0, "2·(3 - 1)"),
+    ),
+    pitfalls=(
+        "delta has the unit of the target. A common choice is 1.345 times the noise's standard deviation, estimated "
+        "as 1.4826 times the median absolute residual.",
+        "It is not smooth_l1_loss, but delta times it: changing delta also changes the size of the gradient.",
+    ),
+    plot=Plot(-3.0, 3.0, {"target": 0.0}, {"delta": (0.5, 1.0, 2.0)}, axis="x - y"),
+    aten="huber_loss",
+)
+def huber_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    reduction: str = "mean",
+    delta: Annotated[float, Range(0.0, low_open=True)] = 1.0,
+    weight: Annotated[Array | None, weights("*s")] = None,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Huber's loss: half the squared error up to `delta`, linear beyond it.
+
+    Use it for regression where most errors are small and some are far off: near the target it fits the mean and
+    converges like `mse_loss`, and far from it an outlier pulls no harder than `delta`.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Predictions.
+    target : array that broadcasts to the shape of `input`
+        True values.
+    delta : float in (0, inf)
+        Where the loss turns from squared to linear. As delta → 0, loss / delta → `l1_loss`; as delta → ∞ the loss is
+        half of `mse_loss`, which delta=inf gives exactly.
+    weight : array of the shape of `input`, optional
+        Weight of each element. As in torch, the mean divides by the number of elements, not by the sum of weights.
+    reduction : "mean", "sum" or "none"
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    An infinite error is an infinite loss whose gradient is ±delta. An empty mean is 0.
+
+    Differs from torch
+    ------------------
+    Mixed and integer target dtypes work in the backward too. A target that would enlarge the input raises instead of
+    warning. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where delta is not positive, or shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none").tolist()
+    [0.125, 2.5]
+    """
+    xp = namespace(input)
+    error = input - target
+    if math.isinf(delta):
+        return weighted(0.5 * error * error, weight)
+    small = xp.abs(error) <= delta
+    near = xp.where(small, error, 0.0)
+    far = xp.where(small, 0.0, xp.abs(error) - 0.5 * delta)
+    return weighted(0.5 * near * near + delta * far, weight)

@@ -1,0 +1,86 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import real, weights
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import Unreduced, weighted
+
+
+@loss(
+    family="regression",
+    title="Absolute error (L1, MAE): robust regression to the median",
+    formula=r"\ell_i = |x_i - y_i|",
+    unreduced="*s",
+    sources=(Source("Boscovich 1757, via Stigler, The History of Statistics, 1986", "ch. 1"),),
+    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.l1_loss"),
+        Elsewhere("keras", "keras.losses.MeanAbsoluteError", "its mean is over the last axis, then over the batch"),
+        Elsewhere("scikit-learn", "sklearn.metrics.mean_absolute_error"),
+    ),
+    examples=(
+        Example({"input": [1.0, 2.0, 5.0], "target": [1.0, 4.0, 1.0]}, 2.0, "(0 + 2 + 4) / 3"),
+        Example({"input": [1.0, 5.0], "target": [0.0, 0.0], "weight": [3.0, 1.0]}, 2.0, "(3·1 + 1·5) / (3 + 1)"),
+    ),
+    pitfalls=(
+        "The gradient is ±1 however small the error is: with a fixed learning rate the fit keeps rattling around "
+        "the target. smooth_l1_loss and huber_loss calm down near 0.",
+        "(N, 1) against (N,) would compare every prediction with every target; it raises here.",
+    ),
+    plot=Plot(-3.0, 3.0, {"target": 0.0}, axis="x - y"),
+    aten="l1_loss",
+)
+def l1_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Annotated[Array | None, weights("*s")] = None,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Mean absolute error between predictions and targets.
+
+    Use it where single targets may be far off: the best constant prediction is their median, so outliers do not
+    pull it. It is the negative log-likelihood of Laplace noise of scale 1, less log 2. Where small errors should
+    matter less than large ones, use `mse_loss`; for both, `huber_loss`.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Predictions.
+    target : array that broadcasts to the shape of `input`
+        True values.
+    weight : array of the shape of `input`, optional
+        Weight of each element; the mean divides by its sum.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    At an error of 0 the gradient is 0. An infinite error is an infinite loss with gradient ±1; inf against inf of
+    the same sign is NaN. An empty mean is 0.
+
+    Differs from torch
+    ------------------
+    A target that would enlarge the input raises instead of warning. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(l1_loss(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 1.0])))
+    2.0
+    """
+    xp = namespace(input)
+    return Unreduced(weighted(xp.abs(input - target), weight), denominator=weight)

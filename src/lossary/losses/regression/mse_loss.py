@@ -1,0 +1,88 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array
+from lossary.core.contract import real, weights
+from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.reduce import Unreduced, weighted
+
+
+@loss(
+    family="regression",
+    title="Squared error (L2, MSE): regression to the mean",
+    formula=r"\ell_i = (x_i - y_i)^2",
+    unreduced="*s",
+    sources=(Source("Legendre, Nouvelles méthodes pour la détermination des orbites des comètes, 1805", "appendix"),),
+    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.mse_loss"),
+        Elsewhere("optax", "optax.squared_error", "unreduced; optax.l2_loss is half of it"),
+        Elsewhere("keras", "keras.losses.MeanSquaredError", "its mean is over the last axis, then over the batch"),
+        Elsewhere("scikit-learn", "sklearn.metrics.mean_squared_error"),
+    ),
+    examples=(
+        Example({"input": [1.0, 2.0, 5.0], "target": [1.0, 4.0, 3.0]}, 8 / 3, "(0 + 4 + 4) / 3"),
+        Example({"input": [1.0, 3.0], "target": [0.0, 0.0], "weight": [3.0, 1.0]}, 3.0, "(3·1 + 1·9) / (3 + 1)"),
+    ),
+    pitfalls=(
+        "One target that is far off outweighs a thousand that are near: errors are squared. Look at the residuals "
+        "(`lossary report`) before blaming the model.",
+        "(N, 1) against (N,) would compare every prediction with every target; it raises here.",
+        "Its size depends on the unit of the target: scale targets to a variance near 1.",
+    ),
+    plot=Plot(-3.0, 3.0, {"target": 0.0}, axis="x - y"),
+    aten="mse_loss",
+)
+def mse_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Annotated[Array | None, weights("*s")] = None,
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Mean squared error between predictions and targets.
+
+    Use it for regression whose noise is near Gaussian: it is twice the negative log-likelihood of Gaussian noise of
+    variance 1, less log 2π, and the best constant prediction is the mean. Where outliers should not pull the fit, use
+    `huber_loss` or `l1_loss`. Its square root has the same minimum and the unit of the target.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Predictions.
+    target : array that broadcasts to the shape of `input`
+        True values.
+    weight : array of the shape of `input`, optional
+        Weight of each element; the mean divides by its sum.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: see docs/conventions.md.
+
+    Edge cases
+    ----------
+    An infinite error is an infinite loss; inf against inf of the same sign is NaN. An empty mean is 0. In fp16 an
+    error above 255 squares past 65504: with reduction "none" it is inf, in a mean only if the mean itself is too large.
+
+    Differs from torch
+    ------------------
+    A target that would enlarge the input raises instead of warning. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(mse_loss(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 1.0]), reduction="sum"))
+    20.0
+    """
+    error = input - target
+    return Unreduced(weighted(error * error, weight), denominator=weight)

@@ -1,0 +1,90 @@
+"""An array in a file, read in blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from lossary.report.bad_input import BadInput
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An array that stays in its file until its rows are asked for.
+
+    `read(rows)` yields consecutive blocks of at most `rows` rows. `columns` holds the column names where a table has them.
+    """
+
+    file: str
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[int], Iterator[np.ndarray]]
+    columns: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        return self.dtype.kind in "US"
+
+    @property
+    def is_integer(self) -> bool:
+        return self.dtype.kind in "iub"
+
+    @property
+    def row_size(self) -> int:
+        return prod(self.shape[1:])
+
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """Blocks of exactly `rows` rows (fewer in the last), so that two arrays advance together."""
+        pending: list[np.ndarray] = []
+        count = 0
+        for block in self.read(rows):
+            pending.append(block)
+            count += len(block)
+            while count >= rows:
+                joined = pending[0] if len(pending) == 1 else np.concatenate(pending)
+                yield joined[:rows]
+                pending = [joined[rows:]] if len(joined) > rows else []
+                count -= rows
+        if count:
+            yield pending[0] if len(pending) == 1 else np.concatenate(pending)
+
+    def whole(self) -> np.ndarray:
+        return np.concatenate(list(self.blocks(max(1, self.shape[0]))))
+
+    def error(self, problem: str, *, position: str = "", fix: str = "") -> BadInput:
+        return BadInput(problem, file=self.file, key=self.key, position=position, fix=fix)
+
+
+def require_complete(file: str, key: str, shape: tuple[int, ...], itemsize: int, available: int) -> None:
+    """Raise `BadInput` when fewer than the promised bytes are there."""
+    row_bytes = prod(shape[1:]) * itemsize
+    if available < prod(shape) * itemsize:
+        complete = available // row_bytes
+        raise BadInput(
+            f"truncated: {prod(shape[:1]):,} rows promised, {complete:,} are there",
+            file=file,
+            key=key,
+            position=f"after row {complete - 1}" if complete else "in row 0",
+            fix="copy or save the file again",
+        )
+
+
+def require_rows(file: str, key: str, shape: tuple[int, ...]) -> None:
+    """Raise `BadInput` for a number where an array of samples is needed."""
+    if not shape:
+        raise BadInput("a single number, not an array of samples", file=file, key=key, fix="save one row per sample")
+
+
+def text_of(block: np.ndarray) -> np.ndarray:
+    """Bytes decoded; anything else unchanged."""
+    return np.char.decode(block, "utf-8", "replace") if block.dtype.kind == "S" else block
+
+
+def bfloat16_to_float32(bits: np.ndarray) -> np.ndarray:
+    """bfloat16 is the upper half of a float32."""
+    return (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32)

@@ -1,0 +1,68 @@
+"""How an array of predictions and an array of targets lie over each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from lossary.report.formats.stored import Stored
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Turns a block of samples of each array into rows: one row of `columns` scores for each target row.
+
+    elementwise: the targets have the shape of the predictions (probabilities, 0/1 matrices, real values);
+    otherwise each row of scores, along `class_axis`, has one class index.
+    """
+
+    columns: int
+    elementwise: bool
+    class_axis: int
+    target_shape: tuple[int, ...]
+    ambiguous: bool = False
+
+    @property
+    def rows_per_sample(self) -> int:
+        return prod(self.target_shape[1:]) // (self.columns if self.elementwise else 1)
+
+    def scores(self, block: np.ndarray) -> np.ndarray:
+        """(rows, columns), float64"""
+        return np.moveaxis(block, self.class_axis, -1).reshape(-1, self.columns).astype(np.float64)
+
+    def targets(self, block: np.ndarray) -> np.ndarray:
+        """(rows,) class indices, or (rows, columns)"""
+        return block.reshape(-1, self.columns) if self.elementwise else block.reshape(-1)
+
+    def position(self, row: int, column: int | None = None) -> str:
+        """Where in the file's array a row (and column) of the frame is."""
+        flat = row * self.columns + (column or 0) if self.elementwise else row
+        index = [int(i) for i in np.unravel_index(flat, self.target_shape)]
+        if column is not None and not self.elementwise:
+            index.insert(self.class_axis if self.class_axis >= 0 else len(index), column)
+        return f"row {index[0]}" if len(index) == 1 else f"row {index[0]}, position {tuple(index)}"
+
+
+def frame(predictions: Stored, targets: Stored) -> Frame:
+    """The frame of two arrays, from their shapes; `BadInput` when they do not fit each other."""
+    p, t = predictions.shape, targets.shape
+    if not p or not t:
+        raise predictions.error("a single number, not an array of samples", fix="save one row per sample")
+    if p[0] == 0 or t[0] == 0:
+        empty = predictions if p[0] == 0 else targets
+        raise empty.error("has no rows", fix="save at least one sample")
+    if p == t or p == (*t, 1) or (*p, 1) == t:
+        return Frame(p[-1] if len(p) > 1 else 1, True, -1, p)
+    without_last, without_second = p[:-1], p[:1] + p[2:]
+    squeezed = t[:-1] if len(t) > 1 and t[-1] == 1 and len(t) == len(p) else t
+    if squeezed == without_last:
+        return Frame(p[-1], False, -1, squeezed, ambiguous=len(p) > 2 and squeezed == without_second)
+    if squeezed == without_second:
+        return Frame(p[1], False, 1, squeezed)
+    rows = f"{p[0]:,} and {t[0]:,} rows" if p[0] != t[0] else "their shapes"
+    raise predictions.error(
+        f"predictions {p} and targets {t} (key {targets.key!r} of {targets.file}) do not fit: {rows} differ",
+        fix="save one target for each row of scores: (N, C) with (N,) or (N, C), (B, L, V) with (B, L), or equal shapes",
+    )

@@ -1,0 +1,76 @@
+"""What a section hands back: findings, numbers, tables and figures, without saying how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence that somebody may want to act on.
+
+    "error": the numbers mean nothing until this is fixed. "warning": probably a mistake. "note": worth knowing.
+    """
+
+    severity: Severity
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table column: its heading and the format of its numbers (a format specification such as ".4f")."""
+
+    title: str
+    format: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        return bool(self.format)
+
+    def show(self, cell: Cell) -> str:
+        if cell is None or (isinstance(cell, float) and cell != cell):
+            return "–"
+        if isinstance(cell, str) or not self.format:
+            return str(cell)
+        return format(cell, self.format).replace("inf%", "inf").replace("inf", "∞").replace("-", "\u2212")
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    columns: tuple[Column, ...]
+    rows: list[tuple[Cell, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`draw` is called with matplotlib axes by those who show figures; `text` says the same to those who cannot see it."""
+
+    title: str
+    text: str
+    draw: Callable[[Axes], None]
+    height: float = 2.9
+
+
+@dataclass
+class Result:
+    id: str
+    title: str
+    text: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    method: str = ""

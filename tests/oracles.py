@@ -1,0 +1,279 @@
+"""Every loss once more: from its mathematics, in mpmath, one number at a time.
+
+These are the values that the library is held to, so nothing here is shared with it, nor with the softmax and the mean
+of any array library. Arguments are torch's, in torch's order, then `sample_weight` and `normalizer`; nested lists or
+arrays, taken exactly. Answers have 60 digits: a number, or an object array for reduction="none".
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import groupby, product
+from typing import Any, NamedTuple
+
+import numpy as np
+from mpmath import MPContext
+
+mp = MPContext()  # of our own: arithmetic with an answer keeps its digits, whatever mpmath.mp is set to
+mp.dps = 60
+
+Numbers = Any
+"""A number, nested lists of numbers, or an array."""
+
+Real = Any
+"""A number of `mp`."""
+
+Reals = np.ndarray
+"""An object array of them."""
+
+
+class Unreduced(NamedTuple):
+    losses: Reals
+    counts: Reals | None = None
+    """What each loss adds to the denominator of the mean; 1 if None."""
+    averaged: Reals | None = None
+    """What the mean averages, where that is not the losses."""
+
+
+def each(function: Callable[..., Any], *arrays: Numbers) -> Reals:
+    with np.errstate(invalid="ignore"):  # mpf(nan) compares floats, which NumPy reports
+        return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
+
+
+def exact(x: Numbers) -> Reals:
+    return each(lambda v: v if isinstance(v, mp.mpf) else mp.mpf(float(v)), np.asarray(x))
+
+
+def times(a: Real, b: Real) -> Real:
+    return mp.zero if (a == 0 and mp.isinf(b)) or (b == 0 and mp.isinf(a)) else a * b
+
+
+def log(x: Real) -> Real:
+    return mp.nan if x < 0 else mp.log(x)
+
+
+def reduces(signature: str) -> Callable[[Callable[..., Unreduced]], Callable[..., Any]]:
+    """Make of an unreduced loss the loss whose arguments, in torch's order, `signature` names."""
+
+    def decorate(unreduced: Callable[..., Unreduced]) -> Callable[..., Any]:
+        @wraps(unreduced)
+        def loss(*args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(signature.split(), args, strict=False)) | kwargs
+            options = ("reduction", "size_average", "reduce", "sample_weight", "normalizer")
+            how = {name: given.pop(name) for name in options if name in given}
+            return reduced(unreduced(**given), **how)
+
+        return loss
+
+    return decorate
+
+
+def reduced(
+    loss: Unreduced,
+    reduction: str = "mean",
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    sample_weight: Numbers = 1,
+    normalizer: float | None = None,
+) -> Any:
+    """Σ s·l / Σ s·counts for "mean", where s is the sample weight and an l whose s is 0 may be anything."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    shape, s = loss.losses.shape, exact(1 if sample_weight is None else sample_weight)
+    s = np.broadcast_to(s.reshape(s.shape + (1,) * (len(shape) - s.ndim)), shape)
+    mean = reduction in ("mean", "batchmean")
+    averaged = loss.averaged if mean and loss.averaged is not None else loss.losses
+    weighted = each(lambda s, l: mp.zero if s == 0 else s * l, s, averaged)
+    if not mean:
+        return weighted if reduction == "none" else mp.fsum(weighted.flat)
+    count = mp.fsum(each(times, s, exact(1) if loss.counts is None else loss.counts).flat)
+    if reduction == "batchmean" and shape and weighted.size:
+        count *= mp.mpf(shape[0]) / weighted.size
+    numerator, denominator = mp.fsum(weighted.flat), count if normalizer is None else exact(normalizer).item()
+    if denominator == 0:
+        return mp.zero if numerator == 0 else numerator * mp.inf
+    return numerator / denominator
+
+
+def classes_last(x: Reals) -> Reals:
+    return np.moveaxis(x, min(1, x.ndim - 1), -1)
+
+
+def of_rows(loss: Callable[[Reals, Any], Real], rows: Reals, target: np.ndarray, ignored: int | None = None) -> Reals:
+    """The loss of each row (the last axis) and its target: a class index, or a row of probabilities."""
+    losses = np.empty(rows.shape[:-1], dtype=object)
+    for i in np.ndindex(losses.shape):
+        losses[i] = mp.zero if ignored is not None and target[i] == ignored else loss(rows[i], target[i])
+    return losses
+
+
+def neg_log_softmax(row: Reals) -> list[Real]:
+    """(max - x_k) + log(1 + Σ e^(x_j - max)), the sum without the maximum itself: nothing here cancels."""
+    if not len(row) or any(mp.isnan(x) for x in row):
+        return [mp.nan for _ in row]
+    top = max(range(len(row)), key=lambda k: row[k])
+    others = mp.fsum(mp.one if x == row[top] else mp.exp(x - row[top]) for k, x in enumerate(row) if k != top)
+    return [row[top] - x + mp.log1p(others) for x in row]
+
+
+@reduces("input target weight size_average ignore_index reduce reduction label_smoothing")
+def cross_entropy(
+    input: Numbers, target: Numbers, weight: Numbers = None, ignore_index: int = -100, label_smoothing: float = 0.0
+) -> Unreduced:
+    rows, labels = classes_last(exact(input)), np.asarray(target)
+    classes, e = range(rows.shape[-1]), exact(label_smoothing).item()
+    w = exact(np.ones(len(classes)) if weight is None else weight)
+    hard = labels.dtype.kind in "iub"
+
+    def of_row(row: Reals, target: Any) -> Real:
+        p = [mp.one if k == target else mp.zero for k in classes] if hard else target
+        q = [(1 - e) * p[k] + e / len(classes) for k in classes]
+        nll = neg_log_softmax(row)
+        # A class of probability 0 adds nothing, not even where two infinite logits leave its own loss undefined.
+        return mp.fsum(times(w[k] * q[k], nll[k]) for k in classes if q[k] != 0 or mp.isnan(row[k]))
+
+    if not hard:
+        return Unreduced(of_rows(of_row, rows, classes_last(exact(target))))
+    return Unreduced(of_rows(of_row, rows, labels, ignore_index), weight_of_class(w, labels, ignore_index))
+
+
+@reduces("input target weight size_average ignore_index reduce reduction")
+def nll_loss(input: Numbers, target: Numbers, weight: Numbers = None, ignore_index: int = -100) -> Unreduced:
+    rows, labels = classes_last(exact(input)), np.asarray(target)
+    w = exact(np.ones(rows.shape[-1]) if weight is None else weight)
+    losses = of_rows(lambda row, y: -times(w[y], row[y]), rows, labels, ignore_index)
+    return Unreduced(losses, weight_of_class(w, labels, ignore_index))
+
+
+def weight_of_class(w: Reals, labels: np.ndarray, ignored: int) -> Reals:
+    return each(lambda y: mp.zero if y == ignored else w[y], labels)
+
+
+@reduces("input target size_average reduce reduction log_target")
+def kl_div(input: Numbers, target: Numbers, log_target: bool = False) -> Unreduced:
+    def of_element(log_q: Real, t: Real) -> Real:
+        p, log_p = (mp.exp(t), t) if log_target else (t, log(t))
+        return times(p, log_p) - times(p, log_q)
+
+    return Unreduced(each(of_element, exact(input), exact(target)))
+
+
+@reduces("input target weight size_average reduce reduction")
+def binary_cross_entropy(input: Numbers, target: Numbers, weight: Numbers = 1) -> Unreduced:
+    def of_element(p: Real, t: Real, w: Real) -> Real:
+        log_p = mp.mpf(-100) if p <= mp.exp(-100) else mp.log(p)
+        log_not_p = mp.mpf(-100) if 1 - p <= mp.exp(-100) else mp.log1p(-p)
+        return -w * (t * log_p + (1 - t) * log_not_p)
+
+    return Unreduced(each(of_element, exact(input), exact(target), exact(1 if weight is None else weight)))
+
+
+@reduces("input target weight size_average reduce reduction pos_weight")
+def binary_cross_entropy_with_logits(
+    input: Numbers, target: Numbers, weight: Numbers = None, pos_weight: Numbers = None
+) -> Unreduced:
+    def of_element(x: Real, t: Real, w: Real, positive: Real) -> Real:
+        nll_of_1, nll_of_0 = mp.log1p(mp.exp(-x)), mp.log1p(mp.exp(x))
+        return times(w, times(positive * t, nll_of_1) + times(1 - t, nll_of_0))
+
+    weights = (exact(1 if w is None else w) for w in (weight, pos_weight))
+    return Unreduced(each(of_element, exact(input), exact(target), *weights))
+
+
+@reduces("input1 input2 target margin size_average reduce reduction")
+def cosine_embedding_loss(input1: Numbers, input2: Numbers, target: Numbers, margin: float = 0) -> Unreduced:
+    a, b, labels = exact(input1), exact(input2), exact(target)
+    losses = np.empty(labels.shape, dtype=object)
+    for i in np.ndindex(labels.shape):
+        norms = mp.sqrt(mp.fdot(a[i], a[i]) * mp.fdot(b[i], b[i]))
+        cosine = mp.zero if norms == 0 else mp.fdot(a[i], b[i]) / norms
+        too_near = max(cosine - exact(margin).item(), mp.zero)
+        losses[i] = 1 - cosine if labels[i] == 1 else too_near if labels[i] == -1 else mp.zero
+    return Unreduced(losses)
+
+
+def of_errors(loss: Callable[[Real], Real], input: Numbers, target: Numbers, weight: Numbers = None) -> Reals:
+    weight = exact(1 if weight is None else weight)
+    return each(lambda x, t, w: times(w, loss(abs(x - t))), exact(input), exact(target), weight)
+
+
+@reduces("input target size_average reduce reduction weight")
+def l1_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Unreduced:
+    return Unreduced(of_errors(lambda e: e, input, target, weight), None if weight is None else exact(weight))
+
+
+@reduces("input target size_average reduce reduction weight")
+def mse_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Unreduced:
+    return Unreduced(of_errors(lambda e: e**2, input, target, weight), None if weight is None else exact(weight))
+
+
+@reduces("input target size_average reduce reduction beta")
+def smooth_l1_loss(input: Numbers, target: Numbers, beta: float = 1.0) -> Unreduced:
+    b = exact(beta).item()
+    return Unreduced(of_errors(lambda e: e**2 / (2 * b) if e < b else e - b / 2, input, target))
+
+
+@reduces("input target reduction delta weight")
+def huber_loss(input: Numbers, target: Numbers, delta: float = 1.0, weight: Numbers = None) -> Unreduced:
+    d = exact(delta).item()
+    return Unreduced(of_errors(lambda e: e**2 / 2 if e <= d else d * (e - d / 2), input, target, weight))
+
+
+@reduces("log_probs targets input_lengths target_lengths blank reduction zero_infinity")
+def ctc_loss(
+    log_probs: Numbers,
+    targets: Numbers,
+    input_lengths: Numbers,
+    target_lengths: Numbers,
+    blank: int = 0,
+    zero_infinity: bool = False,
+) -> Unreduced:
+    prob, letters = each(mp.exp, exact(log_probs)), np.asarray(targets, dtype=int)
+    frames, lengths = (np.atleast_1d(np.asarray(n, dtype=int)) for n in (input_lengths, target_lengths))
+    words = letters if letters.ndim == 2 else np.split(letters, np.cumsum(lengths)[:-1])
+    losses = np.empty(len(lengths), dtype=object)
+    for n, word in enumerate(words):
+        p = (prob if prob.ndim == 3 else prob[:, None])[: frames[n], n]
+        probability = by_enumeration if p.shape[1] ** len(p) <= 1000 else by_recursion
+        loss = -mp.log(probability(p, list(word[: lengths[n]]), blank))
+        losses[n] = mp.zero if zero_infinity and loss == mp.inf else loss
+    shape = prob.shape[1:-1]
+    return Unreduced(losses.reshape(shape), averaged=(losses / np.maximum(lengths, 1)).reshape(shape))
+
+
+def by_enumeration(prob: Reals, word: list[int], blank: int) -> Real:
+    """The sum over every path through the frames that spells `word` when repeats, then blanks, are taken out."""
+    paths = product(range(prob.shape[1]), repeat=len(prob))
+    spelling = (path for path in paths if [k for k, _ in groupby(path) if k != blank] == word)
+    return mp.fsum(mp.fprod(prob[t, k] for t, k in enumerate(path)) for path in spelling)
+
+
+def by_recursion(prob: Reals, word: list[int], blank: int) -> Real:
+    """The same sum, from the probability of each prefix of `word`, ended by a blank or by its own last letter."""
+    after_blank, after_letter = [mp.one] + [mp.zero] * len(word), [mp.zero] * (len(word) + 1)
+    for p in prob:
+        either = [b + l for b, l in zip(after_blank, after_letter, strict=True)]
+        before = [after_blank[i] if i and word[i] == word[i - 1] else either[i] for i in range(len(word))]
+        after_letter = [mp.zero] + [p[k] * (after_letter[i + 1] + before[i]) for i, k in enumerate(word)]
+        after_blank = [p[blank] * e for e in either]
+    return after_blank[-1] + after_letter[-1]
+
+
+def gradient(oracle: Callable[..., Real], args: Sequence[Any], kwargs: dict[str, Any], wrt: int | str) -> Reals:
+    """Central differences of a scalar answer, for every element of args[wrt] or kwargs[wrt]."""
+    given = dict(enumerate(args)) | kwargs
+    point = exact(given[wrt])
+
+    def at(i: tuple[int, ...], value: Real) -> Real:
+        moved = point.copy()
+        moved[i] = value
+        new = given | {wrt: moved}
+        return oracle(*(new[k] for k in range(len(args))), **{k: new[k] for k in kwargs})
+
+    slopes = np.empty(point.shape, dtype=object)
+    for i in np.ndindex(point.shape):
+        # Steps of 1e-60 |x|, with the digits for 60 right ones of the quotient, wherever on the scale x lies.
+        unit = abs(point[i]) if point[i] != 0 and mp.isfinite(point[i]) else mp.one
+        with mp.workdps(200 + max(0, int(-mp.log10(unit)))):
+            step = unit * mp.mpf(10) ** -60
+            slopes[i] = (at(i, point[i] + step) - at(i, point[i] - step)) / (2 * step)
+    return each(lambda slope: +slope, slopes)

@@ -1,0 +1,189 @@
+"""The oracles against values worked out by hand."""
+
+from itertools import product
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+from oracles import gradient, mp
+
+log, exp = mp.log, mp.exp
+ONE_THIRD = mp.one / 3
+HALF, QUARTER = mp.log(2), mp.log(4)  # -log ½ and -log ¼
+NONE, SUM, BATCHMEAN = ({"reduction": reduction} for reduction in ("none", "sum", "batchmean"))
+
+
+def logs(*probabilities: float) -> list[Any]:
+    """Logarithms with all their digits: the oracles take mpf as it is."""
+    return [mp.log(p) if p else -mp.inf for p in probabilities]
+
+
+def agree(answer: Any, expected: Any) -> bool:
+    def same(a: Any, b: Any) -> bool:
+        return a == b or (mp.isnan(a) and mp.isnan(b)) or mp.almosteq(a, b, mp.mpf(10) ** -50)
+
+    answer, expected = np.asarray(answer, dtype=object), np.asarray(expected, dtype=object)
+    return answer.shape == expected.shape and all(map(same, answer.flat, expected.flat))
+
+
+HAND = {
+    "cross_entropy": [
+        ("equal logits: log C", ([[5.0, 5.0, 5.0]], [1]), {}, log(3)),
+        ("logits as far apart as they can be", ([[1e308, -1e308]], [1]), {}, mp.mpf(1e308) * 2),
+        ("a tail far below the unit", ([[0.0, -1000.0]], [0]), {}, mp.log1p(exp(-1000))),
+        ("unbatched", ([0.0, 0.0], 1), {}, HALF),
+        ("probabilities ¼ ¾ by logits (0, log 3)", ([logs(1, 3)], [[0.5, 0.5]]), {}, QUARTER - log(3) / 2),
+        ("(N, C, d)", ([[[0.0, 9.0], [0.0, 9.0]]], [[0, 1]]), NONE, [[HALF, HALF]]),
+        ("an ignored row", ([[nan, nan], [0, 0]], [-100, 1]), {}, HALF),
+        ("an ignored row, none", ([[nan, nan], [0, 0]], [7, 1]), {"ignore_index": 7, **NONE}, [0, HALF]),
+        ("all ignored", ([[1.0, 2.0]], [-100]), {}, 0),
+        ("no rows", (np.zeros((0, 2)), np.zeros(0, int)), {}, 0),
+        ("weights: (log 2 + 3·log 4) / 4", ([[0, 0], logs(3, 1)], [0, 1]), {"weight": [1, 3]}, 7 * HALF / 4),
+        ("weights of probabilities: over N", ([[0, 0], [0, 0]], [[1, 0], [0, 1.0]]), {"weight": [1, 3]}, 2 * HALF),
+        ("smoothing: ¾·nll₀ + ¼·nll₁", ([logs(1, 3)], [0]), {"label_smoothing": 0.5}, QUARTER - log(3) / 4),
+        ("smoothing, weights: (½·1 + ½·3) log 2", ([[0, 0]], [0]), {"label_smoothing": 1, "weight": [1, 3]}, 2 * HALF),
+        ("0 · inf", ([[-inf, 0.0, 0.0]], [[0, 0.5, 0.5]]), {}, HALF),
+        ("a class of weight 0 at -inf", ([[-inf, 0.0]], [0]), {"weight": [0, 1], **SUM}, 0),
+        ("the impossible", ([[-inf, 0.0]], [0]), {}, mp.inf),
+        ("against certainty", ([[inf, 0.0]], [1]), {}, mp.inf),
+        ("nan stays", ([[nan, 0.0]], [[0.0, 1.0]]), {}, mp.nan),
+    ],
+    "nll_loss": [
+        ("-x[y]", ([[-1.0, -2.0]], [1]), {}, 2),
+        ("(N, C, d)", ([[[-1.0, -3.0], [-2.0, -4.0]]], [[1, 0]]), NONE, [[2, 3]]),
+        ("weights: (1·1 + 3·4) / 4", ([[-1.0, -2.0], [-3.0, -4.0]], [0, 1]), {"weight": [1, 3]}, mp.mpf(13) / 4),
+        ("ignored: 4 / 3·3", ([[inf, nan], [-3.0, -4.0]], [0, 1]), {"weight": [1, 3], "ignore_index": 0}, 4),
+        ("0 · inf", ([-inf, -1.0], 0), {"weight": [0, 1], **SUM}, 0),
+        ("nan stays", ([[nan, 0.0]], [0]), {}, mp.nan),
+    ],
+    "kl_div": [
+        ("1 log (1 / ½)", ([logs(0.5, 0.5)], [[1.0, 0.0]]), BATCHMEAN, HALF),
+        ("mean: over elements", ([logs(0.5, 0.5)], [[1.0, 0.0]]), {}, HALF / 2),
+        ("itself", ([logs(0.25, 0.75)], [[0.25, 0.75]]), NONE, [[0, 0]]),
+        ("log_target", (logs(0.25, 0.5), logs(0.5, 0)), {"log_target": True, **NONE}, [HALF / 2, 0]),
+        ("0 at -inf", ([-inf, -inf], [0.0, 0.5]), NONE, [0, mp.inf]),
+        ("not a probability", ([-1.0], [-0.5]), SUM, mp.nan),
+        ("6·log 2 / (6·½)", ([logs(0.5, 0.5)] * 2, [[1, 1]] * 2), BATCHMEAN | {"sample_weight": [3, 0]}, 2 * HALF),
+        ("no rows", (np.zeros((0, 2)), np.zeros((0, 2))), BATCHMEAN, 0),
+    ],
+    "binary_cross_entropy": [
+        ("½", ([0.5, 0.5], [1.0, 0.0]), {}, HALF),
+        ("soft: -½ log ¼ - ½ log ¾", (0.25, 0.5), {}, QUARTER - log(3) / 2),
+        ("clamped", ([0.0, 1.0, 1e-44], [1.0, 0.0, 1.0]), NONE, [100, 100, 100]),
+        ("certain and right", ([0.0, 1.0], [0.0, 1.0]), NONE, [0, 0]),
+        ("not clamped yet", ([2.0**-140], [1.0]), {}, 140 * HALF),
+        ("weight is no denominator", ([0.5, 0.5], [1.0, 0.0]), {"weight": [1.0, 3.0]}, 2 * HALF),
+    ],
+    "binary_cross_entropy_with_logits": [
+        ("0", ([0.0, 0.0], [1.0, 0.0]), {}, HALF),
+        ("log 3: ¾ and ¼", (logs(3, 3), [1.0, 0.0]), NONE, [QUARTER - log(3), QUARTER]),
+        ("pos_weight: (3 + 1)/2 log 2", ([0.0, 0.0], [1.0, 0.0]), {"pos_weight": 3}, 2 * HALF),
+        ("weight is no denominator", ([0.0, 0.0], [1.0, 0.0]), {"weight": [1.0, 3.0]}, 2 * HALF),
+        ("infinite", ([inf, -inf, inf, -inf], [1.0, 0.0, 0.0, 0.5]), NONE, [0, 0, mp.inf, mp.inf]),
+        ("a tail far below the unit", ([1000.0], [1.0]), {}, mp.log1p(exp(-1000))),
+    ],
+    "cosine_embedding_loss": [
+        ("0, 90, 180 degrees", ([[3e200, 0]] * 3, [[2, 0], [0, 1], [-1, 0]], [1, 1, 1]), NONE, [0, 1, 2]),
+        ("45 degrees less the margin", ([[1, 0.0]], [[1, 1]], [-1]), {"margin": 0.5}, mp.sqrt(2) / 2 - mp.mpf(0.5)),
+        ("far enough", ([1.0, 0], [-1.0, 0], -1), {}, 0),
+        ("a zero vector", ([[0, 0.0]], [[1, 1.0]], [1]), {}, 1),
+        ("neither 1 nor -1", ([[1, 0.0]], [[1, 1.0]], [0]), {}, 0),
+    ],
+    "l1_loss": [
+        ("(1 + 3) / 2", ([1.0, 5.0], [2.0, 2.0]), {}, 2),
+        ("weight in the denominator: (1·1 + 3·3) / 4", ([1.0, 5.0], [2.0, 2.0]), {"weight": [1, 3]}, mp.mpf(5) / 2),
+        ("0 · inf", ([inf, 5.0], [2.0, 2.0]), {"weight": [0, 3]}, 3),
+        ("one target for all", ([[1.0, 5.0]], [[2.0]]), NONE, [[1, 3]]),
+    ],
+    "mse_loss": [
+        ("(1 + 9) / 2", ([1.0, 5.0], [2.0, 2.0]), {}, 5),
+        ("weight in the denominator: (1·1 + 3·9) / 4", ([1.0, 5.0], [2.0, 2.0]), {"weight": [1, 3]}, 7),
+    ],
+    "smooth_l1_loss": [
+        ("½·½² and 3 - ½", ([0.5, 3.0], [0.0, 0.0]), NONE, [mp.mpf(1) / 8, mp.mpf(5) / 2]),
+        ("beta 2: ½·1²/2 and 3 - 1", ([1.0, 3.0], [0.0, 0.0]), {"beta": 2, **NONE}, [mp.mpf(1) / 4, 2]),
+        ("beta 0: L1", ([0.0, 3.0], [0.0, 0.0]), {"beta": 0, **NONE}, [0, 3]),
+    ],
+    "huber_loss": [
+        ("½·½² and 3 - ½", ([0.5, 3.0], [0.0, 0.0]), NONE, [mp.mpf(1) / 8, mp.mpf(5) / 2]),
+        ("delta 2: ½·1² and 2·(3 - 1)", ([1.0, 3.0], [0.0, 0.0]), {"delta": 2, **NONE}, [mp.mpf(1) / 2, 4]),
+        ("delta inf: half the square", ([3.0], [0.0]), {"delta": inf}, mp.mpf(9) / 2),
+        ("weight is no denominator: (½ + 3·½) / 2", ([1.0, 1.0], [0.0, 0.0]), {"weight": [1, 3]}, 1),
+    ],
+    "ctc_loss": [
+        ("one frame, one letter", ([logs(0.25, 0.75)], [1], 1, 1), {}, QUARTER - log(3)),
+        ("aa, a-, -a of two frames", ([logs(0.5, 0.5)] * 2, [1], 2, 1), {}, QUARTER - log(3)),
+        ("a letter twice needs a blank between", ([logs(0.5, 0.5)] * 3, [1, 1], 3, 2), SUM, log(8)),
+        ("mean: (log 8 / 2 + log 2) / 2", ([[logs(0.5, 0.5)] * 2] * 3, [1, 1, 1], (3, 1), (2, 1)), {}, 5 * HALF / 4),
+        ("no letters: all blank", ([logs(0.25, 0.75)] * 2, [], 2, 0), {}, 2 * QUARTER),
+        ("too short", ([logs(0.5, 0.5)] * 2, [1, 1], 2, 2), {}, mp.inf),
+        ("too short, zero_infinity", ([logs(0.5, 0.5)] * 2, [1, 1], 2, 2), {"zero_infinity": True}, 0),
+        ("another blank", ([logs(0.25, 0.75)], [0], 1, 1), {"blank": 1}, QUARTER),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, args, kwargs, expected",
+    [pytest.param(name, *case[1:], id=f"{name}: {case[0]}") for name, cases in HAND.items() for case in cases],
+)
+def test_oracle_equals_the_value_worked_by_hand(name: str, args: tuple, kwargs: dict[str, Any], expected: Any) -> None:
+    assert agree(getattr(oracles, name)(*args, **kwargs), expected)
+
+
+@pytest.mark.parametrize(
+    "how, expected",
+    [
+        ({"reduction": "mean"}, (1 + 2 + 4) * ONE_THIRD),
+        ({"reduction": "sum"}, 7),
+        ({"reduction": "none"}, [1, 2, 4]),
+        ({"size_average": False}, 7),
+        ({"reduce": False}, [1, 2, 4]),
+        ({"size_average": True, "reduce": True, "reduction": "sum"}, (1 + 2 + 4) * ONE_THIRD),
+        ({"sample_weight": [3, 1, 0]}, (3 * 1 + 1 * 2) / mp.mpf(4)),
+        ({"sample_weight": [3, 1, 0], "normalizer": 10}, 5 / mp.mpf(10)),
+        ({"sample_weight": [3, 1, 0], "reduction": "sum"}, 5),
+        ({"sample_weight": [3, 1, 0], "reduction": "none"}, [3, 2, 0]),
+        ({"sample_weight": 2}, (1 + 2 + 4) * ONE_THIRD),
+        ({"sample_weight": 0}, 0),
+        ({"sample_weight": 0, "reduction": "none"}, [0, 0, 0]),
+        ({"normalizer": 14}, mp.mpf(1) / 2),
+        ({"weight": [1, 1, 2], "sample_weight": [3, 1, 0]}, 5 / mp.mpf(4)),
+    ],
+    ids=str,
+)
+def test_reductions_of_1_2_4(how: dict[str, Any], expected: Any) -> None:
+    assert agree(oracles.l1_loss([1.0, 2.0, 4.0], [0.0, 0.0, 0.0], **how), expected)
+
+
+def test_a_row_of_sample_weight_zero_may_hold_anything() -> None:
+    assert agree(oracles.cross_entropy([[nan, inf], [0, 0]], [0, 1], sample_weight=[0, 5], weight=[1, 3]), HALF)
+
+
+def test_sample_weight_is_aligned_with_the_first_axis() -> None:
+    assert agree(oracles.l1_loss([[1.0, 2.0], [3.0, 4.0]], [[0.0], [0.0]], sample_weight=[1, 0]), mp.mpf(3) / 2)
+
+
+@pytest.mark.parametrize("word, blank", list(product([[], [1], [1, 2], [2, 2], [1, 2, 1]], [0, 3])))
+def test_ctc_recursion_equals_the_sum_over_all_paths(word: list[int], blank: int) -> None:
+    prob = oracles.exact(np.random.default_rng(0).dirichlet(np.ones(4), 5))
+    assert agree(oracles.by_recursion(prob, word, blank), oracles.by_enumeration(prob, word, blank))
+
+
+@pytest.mark.parametrize(
+    "name, args, kwargs, wrt, expected",
+    [
+        ("cross_entropy", ([logs(1, 3)], [0]), {}, 0, [[-0.75, 0.75]]),
+        ("cross_entropy", ([[-inf, 0.0]], [1]), {}, 0, [[0, 0]]),
+        ("cross_entropy", ([[0, 0.0]], [0]), {"weight": [1.0, 3.0], **SUM}, "weight", [HALF, 0]),
+        ("mse_loss", ([1e-300, 3.0], [0.0, 1.0]), {}, 0, [mp.mpf(1e-300), 2]),
+        ("binary_cross_entropy", ([2.0**-140, 0.0, 0.0], [1.0, 1.0, 0.0]), SUM, 0, [-(2.0**140), 0, 1]),
+        ("ctc_loss", ([logs(0.5, 0.5)] * 2, [1], 2, 1), {}, 0, [[-ONE_THIRD, -2 * ONE_THIRD]] * 2),
+    ],
+)  # fmt: skip
+def test_gradient_equals_the_derivative_worked_by_hand(
+    name: str, args: tuple, kwargs: dict[str, Any], wrt: int | str, expected: Any
+) -> None:
+    assert agree(gradient(getattr(oracles, name), args, kwargs, wrt), expected)
