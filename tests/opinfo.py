@@ -1,49 +1,73 @@
-"""PyTorch's own samples of its operators (OpInfo), for the losses that torch has too."""
+"""PyTorch's own samples and error inputs (OpInfo, ModuleInfo) for the losses that torch has too."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-LOSSES = (
-    "cross_entropy",
-    "nll_loss",
-    "kl_div",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cosine_embedding_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "mse_loss",
-    "huber_loss",
-    "ctc_loss",
-)
+MODULES = {
+    "cross_entropy": "CrossEntropyLoss",
+    "nll_loss": "NLLLoss",
+    "kl_div": "KLDivLoss",
+    "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+    "cosine_embedding_loss": "CosineEmbeddingLoss",
+    "l1_loss": "L1Loss",
+    "smooth_l1_loss": "SmoothL1Loss",
+    "mse_loss": "MSELoss",
+    "huber_loss": "HuberLoss",
+    "ctc_loss": "CTCLoss",
+}
 
 
 class Call(NamedTuple):
+    """Of a loss function, or of a loss module whose options are all in `kwargs`."""
+
+    name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+    def of(self, functions: ModuleType, modules: ModuleType) -> Callable[..., torch.Tensor]:
+        """The function of that name, or the module as a function."""
+        if hasattr(functions, self.name):
+            return getattr(functions, self.name)
+        module = getattr(modules, self.name)
+        return lambda *args, **kwargs: module(**kwargs)(*args)
 
 
 @cache
 def infos() -> dict[str, Any]:
-    from torch.testing._internal.common_methods_invocations import op_db  # seconds: only where it is needed
+    """By the name of the function or the class."""
+    from torch.testing._internal.common_methods_invocations import op_db  # takes seconds
+    from torch.testing._internal.common_modules import module_db
 
-    named = {op.name.removeprefix("nn.functional."): op for op in op_db if op.name.startswith("nn.functional.")}
-    return {loss: named[loss] for loss in LOSSES}
+    ops = {op.name.removeprefix("nn.functional."): op for op in op_db}
+    modules = {info.module_cls.__name__: info for info in module_db}
+    return {name: (ops | modules)[name] for pair in MODULES.items() for name in pair}
 
 
 def samples(loss: str, dtype: torch.dtype) -> Iterator[Call]:
     for sample in infos()[loss].sample_inputs("cpu", dtype, requires_grad=True):
-        yield Call((sample.input, *sample.args), sample.kwargs)
+        yield Call(loss, (sample.input, *sample.args), sample.kwargs)
+    info = infos()[MODULES[loss]]
+    for sample in info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=True):
+        yield Call(MODULES[loss], sample.forward_input.args, sample.constructor_input.kwargs)
 
 
 def error_inputs(loss: str) -> Iterator[Call]:
-    if infos()[loss].error_inputs_func is not None:
-        for error in infos()[loss].error_inputs("cpu"):
-            yield Call((error.sample_input.input, *error.sample_input.args), error.sample_input.kwargs)
+    op, info = infos()[loss], infos()[MODULES[loss]]
+    if op.error_inputs_func is not None:
+        for sample in (error.sample_input for error in op.error_inputs("cpu")):
+            yield Call(loss, (sample.input, *sample.args), sample.kwargs)
+    if info.module_error_inputs_func is not None:
+        dtype = torch.float64
+        errors = info.module_error_inputs_func(info, device="cpu", dtype=dtype, requires_grad=False, training=True)
+        for sample in (error.module_error_input for error in errors):
+            args = sample.forward_input.args if sample.forward_input else (torch.zeros(2), torch.zeros(2))
+            yield Call(MODULES[loss], args, sample.constructor_input.kwargs)
 
 
 def value_and_gradients(function: Callable[..., torch.Tensor], call: Call, dtype: torch.dtype) -> list[torch.Tensor]:
@@ -54,7 +78,7 @@ def value_and_gradients(function: Callable[..., torch.Tensor], call: Call, dtype
             return x
         return x.detach().to(dtype).requires_grad_(x.requires_grad)
 
-    args, kwargs = tree_map(leaf, tuple(call))
+    args, kwargs = tree_map(leaf, (call.args, call.kwargs))
     leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.requires_grad]
     value = function(*args, **kwargs)
     # Unequal, so that a gradient given to the wrong element shows; small integers, exact in every dtype.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from lossary.core.arrays import Array, cast, kind, namespace
-from lossary.core.distributions import Distribution, Logits, as_array, as_events, as_rows, log, one_hot
+from lossary.core.distributions import Distribution, Logits, as_array, as_events, as_rows, classes_at, log, one_hot
 from lossary.core.elementary import times
 
 __all__ = [
@@ -59,7 +59,7 @@ def self_information(p: Distribution, *, axis: int = -1, base: Base = "nats") ->
     """
     if isinstance(p, Logits):
         (P,), answer = as_rows("self_information", axis, p=p)
-        log_prob = namespace(P.log_prob).moveaxis(P.log_prob, -1, axis)
+        log_prob = classes_at(axis, P.log_prob)
     else:
         events, answer = as_events("self_information", p)
         log_prob = log(events)
@@ -143,7 +143,7 @@ def decompose(logits: Array, target: Array, *, axis: int = -1) -> Decomposition:
         cross_entropy=cast(_cross_entropy(P.prob, Q.log_prob), answer),
         entropy=cast(_cross_entropy(P.prob, P.log_prob), answer),
         relative_entropy=cast(_relative_entropy(P.prob, P.log_prob, Q.log_prob), answer),
-        gradient=cast(namespace(P.prob).moveaxis(Q.prob - P.prob, -1, axis), answer),
+        gradient=cast(classes_at(axis, Q.prob - P.prob), answer),
     )
 
 

@@ -98,7 +98,8 @@ def pos_weight(labels: Array) -> Array:
     positives, negatives = positive.sum(axis=0), negative.sum(axis=0)
     for counts, what in ((positives, "positives"), (negatives, "negatives")):
         if not np.all(counts):
-            columns = f"columns {_listed(np.flatnonzero(counts == 0))} have" if given.ndim == 2 else "labels have"
+            empty = np.flatnonzero(counts == 0)
+            columns = "labels have" if given.ndim == 1 else f"column {_listed(empty)} has"
             raise ValueError(
                 f"pos_weight: {columns} no {what} among {given.shape[0]}, so that no weight balances them. "
                 "Pass the labels of the whole training set, or leave these columns out and give them weight 1"

@@ -111,6 +111,20 @@ def cast_index(x: Array) -> Array:
     return cast(x, xp.int32 if is_jax(x) and x.dtype != xp.int64 else xp.int64)
 
 
+def full(shape: tuple[int, ...], value: float, like: Array) -> Array:
+    """An array of one value, of the dtype and on the device of `like`."""
+    xp = namespace(like)
+    if is_torch(like):
+        return xp.full(shape, value, dtype=like.dtype, device=like.device)
+    return xp.full(shape, value, dtype=like.dtype)
+
+
+def arange(n: int, like: Array) -> Array:
+    """0, 1, ..., n - 1, of the dtype and on the device of `like`."""
+    xp = namespace(like)
+    return xp.arange(n, dtype=like.dtype, device=like.device) if is_torch(like) else xp.arange(n, dtype=like.dtype)
+
+
 def detach(x: Array) -> Array:
     """`x` as a constant: no derivative of any order flows through it."""
     if is_torch(x):
@@ -135,7 +149,8 @@ def is_concrete(x: Array) -> bool:
 
 def to_numpy(x: Array) -> np.ndarray:
     """`x` on the host; only where its values can be read."""
-    return np.asarray(x.detach().cpu() if is_torch(x) else x)
+    # torch's numpy() detaches, which functorch wraps; tolist() does not.
+    return np.asarray(x.tolist()).reshape(x.shape) if is_torch(x) else np.asarray(x)
 
 
 def scan(step: Callable[[Array, tuple[Array, ...]], Array], state: Array, xs: tuple[Array, ...]) -> Array:

@@ -36,8 +36,9 @@ class Domain:
     def __str__(self) -> str:
         if self.values is not None:
             return f"{self.name} ({', '.join(f'{v:g}' for v in self.values)})"
-        bounds = "" if math.isinf(self.low) and math.isinf(self.high) else f" in {interval(self.low, self.high)}"
-        return f"{self.name}{bounds}"
+        if self.dtype == "integer" or (math.isinf(self.low) and math.isinf(self.high)):
+            return self.name
+        return f"{self.name} in {interval(self.low, self.high)}"
 
 
 def interval(low: float, high: float, low_open: bool = False, high_open: bool = False) -> str:
@@ -178,15 +179,17 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
             return candidate
         if candidate.broadcasts and _broadcasts(tuple(x.shape), tuple(n for _, n in axes(candidate.shape, dims))):
             return candidate
+    if any(bind(s.shape, tuple(x.shape), dict(dims)) for s in spec):  # the shape fits another dtype
+        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}")
     raise ValueError(
-        f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}, {first[0]} being {describe(first[1])}."
+        f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}, {first[0]} being {describe(first[1])}"
         f"{_shape_fix(name, x, spec, first, dims)}"
     )
 
 
 def _check_library(loss: str, name: str, x: object, first: tuple[str, Array]) -> None:
     if not is_array(x):
-        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be an array like {first[0]}, which is {_of(first[1])}")
+        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be an array of NumPy, torch, JAX or their kind")
     if library(x) != library(first[1]):
         raise TypeError(
             f"{loss}: {name} is {_of(x)} and {first[0]} is {_of(first[1])}; "
@@ -228,13 +231,17 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
             continue
         wanted = tuple(n for _, n in axes(s.shape, dims))
         if shape == (*wanted, 1):
-            return f" Drop its last dimension: {name}.squeeze({len(shape) - 1})"
+            return f". Drop its last dimension: {name}.squeeze({len(shape) - 1})"
         if (*shape, 1) == wanted:
-            return f" Add a last dimension, {name}.unsqueeze({len(shape)}), or drop that of {first[0]}"
-        if s.domain.dtype == "integer" and kind(x) == "integer" and shape == reference:
-            return f" One-hot rows? Pass {name}.argmax(1), or probabilities of a floating dtype: {name}.float()"
+            return f". Add a last dimension, {name}.unsqueeze({len(shape)}), or drop that of {first[0]}"
+        if s.domain.dtype == "integer" and shape == reference:
+            return f". One-hot rows? Pass {name}.argmax(1), or probabilities of a floating dtype: {name}.float()"
+        if s.domain.dtype == "integer" and shape == reference[:-1]:
+            return f". Classes are dimension 1; if they are the last of {first[0]}, pass {first[0]}.movedim(-1, 1)"
+        if s.broadcasts and shape == wanted[: len(shape)]:
+            return f". Add dimensions on the right: {name}.reshape({(*shape, *(1 for _ in wanted[len(shape) :]))})"
         if s.broadcasts and len(shape) > len(wanted):
-            return f" Broadcasting must not enlarge {first[0]}: use {first[0]}.unsqueeze or {name}.squeeze"
+            return f". Broadcasting must not enlarge {first[0]}: reduce {name}, or expand {first[0]} yourself"
     return ""
 
 

@@ -56,7 +56,7 @@ def as_rows(function: str, axis: int, **given: Distribution) -> tuple[list[Rows]
             raise ValueError(
                 f"{function}: {name} has shape {tuple(x.shape)}; it has no axis {axis} to hold the classes"
             )
-        x = namespace(x).moveaxis(x, axis, -1)
+        x = classes_last(x, axis)
         if isinstance(distribution, Logits):
             _check_logits(function, name, x)
             log_prob = log_softmax(x, -1)
@@ -98,6 +98,19 @@ def as_floats(function: str, given: dict[str, Array]) -> tuple[list[Array], Any]
     return [cast(x, dtype) for x in given.values()], answer
 
 
+def classes_last(x: Array, axis: int) -> Array:
+    order = [i for i in range(x.ndim) if i != axis % x.ndim]
+    # permute_dims and not moveaxis, which torch cannot vmap.
+    return namespace(x).permute_dims(x, (*order, axis % x.ndim))
+
+
+def classes_at(axis: int, x: Array) -> Array:
+    """The inverse of `classes_last`."""
+    order = list(range(x.ndim - 1))
+    order.insert(axis % x.ndim, x.ndim - 1)
+    return namespace(x).permute_dims(x, tuple(order))
+
+
 def log(p: Array) -> Array:
     """log p; -inf with derivative 0 at 0."""
     xp = namespace(p)
@@ -116,7 +129,7 @@ def one_hot(function: str, name: str, indices: Array, like: Array, axis: int) ->
                 f"the classes are 0 to {classes - 1}"
             )
     rows = xp.expand_dims(indices, axis=-1) == xp.arange(classes, dtype=indices.dtype, device=like.device)
-    return xp.moveaxis(cast(rows, like.dtype), -1, axis)
+    return classes_at(axis, cast(rows, like.dtype))
 
 
 def check_range(function: str, name: str, p: Array, tolerance: float) -> None:

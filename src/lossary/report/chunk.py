@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,44 +78,32 @@ class Chunk:
         return F.cross_entropy(self.logits, self.target, reduction="none")
 
 
-def chunks(understanding: Understanding) -> Iterator[tuple[Chunk, int]]:
-    """The whole input in chunks, each with the number of samples that it advances by."""
-    layout, task = understanding.frame, understanding.task
-    source = understanding.input
-    sample = 0
+def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda rows: None) -> Iterator[Chunk]:
+    """The input in chunks without what is ignored; `advance` is told the number of samples after each."""
+    layout, task, source = understanding.frame, understanding.task, understanding.input
+    samples = 0
     for prediction_block, target_block in blocks(source.predictions, source.targets):
         scores, target = layout.scores(prediction_block), layout.targets(target_block)
-        kept = _kept(target, understanding)
+        kept = layout.kept(target, understanding.ignore_index)
         if understanding.one_hot:
-            target = target.argmax(axis=1)
-        elif task in ("binary", "multilabel", "regression"):
+            target, kept = target.argmax(axis=1), kept.all(axis=1)
+        elif task == "soft":
+            kept = kept.all(axis=1)
+        elif layout.elementwise:
             scores, target, kept = scores.ravel(), target.ravel(), kept.ravel()
-        kept = kept.all(axis=1) if kept.ndim == 2 else kept
-        place = np.flatnonzero(kept)
         if task in ("binary", "multilabel"):
-            target = (target > 0).astype(np.float64)
-        elif task == "classification":
-            target = target.astype(np.int64)
-        else:
-            target = target.astype(np.float64)
-        in_sample = understanding.units_per_sample
+            target = target > 0
+        if understanding.kind == "probs":
+            scores = np.minimum(scores, 1.0)
+        place = np.flatnonzero(kept)
         if place.size:
-            yield (
-                Chunk(
-                    task=task,
-                    kind=understanding.kind,
-                    scores=scores[kept],
-                    target=target[kept],
-                    unit=place + sample * in_sample,
-                    sample=place // in_sample + sample,
-                ),
-                len(prediction_block),
+            yield Chunk(
+                task=task,
+                kind=understanding.kind,
+                scores=scores[kept],
+                target=target[kept].astype(np.int64 if task == "classification" else np.float64),
+                unit=place + samples * understanding.units_per_sample,
+                sample=place // understanding.units_per_sample + samples,
             )
-        sample += len(prediction_block)
-
-
-def _kept(target: np.ndarray, understanding: Understanding) -> np.ndarray:
-    may_be_ignored = understanding.input.targets.is_integer or not understanding.frame.elementwise
-    if understanding.ignore_index is None or not may_be_ignored:
-        return np.ones(target.shape, bool)
-    return target != understanding.ignore_index
+        samples += len(prediction_block)
+        advance(len(prediction_block))

@@ -36,6 +36,11 @@ class Frame:
         """(rows,) class indices, or (rows, columns)"""
         return block.reshape(-1, self.columns) if self.elementwise else block.reshape(-1)
 
+    def kept(self, targets: np.ndarray, ignore_index: int | None) -> np.ndarray:
+        """Which targets count. A real value that happens to equal `ignore_index` is not ignored."""
+        may_be_ignored = targets.dtype.kind in "iub" or not self.elementwise
+        return targets != ignore_index if may_be_ignored and ignore_index is not None else np.ones(targets.shape, bool)
+
     def position(self, row: int, column: int | None = None) -> str:
         """Where in the file's array a row (and column) of the frame is."""
         flat = row * self.columns + (column or 0) if self.elementwise else row

@@ -27,6 +27,7 @@ class Survey:
         self.frame, self.predictions, self.targets, self.ignore_index = frame, predictions, targets, ignore_index
         self.rows = self.ignored = 0
         self.lowest, self.highest = inf, -inf
+        self.minus_inf_at: str | None = None
         self.row_sum_error = self.exp_sum_error = 0.0
         self.scores_are_whole = True
         self.scores_are_constant, self._first_row = True, None
@@ -37,7 +38,7 @@ class Survey:
 
     def update(self, prediction_block: np.ndarray, target_block: np.ndarray) -> None:
         scores, targets = self.frame.scores(prediction_block), self.frame.targets(target_block)
-        kept = self._kept(targets)
+        kept = self.frame.kept(targets, self.ignore_index)
         self.ignored += int((~kept).sum())
         self._check_numbers(scores, targets, kept)
         if not self.frame.elementwise:
@@ -50,23 +51,28 @@ class Survey:
             if self.frame.elementwise:
                 self._targets(targets.astype(np.float64), kept)
 
-    def _kept(self, targets: np.ndarray) -> np.ndarray:
-        may_be_ignored = self.ignore_index is not None and (self.targets.is_integer or not self.frame.elementwise)
-        return targets != self.ignore_index if may_be_ignored else np.ones(targets.shape, bool)
-
     def _check_numbers(self, scores: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> None:
         rows = kept if self.frame.elementwise else kept[:, None]
         self._refuse(np.isnan(scores) & rows, self.predictions, "NaN", "find out which sample makes the model return NaN")
         fix = "save the logits in a wider type; only -inf (a class ruled out) is understood"
         self._refuse(np.isposinf(scores) & rows, self.predictions, "+inf", fix)
+        excluded = np.isneginf(scores) & rows
+        if not self.frame.elementwise:
+            fix = "leave at least one class possible"
+            self._refuse(excluded.all(axis=1), self.predictions, "a row of -inf, every class ruled out,", fix)
+        if self.minus_inf_at is None and excluded.any():
+            self.minus_inf_at = self.frame.position(*self._first(excluded))
         if targets.dtype.kind == "f":
             self._refuse(~np.isfinite(targets) & kept, self.targets, "not finite", "drop the row or give it a target")
 
     def _refuse(self, wrong: np.ndarray, array: Stored, what: str, fix: str) -> None:
         if wrong.any():
-            row, *column = (int(i) for i in np.argwhere(wrong)[0])
-            position = self.frame.position(self.rows + row, *column)
+            position = self.frame.position(*self._first(wrong))
             raise array.error(f"{what} in {int(wrong.sum()):,} places, first there", position=position, fix=fix)
+
+    def _first(self, where: np.ndarray) -> tuple[int, ...]:
+        row, *column = (int(i) for i in np.argwhere(where)[0])
+        return self.rows + row, *column
 
     def _class_indices(self, targets: np.ndarray, kept: np.ndarray) -> np.ndarray:
         classes = self.frame.columns

@@ -210,6 +210,8 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
         guess = "probs"
     elif survey.rows_are_log_probabilities:
         guess = "logprobs"
+    if task == "regression" and survey.minus_inf_at:
+        raise survey.predictions.error("-inf", position=survey.minus_inf_at, fix="find out which sample returns it")
     if given is None:
         return guess
     if given not in KINDS_OF[task]:

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, kind, namespace
+from lossary.core.arrays import Array, arange, kind, namespace
 from lossary.core.classes import along, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, logsumexp, softplus, times
@@ -130,7 +130,7 @@ def cross_entropy(
     index, counted, outside = targets(target, classes, ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
     x = xp.where(xp.expand_dims(counted, axis=axis), input, 0.0)
-    here = along(xp.arange(classes, dtype=index.dtype, device=index.device), axis, x.ndim) == xp.expand_dims(index, axis=axis)
+    here = along(arange(classes, like=index), axis, x.ndim) == xp.expand_dims(index, axis=axis)
     # log(1 + Σ_{c≠y} e^(x_c - x_y)), not logsumexp(x) - x_y, which rounds small losses to 0.
     nll = softplus(logsumexp(xp.where(here, -xp.inf, x), axis) - pick(x, index, axis))
     row_weight = xp.astype(counted, x.dtype)

@@ -2,7 +2,7 @@ from typing import Annotated
 
 import numpy as np
 
-from lossary.core.arrays import Array, cast_index, is_concrete, namespace, scan, to_numpy
+from lossary.core.arrays import Array, arange, cast_index, full, is_concrete, namespace, scan, to_numpy
 from lossary.core.check import Checked
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
 from lossary.core.elementary import logsumexp
@@ -156,7 +156,7 @@ def ctc_loss(
     emitted = xp.take_along_axis(log_probs, xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape)), axis=2)
 
     # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
-    never = xp.full(states.shape, -xp.inf, dtype=log_probs.dtype, device=log_probs.device)
+    never = full(states.shape, -xp.inf, like=log_probs)
     differs = xp.concat([states[:, :2] != states[:, :2], states[:, 2:] != states[:, :-2]], axis=1) & (states != blank)
 
     def step(alpha: Array, x: tuple[Array, Array]) -> Array:
@@ -166,7 +166,7 @@ def ctc_loss(
         ways = xp.stack([alpha, before, xp.where(differs, skipped, -xp.inf)])
         return xp.where((t < frames)[:, None], logsumexp(ways, 0) + emission, alpha)
 
-    time = xp.arange(log_probs.shape[0], dtype=frames.dtype, device=frames.device)
+    time = arange(log_probs.shape[0], like=frames)
     start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
     alpha = scan(step, start, (emitted, time))
     nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
@@ -183,8 +183,8 @@ def _padded(targets: Array, labels: Array) -> Array:
     xp = namespace(targets)
     longest = int(xp.max(labels)) if is_concrete(labels) and labels.shape[0] else targets.shape[0]
     if targets.shape[0] == 0:
-        return xp.zeros((labels.shape[0], 0), dtype=targets.dtype, device=targets.device)
-    position = xp.arange(longest, dtype=labels.dtype, device=labels.device)
+        return full((labels.shape[0], 0), 0, like=targets)
+    position = arange(longest, like=labels)
     place = (xp.cumulative_sum(labels) - labels)[:, None] + position[None, :]
     place = xp.where(place < targets.shape[0], place, 0)
     return xp.reshape(xp.take(targets, xp.reshape(place, (-1,)), axis=0), place.shape)
@@ -195,11 +195,11 @@ def _states(targets: Array, labels: Array, blank: int) -> tuple[Array, Array]:
     xp = namespace(targets)
     targets = cast_index(targets)
     batch, length = targets.shape
-    position = xp.arange(2 * length + 1, dtype=labels.dtype, device=labels.device)[None, :]
+    position = arange(2 * length + 1, like=labels)[None, :]
     inside = position[:, 1::2] < 2 * labels[:, None]
     known = xp.where(inside, targets, blank)
-    blanks = xp.full((batch, length, 1), blank, dtype=known.dtype, device=known.device)
+    blanks = full((batch, length, 1), blank, like=known)
     pairs = xp.reshape(xp.concat([blanks, known[:, :, None]], axis=2), (batch, 2 * length))
-    states = xp.concat([pairs, xp.full((batch, 1), blank, dtype=known.dtype, device=known.device)], axis=1)
+    states = xp.concat([pairs, full((batch, 1), blank, like=known)], axis=1)
     last = (position == 2 * labels[:, None]) | (position == 2 * labels[:, None] - 1)
     return states, last

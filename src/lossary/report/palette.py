@@ -1,0 +1,35 @@
+"""The colours of pages and figures. Figures are drawn in the light ones; the page turns each into a CSS variable."""
+
+from __future__ import annotations
+
+LIGHT = {
+    "paper": "#fcfbf8",
+    "panel": "#f4f2ec",
+    "ink": "#1f2023",
+    "muted": "#66676e",
+    "rule": "#dedbd2",
+    "accent": "#2b5c9e",
+    "wash": "#c6d5ea",
+    "warm": "#b5541c",
+    "leaf": "#3a7d5b",
+    "error": "#b3261e",
+    "warning": "#9a5b00",
+    "note": "#2b5c9f",
+}
+DARK = {
+    "paper": "#17181b",
+    "panel": "#202226",
+    "ink": "#e8e6e1",
+    "muted": "#a09fa6",
+    "rule": "#383a40",
+    "accent": "#8ab4f0",
+    "wash": "#33486a",
+    "warm": "#eb9b67",
+    "leaf": "#83c5a0",
+    "error": "#ff8a80",
+    "warning": "#f0b35a",
+    "note": "#8ab4f1",
+}
+
+INK, MUTED, RULE = LIGHT["ink"], LIGHT["muted"], LIGHT["rule"]
+ACCENT, WASH, WARM, LEAF = LIGHT["accent"], LIGHT["wash"], LIGHT["warm"], LIGHT["leaf"]
