@@ -49,12 +49,14 @@ def infos() -> dict[str, Any]:
     return {name: (ops | modules)[name] for pair in MODULES.items() for name in pair}
 
 
-def samples(loss: str, dtype: torch.dtype) -> Iterator[Call]:
-    for sample in infos()[loss].sample_inputs("cpu", dtype, requires_grad=True):
-        yield Call(loss, (sample.input, *sample.args), sample.kwargs)
-    info = infos()[MODULES[loss]]
-    for sample in info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=True):
-        yield Call(MODULES[loss], sample.forward_input.args, sample.constructor_input.kwargs)
+def samples(loss: str, dtype: torch.dtype) -> list[Call]:
+    op, info = infos()[loss], infos()[MODULES[loss]]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # torch seeds the samples of OpInfo itself, but not those of ModuleInfo
+        of_op = list(op.sample_inputs("cpu", dtype, requires_grad=True))
+        of_module = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=True)
+    calls = [Call(loss, (sample.input, *sample.args), sample.kwargs) for sample in of_op]
+    return calls + [Call(MODULES[loss], s.forward_input.args, s.constructor_input.kwargs) for s in of_module]
 
 
 def error_inputs(loss: str) -> Iterator[Call]:

@@ -107,12 +107,16 @@ def of_rows(loss: Callable[[Reals, Any], Real], rows: Reals, target: np.ndarray,
 
 
 def neg_log_softmax(row: Reals) -> list[Real]:
-    """(max - x_k) + log(1 + Σ e^(x_j - max)), the sum without the maximum itself: nothing here cancels."""
+    """(max - x_k) + log(1 + Σ e^(x_j - max)), the sum without the maximum itself: nothing here cancels.
+
+    A single logit of +inf has all the probability; two of them, or none but -inf, leave it undefined: nan.
+    """
     if not len(row) or any(mp.isnan(x) for x in row):
         return [mp.nan for _ in row]
     top = max(range(len(row)), key=lambda k: row[k])
-    others = mp.fsum(mp.one if x == row[top] else mp.exp(x - row[top]) for k, x in enumerate(row) if k != top)
-    return [row[top] - x + mp.log1p(others) for x in row]
+    best = row[top]
+    rest = mp.log1p(mp.fsum(mp.exp(x - best) for k, x in enumerate(row) if k != top))
+    return [rest if k == top else mp.inf if x < best == mp.inf else best - x + rest for k, x in enumerate(row)]
 
 
 @reduces("input target weight size_average ignore_index reduce reduction label_smoothing")
@@ -259,9 +263,13 @@ def by_recursion(prob: Reals, word: list[int], blank: int) -> Real:
 
 
 def gradient(oracle: Callable[..., Real], args: Sequence[Any], kwargs: dict[str, Any], wrt: int | str) -> Reals:
-    """Central differences of a scalar answer, for every element of args[wrt] or kwargs[wrt]."""
+    """Central differences of a scalar answer, for every element of args[wrt] or kwargs[wrt]; nan of an infinite one."""
     given = dict(enumerate(args)) | kwargs
     point = exact(given[wrt])
+    numbers = [x for a in given.values() if a is not None and not isinstance(a, str) for x in exact(a).flat]
+    sizes = [abs(x) for x in numbers if x != 0 and mp.isfinite(x)] + [mp.one]
+    # A step far below every number of the call, and the digits to square both the largest number and the step.
+    step, digits = min(sizes) * mp.mpf(10) ** -60, 200 + 2 * int(mp.log10(max(sizes) / min(sizes)))
 
     def at(i: tuple[int, ...], value: Real) -> Real:
         moved = point.copy()
@@ -270,10 +278,9 @@ def gradient(oracle: Callable[..., Real], args: Sequence[Any], kwargs: dict[str,
         return oracle(*(new[k] for k in range(len(args))), **{k: new[k] for k in kwargs})
 
     slopes = np.empty(point.shape, dtype=object)
-    for i in np.ndindex(point.shape):
-        # Steps of 1e-60 |x|, with the digits for 60 right ones of the quotient, wherever on the scale x lies.
-        unit = abs(point[i]) if point[i] != 0 and mp.isfinite(point[i]) else mp.one
-        with mp.workdps(200 + max(0, int(-mp.log10(unit)))):
-            step = unit * mp.mpf(10) ** -60
-            slopes[i] = (at(i, point[i] + step) - at(i, point[i] - step)) / (2 * step)
+    with mp.workdps(digits):
+        for i in np.ndindex(point.shape):
+            above, below = at(i, point[i] + step), at(i, point[i] - step)
+            is_rounding = abs(above - below) < abs(above) * mp.mpf(10) ** (30 - digits)
+            slopes[i] = mp.zero if is_rounding else (above - below) / (2 * step)
     return each(lambda slope: +slope, slopes)

@@ -22,7 +22,7 @@ def logs(*probabilities: float) -> list[Any]:
 
 def agree(answer: Any, expected: Any) -> bool:
     def same(a: Any, b: Any) -> bool:
-        return a == b or (mp.isnan(a) and mp.isnan(b)) or mp.almosteq(a, b, mp.mpf(10) ** -50)
+        return a == b or (mp.isnan(a) and mp.isnan(b)) or mp.almosteq(a, b, mp.mpf(10) ** -50, 0)
 
     answer, expected = np.asarray(answer, dtype=object), np.asarray(expected, dtype=object)
     return answer.shape == expected.shape and all(map(same, answer.flat, expected.flat))
@@ -47,7 +47,9 @@ HAND = {
         ("0 · inf", ([[-inf, 0.0, 0.0]], [[0, 0.5, 0.5]]), {}, HALF),
         ("a class of weight 0 at -inf", ([[-inf, 0.0]], [0]), {"weight": [0, 1], **SUM}, 0),
         ("the impossible", ([[-inf, 0.0]], [0]), {}, mp.inf),
-        ("against certainty", ([[inf, 0.0]], [1]), {}, mp.inf),
+        ("certainty", ([[inf, 0.0, -inf]] * 3, [0, 1, 2]), NONE, [0, mp.inf, mp.inf]),
+        ("two certainties", ([[inf, inf, 0.0]] * 2, [0, 2]), NONE, [mp.nan, mp.inf]),
+        ("no class at all", ([[-inf, -inf]], [0]), {}, mp.nan),
         ("nan stays", ([[nan, 0.0]], [[0.0, 1.0]]), {}, mp.nan),
     ],
     "nll_loss": [
@@ -179,6 +181,7 @@ def test_ctc_recursion_equals_the_sum_over_all_paths(word: list[int], blank: int
         ("cross_entropy", ([[-inf, 0.0]], [1]), {}, 0, [[0, 0]]),
         ("cross_entropy", ([[0, 0.0]], [0]), {"weight": [1.0, 3.0], **SUM}, "weight", [HALF, 0]),
         ("mse_loss", ([1e-300, 3.0], [0.0, 1.0]), {}, 0, [mp.mpf(1e-300), 2]),
+        ("l1_loss", ([1e-300, 1.0], [1e300, 0.0]), SUM, 0, [-1, 1]),
         ("binary_cross_entropy", ([2.0**-140, 0.0, 0.0], [1.0, 1.0, 0.0]), SUM, 0, [-(2.0**140), 0, 1]),
         ("ctc_loss", ([logs(0.5, 0.5)] * 2, [1], 2, 1), {}, 0, [[-ONE_THIRD, -2 * ONE_THIRD]] * 2),
     ],

@@ -71,6 +71,14 @@ class LossModule(torch.nn.Module):
         )
 
 
+def module_of(function: Callable[..., Any]) -> type[LossModule]:
+    """The module class of a loss function."""
+    for module in LossModule.__subclasses__():
+        if module.loss is record_of(function):
+            return module
+    raise LookupError(f"{record_of(function).name} has no module in lossary.nn")
+
+
 def _weights(module: str, name: str, value: object) -> torch.Tensor:
     try:
         return torch.as_tensor(value, dtype=torch.get_default_dtype())

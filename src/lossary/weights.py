@@ -88,7 +88,8 @@ def pos_weight(labels: Array) -> Array:
             "Move the classes to the last axis and reshape to (-1, C)"
         )
     # Compared before they are brought to the host: NumPy knows no bfloat16.
-    positive, negative = (_on_host(given if kind(given) == "bool" else given == 1), _on_host(given == 0))
+    is_bool = kind(given) == "bool"
+    positive, negative = _on_host(given if is_bool else given == 1), _on_host(~given if is_bool else given == 0)
     if not np.all(positive | negative):
         at = tuple(int(i) for i in np.argwhere(~(positive | negative))[0])
         raise ValueError(

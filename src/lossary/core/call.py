@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lossary.core import implementations
-from lossary.core.arrays import Array, cast
-from lossary.core.check import check
+from lossary.core.arrays import Array, cast, is_jax, is_torch
+from lossary.core.check import Checked, check
 from lossary.core.reduce import Unreduced, reduce
 
 if TYPE_CHECKING:
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 
 def call(loss: "Loss", arguments: dict[str, Any]) -> Array:
     checked = check(loss, arguments)
+    if is_torch(checked.first) or is_jax(checked.first):
+        return run(checked)
+    # What NumPy, also under another name, would warn of (log 0, inf - inf not taken) the formulas answer on purpose.
+    with np.errstate(all="ignore"):
+        return run(checked)
+
+
+def run(checked: Checked) -> Array:
     implementation = implementations.choose(checked)
     answer = implementation.run(checked)
     unreduced = answer if isinstance(answer, Unreduced) else Unreduced(answer)

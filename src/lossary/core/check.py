@@ -101,7 +101,7 @@ def _check_options(loss: "Loss", values: dict[str, Any]) -> None:
 
 def _check_data(loss: "Loss", values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
     """The alternative of each argument's contract that it fits; an optional argument that is None has none."""
-    dims: Dims = {}
+    dims: Dims = {"1": 1}
     specs: dict[str, Spec] = {}
     first_name = next(iter(loss.data))
     first = values[first_name]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lossary.core.arrays import Array, dtype_name, is_array, is_concrete, kind, library, namespace, size
+from lossary.core.arrays import Array, detach, dtype_name, is_array, is_concrete, is_jax, kind, library, namespace, size, to_numpy
 
 Dims = dict[str, Any]
 """Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
@@ -49,11 +49,15 @@ def interval(low: float, high: float, low_open: bool = False, high_open: bool = 
 
 @dataclass(frozen=True)
 class Spec:
-    """One array argument: its domain and shape, or alternatives of them."""
+    """One array argument: its domain and shape, or alternatives of them.
+
+    broadcasts: whether a shape that broadcasts to `shape` will do. of: the dimension that lengths are lengths of.
+    """
 
     domain: Domain
     shape: str
     broadcasts: bool = False
+    of: str = ""
     others: tuple["Spec", ...] = ()
 
     def __or__(self, other: "Spec") -> "Spec":
@@ -68,8 +72,8 @@ class Spec:
 
 
 def word(domain: Domain) -> Callable[..., Spec]:
-    def spec(shape: str, *, broadcasts: bool = False) -> Spec:
-        return Spec(domain, shape, broadcasts)
+    def spec(shape: str, *, broadcasts: bool = False, of: str = "") -> Spec:
+        return Spec(domain, shape, broadcasts, of)
 
     return spec
 
@@ -173,14 +177,14 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
     if integer and any(s.domain.dtype == "integer" for s in spec):
         fitting = [s for s in spec if s.domain.dtype == "integer"]
     if kind(x) not in ("float", "integer") or not fitting:
-        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}")
+        raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
     for candidate in fitting:
         if bind(candidate.shape, tuple(x.shape), dims):
             return candidate
         if candidate.broadcasts and _broadcasts(tuple(x.shape), tuple(n for _, n in axes(candidate.shape, dims))):
             return candidate
     if any(bind(s.shape, tuple(x.shape), dict(dims)) for s in spec):  # the shape fits another dtype
-        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}")
+        raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
     raise ValueError(
         f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}, {first[0]} being {describe(first[1])}"
         f"{_shape_fix(name, x, spec, first, dims)}"
@@ -201,16 +205,23 @@ def _of(x: Array) -> str:
     return f"a {library(x)} array"
 
 
+def _wrong_dtype(loss: str, name: str, x: Array, spec: Spec, dims: Dims) -> str:
+    return f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}"
+
+
 def _wanted(spec: Spec, dims: Dims) -> str:
     wanted = []
     for s in spec:
         known = all(t.lstrip("?*") in dims for t in s.shape.split())
         shape = str(tuple(n for _, n in axes(s.shape, dims))) if known else f"({', '.join(s.shape.split())})"
-        wanted.append(f"{s.domain} of shape {shape}" + (" or a shape that broadcasts to it" if s.broadcasts else ""))
+        broadcasts = " or a shape that broadcasts to it" if s.broadcasts else ""
+        wanted.append(f"{s.domain} of shape {shape}{broadcasts}")
     return ", or ".join(wanted)
 
 
 def _dtype_fix(name: str, x: Array, spec: Spec) -> str:
+    if kind(x) == "integer":
+        return f"One-hot rows? Pass {name}.argmax(1), or probabilities of a floating dtype: {name}.float()"
     if kind(x) == "complex":
         return "Complex numbers have no order: pass the real and imaginary parts, or the modulus"
     if any(s.domain.dtype == "integer" for s in spec):
@@ -234,8 +245,6 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
             return f". Drop its last dimension: {name}.squeeze({len(shape) - 1})"
         if (*shape, 1) == wanted:
             return f". Add a last dimension, {name}.unsqueeze({len(shape)}), or drop that of {first[0]}"
-        if s.domain.dtype == "integer" and shape == reference:
-            return f". One-hot rows? Pass {name}.argmax(1), or probabilities of a floating dtype: {name}.float()"
         if s.domain.dtype == "integer" and shape == reference[:-1]:
             return f". Classes are dimension 1; if they are the last of {first[0]}, pass {first[0]}.movedim(-1, 1)"
         if s.broadcasts and shape == wanted[: len(shape)]:
@@ -249,6 +258,7 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     """Raise where `x`, if it can be read at no cost, holds a value outside an enforced domain."""
     if not domain.enforced or not is_concrete(x) or size(x) == 0:
         return
+    x = to_numpy(x) if is_jax(x) else detach(x)  # under jit, JAX would trace the check of a constant
     xp = namespace(x)
     if domain.dtype == "integer":
         wrong = (x < 0) | (x >= classes)
@@ -267,13 +277,16 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
 
 def _where(name: str, x: Array, wrong: Array) -> str:
     xp = namespace(x)
-    count = int(xp.sum(xp.astype(wrong, xp.int64 if library(x) != "jax" else xp.int32)))
+    count = int(xp.sum(xp.astype(wrong, xp.int64)))
     if x.ndim == 0:
-        return f"{name} is {x.item():g}"
+        return f"{name} is {_number(x)}"
     position = tuple(int(i[0]) for i in xp.nonzero(wrong))
-    value = x[position].item()
     more = f" and {count - 1} more" if count > 1 else ""
-    return f"{name} holds {value:g} at {list(position)}{more}"
+    return f"{name} holds {_number(x[position])} at {list(position)}{more}"
+
+
+def _number(x: Array) -> str:
+    return str(int(x)) if kind(x) == "integer" else f"{float(x):g}"
 
 
 def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | None) -> str:

@@ -8,11 +8,15 @@ import numpy as np
 
 from lossary.core.arrays import (
     Array,
+    arange,
     cast,
+    cast_index,
     compute_dtype,
     dtype_name,
     is_array,
     is_concrete,
+    is_jax,
+    is_torch,
     kind,
     library,
     namespace,
@@ -59,7 +63,7 @@ def as_rows(function: str, axis: int, **given: Distribution) -> tuple[list[Rows]
         x = classes_last(x, axis)
         if isinstance(distribution, Logits):
             _check_logits(function, name, x)
-            log_prob = log_softmax(x, -1)
+            log_prob = _log_softmax(x)
             rows.append(Rows(namespace(x).exp(log_prob), log_prob))
         else:
             tolerance = _tolerance(raw[name])
@@ -98,6 +102,13 @@ def as_floats(function: str, given: dict[str, Array]) -> tuple[list[Array], Any]
     return [cast(x, dtype) for x in given.values()], answer
 
 
+def _log_softmax(x: Array) -> Array:
+    if is_torch(x) or is_jax(x):
+        return log_softmax(x, -1)
+    with np.errstate(invalid="ignore"):  # of inf - inf, whose answer is not taken
+        return log_softmax(x, -1)
+
+
 def classes_last(x: Array, axis: int) -> Array:
     order = [i for i in range(x.ndim) if i != axis % x.ndim]
     # permute_dims and not moveaxis, which torch cannot vmap.
@@ -119,27 +130,28 @@ def log(p: Array) -> Array:
 
 def one_hot(function: str, name: str, indices: Array, like: Array, axis: int) -> Array:
     """Class indices as distributions of the shape of `like`."""
-    xp = namespace(like)
     classes = like.shape[axis]
     if is_concrete(indices):
-        outside = _first((indices < 0) | (indices >= classes))
+        values = _readable(indices)
+        outside = _first((values < 0) | (values >= classes))
         if outside is not None:
             raise IndexError(
-                f"{function}: {name} holds {int(indices[outside])} at {list(outside)}; "
-                f"the classes are 0 to {classes - 1}"
+                f"{function}: {name} holds {values[outside]} at {list(outside)}; the classes are 0 to {classes - 1}"
             )
-    rows = xp.expand_dims(indices, axis=-1) == xp.arange(classes, dtype=indices.dtype, device=like.device)
+    indices = cast_index(indices)
+    rows = namespace(like).expand_dims(indices, axis=-1) == arange(classes, like=indices)
     return classes_at(axis, cast(rows, like.dtype))
 
 
 def check_range(function: str, name: str, p: Array, tolerance: float) -> None:
     if not is_concrete(p):
         return
+    values = _readable(p)
     # Past 1 by what rounding adds: a softmax may give 1 + eps.
-    outside = _first((p < 0) | (p > 1 + tolerance))
+    outside = _first((values < 0) | (values > 1 + tolerance))
     if outside is not None:
         raise ValueError(
-            f"{function}: {name} holds {float(p[outside]):g} at {list(outside)}; probabilities lie in [0, 1]. "
+            f"{function}: {name} holds {values[outside]:g} at {list(outside)}; probabilities lie in [0, 1]. "
             f"Logits? Pass Logits({name})"
         )
 
@@ -147,11 +159,11 @@ def check_range(function: str, name: str, p: Array, tolerance: float) -> None:
 def _check_sums(function: str, name: str, p: Array, tolerance: float) -> None:
     if not is_concrete(p):
         return
-    sums = namespace(p).sum(p, axis=-1)
-    row = _first(abs(sums - 1.0) > tolerance)
+    sums = _readable(p).sum(axis=-1)
+    row = _first(abs(sums - 1) > tolerance)
     if row is not None:
         raise ValueError(
-            f"{function}: {_row(name, row)} adds up to {float(sums[row]):g}; the probabilities of the {p.shape[-1]} "
+            f"{function}: {_row(name, row)} adds up to {sums[row]:g}; the probabilities of the {p.shape[-1]} "
             f"classes must add up to 1. Divide by the sum, choose another axis, or pass Logits({name})"
         )
 
@@ -159,11 +171,10 @@ def _check_sums(function: str, name: str, p: Array, tolerance: float) -> None:
 def _check_logits(function: str, name: str, x: Array) -> None:
     if not is_concrete(x):
         return
-    xp = namespace(x)
-    row = _first(xp.any(x == xp.inf, axis=-1) | xp.all(x == -xp.inf, axis=-1))
+    row = _first((_readable(x) == -np.inf).all(axis=-1))
     if row is not None:
         raise ValueError(
-            f"{function}: {_row(name, row)} holds +inf, or nothing but -inf, which is no distribution; "
+            f"{function}: {_row(name, row)} holds nothing but -inf, which is no distribution; "
             "-inf for some classes is allowed"
         )
 
@@ -193,7 +204,12 @@ def _tolerance(p: Array) -> float:
     return max(1e-5, math.sqrt(float(namespace(p).finfo(p.dtype).eps))) if kind(p) == "float" else 0.0
 
 
-def _first(wrong: Array) -> tuple[int, ...] | None:
+def _readable(x: Array) -> np.ndarray:
+    # NumPy reads: under jax.jit an operation of JAX on a constant has no value yet.
+    return np.asarray(x.detach() if is_torch(x) else x)
+
+
+def _first(wrong: np.ndarray) -> tuple[int, ...] | None:
     """The index of the first True."""
-    found = np.argwhere(np.asarray(wrong))
+    found = np.argwhere(wrong)
     return tuple(int(i) for i in found[0]) if len(found) else None

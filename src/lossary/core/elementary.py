@@ -19,23 +19,43 @@ def logsumexp(x: Array, axis: int, keepdims: bool = False) -> Array:
     xp = namespace(x)
     if x.shape[axis] == 0:
         return xp.sum(x, axis=axis, keepdims=keepdims) - xp.inf
-    # The maximum first: e^x overflows at 88.7 in fp32. A constant, so that it adds nothing to the derivatives.
-    largest = detach(xp.max(x, axis=axis, keepdims=True))
-    largest = xp.where(xp.isinf(largest), 0.0, largest)
-    total = xp.sum(xp.exp(x - largest), axis=axis, keepdims=True)
+    largest, shifted = _shifted(x, axis)
+    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
     nothing = total == 0
     result = xp.where(nothing, -xp.inf, xp.log(xp.where(nothing, 1.0, total)) + largest)
     return result if keepdims else xp.squeeze(result, axis=axis)
 
 
 def log_softmax(x: Array, axis: int) -> Array:
-    return x - logsumexp(x, axis, keepdims=True)
+    """log of e^x / Σ e^x along `axis`; a single +inf is the limit, log 1; nothing but -inf is NaN."""
+    if x.shape[axis] == 0:
+        return x
+    xp = namespace(x)
+    largest, shifted = _shifted(x, axis)
+    # Before the logarithm is added, not after: at 10,000 in fp32 the sum of both would keep three digits of it.
+    return xp.where(xp.isinf(largest) & (largest < 0), xp.nan, shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True)))
+
+
+def _shifted(x: Array, axis: int) -> tuple[Array, Array]:
+    """The maximum, and x less the maximum: e^x overflows at 88.7 in fp32.
+
+    The maximum is a constant, so that it adds nothing to the derivatives; inf - inf is 0.
+    """
+    xp = namespace(x)
+    largest = detach(xp.max(x, axis=axis, keepdims=True))
+    shifted = x - xp.where(xp.isinf(largest) & (largest < 0), 0.0, largest)
+    return largest, xp.where(x == xp.inf, 0.0, shifted)
 
 
 def times(a: Array, b: Array) -> Array:
     """a · b where 0 · inf = 0: a weight or a target of exactly 0 removes an infinite term, derivatives included."""
     xp = namespace(b)
     return a * xp.where((a == 0) & xp.isinf(b), 0.0, b)
+
+
+def scaled(values: Array, weight: Array | None) -> Array:
+    """Values times a weight, if there is one."""
+    return values if weight is None else times(weight, values)
 
 
 def xlogx(x: Array) -> Array:

@@ -83,9 +83,13 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Loss:
-    """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it."""
+    """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
+
+    public: what users call. function: the formula. data, options: the contract of each argument.
+    """
 
     name: str
+    public: Callable[..., Any]
     function: Callable[..., Any]
     signature: inspect.Signature
     data: Mapping[str, Spec]
@@ -151,9 +155,14 @@ def loss(
     """
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(formula_of)
+        def public(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return call(record, record.bind(args, kwargs))
+
         signature = inspect.signature(formula_of)
         record = Loss(
             name=formula_of.__name__,
+            public=public,
             function=formula_of,
             signature=signature,
             data=_annotated(signature, Spec),
@@ -175,11 +184,6 @@ def loss(
             positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
         )
         _refuse_incomplete(record)
-
-        @functools.wraps(formula_of)
-        def public(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return call(record, record.bind(args, kwargs))
-
         public.loss = record  # type: ignore[attr-defined]
         CATALOGUE[record.name] = record
         return public

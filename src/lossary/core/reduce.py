@@ -21,13 +21,12 @@ class Unreduced:
 
 
 def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
-    """The reduction that torch's deprecated `size_average` and `reduce` ask for."""
-    if size_average is None and reduce is None:
+    """The reduction that torch's deprecated `size_average`, `reduce` and "elementwise_mean" ask for."""
+    if size_average is None and reduce is None and reduction != "elementwise_mean":
         return reduction
     meant = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"{name}: size_average and reduce are deprecated; write reduction={meant!r}", DeprecationWarning, stacklevel=6
-    )
+    said = "reduction='elementwise_mean' is" if size_average is None and reduce is None else "size_average and reduce are"
+    warnings.warn(f"{name}: {said} deprecated; write reduction={meant!r}", DeprecationWarning, stacklevel=6)
     return meant
 
 
@@ -73,7 +72,7 @@ def reduce(loss: Unreduced, reduction: str, sample_weight: Array | None, normali
         ones = namespace(values).ones_like(values)
         counts = ones if loss.denominator is None else ones * loss.denominator
         normalizer = total(weighted(counts, sample_weight))
-    if reduction == "batchmean" and values.ndim:
-        # One row of the batch counts once, however many elements it has.
-        normalizer = normalizer * (values.shape[0] / max(size(values), 1))
+        if reduction == "batchmean" and values.ndim:
+            # One row of the batch counts once, however many elements it has.
+            normalizer = normalizer * (values.shape[0] / max(size(values), 1))
     return mean(values, normalizer)

@@ -14,8 +14,8 @@ RESAMPLES = 1_000
 class Mean:
     """A mean and its 95 % interval, where the values of one sample may depend on each other.
 
-    Standard error of a ratio of sample totals (Liang & Zeger 1986): sqrt(sum_g (S_g - m n_g)^2) / n, with S_g the total and
-    n_g the number of values of sample g; merged over chunks around each chunk's own mean (Chan, Golub & LeVeque 1983).
+    Standard error of a ratio of sample totals (Liang & Zeger 1986): sqrt(sum_g (S_g - m n_g)^2) / n, with S_g the total
+    and n_g the number of values of sample g; merged around each chunk's own mean (Chan, Golub & LeVeque 1983).
     For few samples, or when one holds over 5 % of the total, percentiles of a seeded bootstrap over samples instead.
     """
 
@@ -40,8 +40,8 @@ class Mean:
         centred = totals - mean * sizes
         self._recentre((self.n * self.finite_mean + n * mean) / (self.n + n))
         shift = mean - self.finite_mean
-        cross, size_squares = float(centred @ sizes), float(sizes @ sizes)
-        self._squares += float(centred @ centred) + 2 * shift * cross + shift**2 * size_squares
+        cross, size_squares = _dot(centred, sizes), _dot(sizes, sizes)
+        self._squares += _dot(centred, centred) + 2 * shift * cross + shift**2 * size_squares
         self._cross += cross + shift * size_squares
         self._sizes += size_squares
         self.n += n
@@ -90,6 +90,11 @@ class Mean:
             means[i] = totals[drawn].sum() / sizes[drawn].sum()
         low, high = np.quantile(means, [0.025, 0.975])
         return float(low), float(high)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """sum(a b) in a fixed order; a BLAS sums in as many parts as it has threads."""
+    return float(np.sum(a * b))
 
 
 class GroupMeans:

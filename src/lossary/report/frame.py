@@ -66,8 +66,8 @@ def frame(predictions: Stored, targets: Stored) -> Frame:
         return Frame(p[-1], False, -1, squeezed, ambiguous=len(p) > 2 and squeezed == without_second)
     if squeezed == without_second:
         return Frame(p[1], False, 1, squeezed)
-    rows = f"{p[0]:,} and {t[0]:,} rows" if p[0] != t[0] else "their shapes"
+    rows = f"{prod(p[:1]):,} and {prod(t[:1]):,} rows" if p[:1] != t[:1] else "their shapes"
     raise predictions.error(
         f"predictions {p} and targets {t} (key {targets.key!r} of {targets.file}) do not fit: {rows} differ",
-        fix="save one target for each row of scores: (N, C) with (N,) or (N, C), (B, L, V) with (B, L), or equal shapes",
+        fix="save a target for each row of scores: (N, C) with (N,) or (N, C), (B, L, V) with (B, L), or equal shapes",
     )

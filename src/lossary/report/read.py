@@ -25,13 +25,14 @@ OPENERS: dict[str, Callable[[str], list[Stored]]] = {
 PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".joblib"}
 
 # The usual names, the most telling first. Case and the separators "_", "-", "." and " " do not matter.
-PREDICTION_NAMES = """logits logit log_probs log_prob logprobs probabilities probability probs prob proba pred_probs
-    y_proba y_prob y_score scores score predictions prediction preds pred outputs output y_pred y_hat yhat forecast p
-    """.split()
-TARGET_NAMES = """labels label targets target y_true ground_truth truth gt label_ids label_id y y_test soft_labels
-    soft_targets answers actual true""".split()
-ID_NAMES = """ids id sample_ids sample_id indices index idx uid filenames filename paths path""".split()
-CLASS_NAMES = """class_names classes names label_names target_names categories""".split()
+PREDICTION_NAMES = ["logits", "logit", "log_probs", "log_prob", "logprobs", "probabilities", "probability", "probs",
+                    "prob", "proba", "pred_probs", "y_proba", "y_prob", "y_score", "scores", "score", "predictions",
+                    "prediction", "preds", "pred", "outputs", "output", "y_pred", "y_hat", "forecast", "p"]  # fmt: skip
+TARGET_NAMES = ["labels", "label", "targets", "target", "y_true", "ground_truth", "truth", "gt", "label_ids",
+                "label_id", "y", "y_test", "soft_labels", "soft_targets", "answers", "actual", "true"]  # fmt: skip
+ID_NAMES = ["ids", "id", "sample_ids", "sample_id", "indices", "index", "idx", "uid", "filenames", "filename",
+            "paths", "path"]  # fmt: skip
+CLASS_NAMES = ["class_names", "classes", "names", "label_names", "target_names", "categories"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ def open_input(
     targets = find(target_key, TARGET_NAMES, "--target-key")
     predictions = find(prediction_key, PREDICTION_NAMES, "--pred-key")
     if predictions is None or targets is None:
-        free = [array for array in arrays if array not in used and not (array.is_text and _by_name(CLASS_NAMES, [array]))]
+        free = [
+            array for array in arrays if array not in used and not (array.is_text and _by_name(CLASS_NAMES, [array]))
+        ]
         predictions, targets = _by_shape(predictions, targets, free, files)
     classes = find(None, CLASS_NAMES, "")
     if names is None and classes and classes.is_text and classes.shape[0] in predictions.shape[1:]:

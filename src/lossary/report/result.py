@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,20 +43,27 @@ class Column:
             return "–"
         if isinstance(cell, str) or not self.format:
             return str(cell)
-        return format(cell, self.format).replace("inf%", "inf").replace("inf", "∞").replace("-", "\u2212")
+        shown = format(cell, self.format).removesuffix(".")
+        return shown.replace("inf%", "inf").replace("inf", "∞").replace("-", "\u2212")
 
 
 @dataclass(frozen=True)
 class Table:
     title: str
     columns: tuple[Column, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     note: str = ""
+    folded: bool = False  # a page shows it when asked
+
+    @property
+    def explains(self) -> bool:
+        """Whether a column beside the first holds sentences."""
+        return any(isinstance(cell, str) and len(cell) > 24 for row in self.rows for cell in row[1:])
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`draw` is called with matplotlib axes by those who show figures; `text` says the same to those who cannot see it."""
+    """`draw` is called with matplotlib axes by those who show figures; `text` says the same in words."""
 
     title: str
     text: str
@@ -74,3 +81,4 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     method: str = ""
+    highlights: list[tuple[str, str, str]] = field(default_factory=list)  # name, value, hint: shown large

@@ -21,7 +21,7 @@ def blocks(predictions: Stored, targets: Stored) -> Iterator[tuple[np.ndarray, n
 
 
 class Survey:
-    """What is true of all rows that are not ignored. Each property starts true and is given up at the first exception."""
+    """What is true of all rows that are not ignored; each property holds until its first exception."""
 
     def __init__(self, frame: Frame, predictions: Stored, targets: Stored, ignore_index: int | None) -> None:
         self.frame, self.predictions, self.targets, self.ignore_index = frame, predictions, targets, ignore_index
@@ -53,13 +53,15 @@ class Survey:
 
     def _check_numbers(self, scores: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> None:
         rows = kept if self.frame.elementwise else kept[:, None]
-        self._refuse(np.isnan(scores) & rows, self.predictions, "NaN", "find out which sample makes the model return NaN")
+        self._refuse(
+            np.isnan(scores) & rows, self.predictions, "NaN", "find out which sample makes the model return NaN"
+        )
         fix = "save the logits in a wider type; only -inf (a class ruled out) is understood"
         self._refuse(np.isposinf(scores) & rows, self.predictions, "+inf", fix)
-        excluded = np.isneginf(scores) & rows
+        excluded = np.asarray(np.isneginf(scores) & rows)
         if not self.frame.elementwise:
             fix = "leave at least one class possible"
-            self._refuse(excluded.all(axis=1), self.predictions, "a row of -inf, every class ruled out,", fix)
+            self._refuse(np.all(excluded, axis=1), self.predictions, "a row of -inf, every class ruled out,", fix)
         if self.minus_inf_at is None and excluded.any():
             self.minus_inf_at = self.frame.position(*self._first(excluded))
         if targets.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""What the arrays are: found out from shapes, types and values, printed before anything else, and open to correction."""
+"""What the arrays are: found out from shapes, types and values, printed first, and open to correction."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def understand(
     for given, allowed, option in ((kind, get_args(Kind), "kind"), (task, get_args(Task), "task")):
         if given is not None and given not in allowed:
             raise BadInput(f"{option} {given!r} is unknown", fix=f"one of {', '.join(allowed)}")
-    class_names = tuple(names or source.class_names)
+    class_names = tuple(printable(name) for name in names or source.class_names)
     if source.targets.is_text:
         source = replace(source, targets=_indexed(source.targets, class_names))
     for array in (source.predictions, source.targets):
@@ -150,6 +150,11 @@ def understand(
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
     fitting = class_names if len(class_names) == _names_needed(chosen_task, layout) else ()
     return Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
+
+
+def printable(text: object) -> str:
+    """Text from a file, without what would steer a terminal or break a page."""
+    return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
 def _names_needed(task: Task, layout: Frame) -> int:
@@ -194,9 +199,13 @@ def _fitting_tasks(layout: Frame, survey: Survey) -> list[Task]:
         return ["classification"]
     fitting: list[Task] = []
     if survey.target_rows_are_probabilities:
-        fitting += ["classification", "soft"] if survey.targets_are_01 else ["soft"]
+        if survey.targets_are_01:
+            fitting.append("classification")
+        fitting.append("soft")
     if survey.targets_are_01 or survey.targets_are_signs:
-        fitting += ["multilabel", "binary"] if layout.columns > 1 and len(layout.target_shape) == 2 else ["binary"]
+        if layout.columns > 1 and len(layout.target_shape) == 2:
+            fitting.append("multilabel")
+        fitting.append("binary")
     return [*fitting, "regression"]
 
 
@@ -219,7 +228,9 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
         raise survey.predictions.error(f"kind {given!r} does not go with task {task!r}", fix=f"one of {allowed}")
     if given == "probs" and not survey.scores_are_shares:
         low, high = survey.lowest, survey.highest
-        raise survey.predictions.error(f"values from {low:.4g} to {high:.4g} are not probabilities", fix="--kind logits")
+        raise survey.predictions.error(
+            f"values from {low:.4g} to {high:.4g} are not probabilities", fix="--kind logits"
+        )
     if given == "logprobs" and survey.highest > 0.01:
         raise survey.predictions.error(f"a value of {survey.highest:.4g} is not a log-probability", fix="--kind logits")
     return given

@@ -3,8 +3,8 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import probabilities, target_probabilities, weights
+from lossary.core.elementary import scaled
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
-from lossary.core.reduce import weighted
 
 LOWEST = -100.0
 """Where the logarithm is clamped, as in torch: one certain mistake must not make a batch infinite."""
@@ -103,4 +103,4 @@ def binary_cross_entropy(
     >>> float(binary_cross_entropy(np.array([0.5]), np.array([1.0])))
     0.6931471805599453
     """
-    return weighted(-(target * clamped_log(input) + (1 - target) * clamped_log1m(input)), weight)
+    return scaled(-(target * clamped_log(input) + (1 - target) * clamped_log1m(input)), weight)

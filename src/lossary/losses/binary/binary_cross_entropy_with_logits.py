@@ -2,9 +2,8 @@ from typing import Annotated
 
 from lossary.core.arrays import Array
 from lossary.core.contract import logits, target_probabilities, weights
-from lossary.core.elementary import softplus, times
+from lossary.core.elementary import scaled, softplus, times
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
-from lossary.core.reduce import weighted
 
 
 @loss(
@@ -92,4 +91,4 @@ def binary_cross_entropy_with_logits(
     0.6931471805599453
     """
     positive = target if pos_weight is None else pos_weight * target
-    return weighted(times(positive, softplus(-input)) + times(1 - target, softplus(input)), weight)
+    return scaled(times(positive, softplus(-input)) + times(1 - target, softplus(input)), weight)

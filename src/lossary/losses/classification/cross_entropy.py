@@ -1,11 +1,21 @@
 from typing import Annotated
 
 from lossary.core.arrays import Array, arange, kind, namespace
+from lossary.core.check import Checked
 from lossary.core.classes import along, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, logsumexp, softplus, times
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
 from lossary.core.reduce import Unreduced
+
+
+def _check(call: Checked) -> None:
+    ignored = call.values["ignore_index"]
+    if ignored >= 0 and kind(call.values["target"]) == "float":
+        raise ValueError(
+            f"cross_entropy: ignore_index is {ignored} and target holds probabilities, which have no index to ignore. "
+            "Drop rows with sample_weight=0"
+        )
 
 
 @loss(
@@ -45,6 +55,7 @@ from lossary.core.reduce import Unreduced
         "The mean over micro-batches of unequal token counts is not the mean over the batch: pass normalizer.",
         "With weight, the mean of class indices divides by the weights of the targets, that of probabilities by N.",
     ),
+    check=_check,
     plot=Plot(
         -6.0,
         6.0,
@@ -83,7 +94,8 @@ def cross_entropy(
         Weight of each class; `lossary.class_weights` estimates it. The mean over class indices divides by the sum
         of the weights of the rows' classes, the mean over probabilities by the number of rows.
     ignore_index : int
-        Rows with this class index count for nothing: value, denominator and gradient are exactly 0.
+        Rows with this class index count for nothing: value, denominator and gradient are exactly 0. With
+        probabilities it must stay negative.
     label_smoothing : float in [0, 1]
         Share of the target that is spread evenly over all classes. 0 is the plain loss; at 1 the target is uniform.
     reduction : "mean", "sum" or "none"
@@ -138,6 +150,6 @@ def cross_entropy(
         row_weight = row_weight * pick_weight(weight, index)
     values = times((1 - label_smoothing) * row_weight, nll)
     if label_smoothing > 0:
-        spread = xp.sum(times(share * class_weight + 0 * x, -log_softmax(x, axis)), axis=axis)
+        spread = xp.sum(times(share * class_weight, -log_softmax(x, axis)), axis=axis)
         values = values + xp.where(counted, spread, 0.0)
     return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)

@@ -3,8 +3,8 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Range, real, weights
+from lossary.core.elementary import scaled
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
-from lossary.core.reduce import weighted
 
 
 @loss(
@@ -89,8 +89,8 @@ def huber_loss(
     xp = namespace(input)
     error = input - target
     if math.isinf(delta):
-        return weighted(0.5 * error * error, weight)
+        return scaled(0.5 * error * error, weight)
     small = xp.abs(error) <= delta
     near = xp.where(small, error, 0.0)
     far = xp.where(small, 0.0, xp.abs(error) - 0.5 * delta)
-    return weighted(0.5 * near * near + delta * far, weight)
+    return scaled(0.5 * near * near + delta * far, weight)

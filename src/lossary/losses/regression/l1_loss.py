@@ -2,8 +2,9 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import real, weights
+from lossary.core.elementary import scaled
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
-from lossary.core.reduce import Unreduced, weighted
+from lossary.core.reduce import Unreduced
 
 
 @loss(
@@ -83,4 +84,4 @@ def l1_loss(
     2.0
     """
     xp = namespace(input)
-    return Unreduced(weighted(xp.abs(input - target), weight), denominator=weight)
+    return Unreduced(scaled(xp.abs(input - target), weight), denominator=weight)

@@ -2,8 +2,9 @@ from typing import Annotated
 
 from lossary.core.arrays import Array
 from lossary.core.contract import real, weights
+from lossary.core.elementary import scaled
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
-from lossary.core.reduce import Unreduced, weighted
+from lossary.core.reduce import Unreduced
 
 
 @loss(
@@ -85,4 +86,4 @@ def mse_loss(
     20.0
     """
     error = input - target
-    return Unreduced(weighted(error * error, weight), denominator=weight)
+    return Unreduced(scaled(error * error, weight), denominator=weight)

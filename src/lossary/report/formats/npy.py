@@ -1,4 +1,4 @@
-"""`.npy` and `.npz`: read in order with plain reads, never memory-mapped (mapped pages count as memory), never unpickled."""
+"""`.npy` and `.npz`: plain reads in order, never memory-mapped (mapped pages count as memory), never unpickled."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def _member(path: str, name: str) -> Iterator[IO[bytes]]:
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = npy_format.read_magic(stream)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a header written by Python 2 is read, with a warning that concerns nobody here
+        warnings.simplefilter(
+            "ignore"
+        )  # a header written by Python 2 is read, with a warning that concerns nobody here
         if version == (1, 0):
             return npy_format.read_array_header_1_0(stream)
         return npy_format.read_array_header_2_0(stream)
@@ -74,12 +76,15 @@ def _stored(file: str, key: str, open_stream: Open, size: int) -> Stored:
     if not dtype.hasobject:
         require_complete(file, key, shape, dtype.itemsize, available)
     column_ordered = fortran and len(shape) > 1
+    length = prod(shape[:1])
     is_bfloat16 = dtype == np.dtype("V2")
 
     def refuse() -> None:
         require_rows(file, key, shape)
         if dtype.hasobject:
-            problem = "an array of Python objects is a pickle, and unpickling runs whatever code it holds; it is not read"
+            problem = (
+                "an array of Python objects is a pickle, and unpickling runs whatever code it holds; it is not read"
+            )
             fix = "save numbers: numpy.stack the rows, or .astype(numpy.float32), before saving"
         elif dtype.kind not in "biufUS" and not is_bfloat16:
             problem, fix = f"dtype {dtype} holds neither numbers nor text", "save a float array"
@@ -92,12 +97,12 @@ def _stored(file: str, key: str, open_stream: Open, size: int) -> Stored:
 
     def read(rows: int) -> Iterator[np.ndarray]:
         refuse()
-        step = max(1, shape[0]) if column_ordered else rows
+        step = max(1, length) if column_ordered else rows
         try:
             with open_stream() as stream:
                 _header(stream)
-                for start in range(0, shape[0], step):
-                    count = min(step, shape[0] - start)
+                for start in range(0, length, step):
+                    count = min(step, length - start)
                     data = stream.read(count * prod(shape[1:]) * dtype.itemsize)
                     require_complete(file, key, (count, *shape[1:]), dtype.itemsize, len(data))
                     order = "F" if column_ordered else "C"

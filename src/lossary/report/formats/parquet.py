@@ -24,7 +24,9 @@ def open_parquet(path: str) -> list[Stored]:
             first = next(file.iter_batches(batch_size=1), None)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"not a readable .parquet file ({reason})", file=path, fix="copy or save the file again") from None
+        raise BadInput(
+            f"not a readable .parquet file ({reason})", file=path, fix="copy or save the file again"
+        ) from None
     lists = {name for name in schema.names if _is_list(schema.field(name).type)}
     widths = {name: len(first.column(name)[0]) if first is not None else 0 for name in lists}
     plain = [name for name in schema.names if name not in lists]

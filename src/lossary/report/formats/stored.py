@@ -15,7 +15,7 @@ from lossary.report.bad_input import BadInput
 class Stored:
     """An array that stays in its file until its rows are asked for.
 
-    `read(rows)` yields consecutive blocks of at most `rows` rows. `columns` holds the column names where a table has them.
+    `read(rows)` yields consecutive blocks of at most `rows` rows. `columns` holds the column names of a table.
     """
 
     file: str

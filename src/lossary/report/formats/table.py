@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-SCORE_STEMS = ("logits", "logit", "log_probs", "log_prob", "logprobs", "logprob", "probabilities", "probability", "probs",
-               "prob", "proba", "pred", "prediction", "score", "output", "p")  # fmt: skip
+SCORE_STEMS = ("logits", "logit", "log_probs", "log_prob", "logprobs", "logprob", "probabilities", "probability",
+               "probs", "prob", "proba", "pred", "prediction", "score", "output", "p")  # fmt: skip
 TARGET_STEMS = ("target", "targets", "label", "labels", "y", "y_true")
 WHOLE_NAMES = {"y_true", "y_pred", "y_hat", "y_score", "y_prob", "y_test", "label_id", "label_ids", "label_name",
                "target_id", "pred_label", "prediction_id", "p_value"}  # fmt: skip
-MEMBER = re.compile(rf"(?i)({'|'.join(sorted(SCORE_STEMS + TARGET_STEMS, key=len, reverse=True))})(?:[_.\-: ]|(?=\d))(.+)")
+MEMBER = re.compile(
+    rf"(?i)({'|'.join(sorted(SCORE_STEMS + TARGET_STEMS, key=len, reverse=True))})(?:[_.\-: ]|(?=\d))(.+)"
+)
 
 
 def groups(columns: list[str]) -> dict[str, list[str]]:

@@ -15,8 +15,14 @@ from lossary.report.sections.base import Section
 from lossary.report.sections.drawing import labelled_bars
 from lossary.report.understand import Understanding
 
-LOSS_COLUMNS = (Column("loss"), Column("mean", ".4g"), Column("95 % from", ".4g"), Column("to", ".4g"), Column("what it is"))
-REFERENCE_COLUMNS = (Column("compare with"), Column("value", ".4g"), Column("what it is"))
+LOSS_COLUMNS = (
+    Column("loss"),
+    Column("mean", "#.4g"),
+    Column("95 % from", "#.4g"),
+    Column("to", "#.4g"),
+    Column("what it is"),
+)
+REFERENCE_COLUMNS = (Column("compare with"), Column("value", "#.4g"), Column("what it is"))
 
 Described = tuple[np.ndarray, str]
 
@@ -34,7 +40,8 @@ class Losses(Section):
         super().__init__(understanding, seed)
         self.means: dict[str, Mean] = {}
         self.meaning: dict[str, str] = {}
-        self.class_mass = np.zeros(max(1, self.u.classes))
+        labels = self.u.frame.columns if self.u.task == "multilabel" else 1
+        self.class_mass = np.zeros((labels, max(1, self.u.classes)))
         self.target_entropy = Mean(seed)
         self.target_moments = GroupMeans(1)
         self.target_sample = Reservoir(100_000, seed)
@@ -47,30 +54,35 @@ class Losses(Section):
             self.target_moments.add(chunk.target, np.zeros(chunk.target.size, np.int64))
             self.target_sample.add(chunk.target)
         elif chunk.task == "soft":
-            self.class_mass += chunk.target.sum(axis=0)
+            self.class_mass[0] += chunk.target.sum(axis=0)
             self.target_entropy.add(_row_entropy(chunk.target), chunk.sample)
         else:
-            self.class_mass += np.bincount(chunk.label, minlength=self.u.classes)
+            labels, classes = self.class_mass.shape
+            place = chunk.unit % labels * classes + chunk.label
+            self.class_mass += np.bincount(place, minlength=labels * classes).reshape(labels, classes)
 
     def finish(self) -> Result:
         main, mean = next(iter(self.means.items()))
         low, high = mean.interval
         null_name, null, references = self._references()
-        skill = 1 - mean.mean / null if null else float("nan")
+        floor = self.target_entropy.mean if self.u.task == "soft" else 0.0
+        skill = (null - mean.mean) / (null - floor) if null > floor else float("nan")
         tables = [
             Table("Losses", LOSS_COLUMNS, [self._row(name) for name in self.means]),
             Table("Numbers to compare with", REFERENCE_COLUMNS, references),
         ]
         values = {name: {"mean": m.mean, "low": m.interval[0], "high": m.interval[1]} for name, m in self.means.items()}
         result = self.result(
-            text=f"Every number is a mean over {mean.n + mean.infinite:,} {self.u.unit}s. {self._reading(mean.mean, skill)}",
+            highlights=self._highlights(main, mean, skill),
+            text=f"Means over {mean.n + mean.infinite:,} {self.u.unit}s. {self._reading(mean.mean, skill)}",
             tables=tables,
             findings=self._findings(main, mean, null_name, null),
             values={**values, "references": {name: value for name, value, _ in references}, "skill": skill},
             method=_method(mean),
         )
         if np.isfinite(mean.mean):
-            bars = [(f"{main}, this file", mean.mean, True)] + [(name, value, False) for name, value, _ in references]
+            bars = [(f"{main}, this file", mean.mean, True)]
+            bars += [(name, value, False) for name, value, _ in references if not name.startswith("l1_loss")]
             result.figures.append(
                 Figure(
                     "The loss and the numbers to compare it with",
@@ -80,6 +92,24 @@ class Losses(Section):
                 )
             )
         return result
+
+    def _highlights(self, main: str, mean: Mean, skill: float) -> list[tuple[str, str, str]]:
+        low, high = mean.interval
+        bounds = f"{low:.4g} to {high:.4g}, 95 % interval" if low == low else "no interval"
+        regression = self.u.task == "regression"
+        if regression:
+            quality = ("R²", f"{skill:.3f}", "1 - MSE / variance of the targets")
+            error = ("RMSE", f"{sqrt(mean.mean):.4g}", "in units of the target")
+        else:
+            lowest = "the entropy of the targets" if self.u.task == "soft" else "0"
+            quality = ("skill", f"{skill:.1%}", f"of the way from the class frequencies to {lowest}")
+            error = ("error rate", f"{self.means['error rate'].mean:.2%}", "share of wrong predictions")
+        return [
+            (main, f"{mean.mean:.4g}", bounds),
+            quality,
+            error,
+            (f"{self.u.unit}s", f"{mean.n + mean.infinite:,}", f"{self.u.survey.ignored:,} ignored"),
+        ]
 
     @property
     def _unit(self) -> str:
@@ -93,10 +123,14 @@ class Losses(Section):
         """The name and loss of the model that knows only how often each target occurs, and all references."""
         if self.u.task == "regression":
             return self._regression_references()
-        shares = self.class_mass / max(1.0, self.class_mass.sum())
-        prior = entropy(shares)
+        counted = self.class_mass.sum(axis=1)
+        prior = (
+            sum(entropy(row / max(1.0, n)) * n for row, n in zip(self.class_mass, counted, strict=True)) / counted.sum()
+        )
+        shares = self.class_mass.sum(axis=0) / counted.sum()
         uniform = (f"log {self.u.classes}", log(self.u.classes), "every class equally likely: an untrained model")
-        known = ("class frequencies", prior, "always answering the shares of the classes in this file")
+        of_what = "each label" if self.u.task == "multilabel" else "the classes"
+        known = ("class frequencies", prior, f"always answering the shares of {of_what} in this file")
         if self.u.task == "soft":
             floor = ("entropy of the targets", self.target_entropy.mean, "the lowest that any prediction can reach")
         elif self.u.task == "classification":
@@ -126,17 +160,21 @@ class Losses(Section):
         if self.u.task == "regression":
             return f"The root of the mean squared error is {sqrt(loss):.4g}; R² is {skill:.3f}."
         perplexity = f"perplexity {exp(loss):.4g}, " if loss < 700 else ""
-        return f"{loss:.4g} nats are {loss / log(2):.4g} bits; {perplexity}skill over the class frequencies {skill:.1%}."
+        return (
+            f"{loss:.4g} nats are {loss / log(2):.4g} bits; {perplexity}skill over the class frequencies {skill:.1%}."
+        )
 
     def _findings(self, main: str, mean: Mean, null_name: str, null: float) -> list[Finding]:
         low, high = mean.interval
         if mean.infinite:
-            unit = self.u.unit
-            text = f"{main} is infinite: {mean.infinite:,} of {mean.n + mean.infinite:,} {unit}s give their target probability 0."
+            count = f"{mean.infinite:,} of {mean.n + mean.infinite:,} {self.u.unit}s"
+            text = f"{main} is infinite: {count} give their target the probability 0."
             return [Finding("error", text, "save logits rather than probabilities, in float32")]
         interval = f" (95 % interval {low:.4g} to {high:.4g})" if low == low else ""
         findings = [
-            Finding("note", f"{main} is {mean.mean:.4g}{interval}; always answering the {null_name} would score {null:.4g}.")
+            Finding(
+                "note", f"{main} is {mean.mean:.4g}{interval}; always answering the {null_name} would score {null:.4g}."
+            )
         ]
         if low > null:
             text = f"The predictions are worse than always answering the {null_name}."
@@ -170,7 +208,7 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
     smooth = F.cross_entropy(chunk.logits, chunk.target, label_smoothing=0.1, reduction="none")
     brier = np.sum(chunk.probs**2, axis=1) - 2 * np.exp(chunk.log_prob_of_label) + 1
     return {
-        "cross_entropy": (chunk.loss, "-log p(target)"),
+        "cross_entropy": (chunk.loss, "−log p(target)"),
         "nll_loss": (nll, "of log_softmax: the same number, another way"),
         "cross_entropy, label_smoothing=0.1": (smooth, "with a tenth of each target spread over all classes"),
         "Brier score": (brier, "squared distance of the probabilities from the one-hot target"),
@@ -179,13 +217,12 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
 
 
 def _regression_losses(chunk: Chunk) -> dict[str, Described]:
-    each = {"reduction": "none"}
     x, y = chunk.scores, chunk.target
     return {
-        "mse_loss": (F.mse_loss(x, y, **each), "squared error"),
-        "l1_loss": (F.l1_loss(x, y, **each), "absolute error"),
-        "smooth_l1_loss": (F.smooth_l1_loss(x, y, **each), "beta = 1"),
-        "huber_loss": (F.huber_loss(x, y, **each), "delta = 1"),
+        "mse_loss": (F.mse_loss(x, y, reduction="none"), "squared error"),
+        "l1_loss": (F.l1_loss(x, y, reduction="none"), "absolute error"),
+        "smooth_l1_loss": (F.smooth_l1_loss(x, y, reduction="none"), "beta = 1"),
+        "huber_loss": (F.huber_loss(x, y, reduction="none"), "delta = 1"),
     }
 
 
@@ -195,8 +232,10 @@ def _row_entropy(rows: np.ndarray) -> np.ndarray:
 
 def _method(mean: Mean) -> str:
     dependent = mean.samples < mean.n
-    counted = f"{mean.samples:,} samples of several values each, which may depend on each other" if dependent else "samples"
+    counted = (
+        f"{mean.samples:,} samples of several values each, which may depend on each other" if dependent else "samples"
+    )
     return (
-        f"Interval: mean ± 1.96 standard errors over {counted} (Liang & Zeger 1986); with at most 200 samples, or one that "
-        "holds over 5 % of the total, a bootstrap over samples (1,000 resamples, seeded)."
+        f"Interval: mean ± 1.96 standard errors over {counted} (Liang & Zeger 1986); with at most 200 samples, or one "
+        "that holds over 5 % of the total, a bootstrap over samples (1,000 resamples, seeded)."
     )

@@ -1,0 +1,86 @@
+"""The commands of `lossary`."""
+
+from typing import Annotated
+
+import typer
+
+from lossary import __version__
+from lossary.cli.doctor import doctor
+from lossary.cli.explain import explain
+from lossary.cli.listing import list_losses
+from lossary.cli.plot import plot
+from lossary.cli.show import show_loss
+from lossary.cli.terminal import Commands
+from lossary.cli.verify import verify
+from lossary.report.cli import report_command
+
+app = typer.Typer(
+    cls=Commands,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _examples(*lines: str) -> str:
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])  # \b: keep the lines as they are
+
+
+@app.callback(
+    epilog=_examples(
+        "lossary show cross_entropy",
+        "lossary plot huber_loss --option delta=0.5,1,2",
+        "lossary report predictions.npz",
+    )
+    + "\n\nExit codes: 0 all is well, 1 findings, 2 bad input."
+)
+def lossary(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Loss functions: what they are, how they look, which implementation runs, and what your model's losses mean."""
+    if show_version:
+        typer.echo(f"lossary {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command(
+    "report",
+    short_help="Report on saved predictions and targets.",
+    epilog=_examples(
+        "lossary report",
+        "lossary report predictions.npz",
+        "lossary report logits.npy labels.npy --names cat,dog,bird",
+        "lossary report predictions.npz --json --no-html",
+    ),
+)(report_command)
+app.command("list", epilog=_examples("lossary list", "lossary list --family regression --json"))(list_losses)
+app.command("show", epilog=_examples("lossary show cross_entropy", "lossary show huber_loss --json"))(show_loss)
+app.command(
+    "plot",
+    epilog=_examples(
+        "lossary plot cross_entropy",
+        "lossary plot huber_loss --option delta=0.5,1,2 --range -4:4 --out huber.png",
+        "lossary plot l1_loss mse_loss huber_loss",
+    ),
+)(plot)
+app.command(
+    "verify",
+    epilog=_examples(
+        "lossary verify",
+        "lossary verify --library numpy --dtype float64",
+        "lossary verify predictions.npz",
+        "lossary verify logits.npy labels.npy --json",
+    ),
+)(verify)
+app.command(
+    "explain",
+    epilog=_examples(
+        "lossary explain mse_loss",
+        "lossary explain cross_entropy --shape 32x10 --dtype bfloat16",
+        "lossary explain ctc_loss --shape 50x16x20 --library numpy",
+    ),
+)(explain)
+app.command("doctor", epilog=_examples("lossary doctor", "lossary doctor --json"))(doctor)

@@ -1,0 +1,27 @@
+"""`lossary list`."""
+
+from typing import Annotated
+
+import typer
+
+from lossary.cli.terminal import AsJson, Refusal, did_you_mean, show, show_json, table
+from lossary.core.loss import catalogue
+
+
+def list_losses(
+    family: Annotated[
+        str | None, typer.Option(help="Only the losses of this family.", metavar="FAMILY", show_default="all")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the losses: name, family, title."""
+    families = tuple(dict.fromkeys(record.family for record in catalogue()))
+    if family is not None and family not in families:
+        raise Refusal(
+            f"no losses of a family {family!r}.{did_you_mean(family, families)} The families are {', '.join(families)}"
+        )
+    records = [record for record in catalogue() if family in (None, record.family)]
+    if as_json:
+        show_json([{"name": r.name, "family": r.family, "title": r.title} for r in records])
+    else:
+        show(table(("name", "family", "title"), [(r.name, r.family, r.title) for r in records]))

@@ -1,0 +1,113 @@
+"""Identities of the losses over yes and no."""
+
+import lossary.functional as F
+from lossary.core.arrays import Array, full, namespace
+from lossary.core.elementary import softplus
+from lossary.identities import domains
+from lossary.identities.identity import Identity, gradient
+
+
+def _with_logits(logits: Array, target: Array) -> Array:
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+def _sigmoid(x: Array) -> Array:
+    return namespace(x).exp(-softplus(-x))
+
+
+def _two_classes(no: Array, yes: Array) -> Array:
+    return namespace(yes).stack([no, yes], axis=1)
+
+
+def _of_duplicates(positives: Array, negatives: Array, copies: int) -> Array:
+    xp = namespace(positives)
+    logits = xp.concat([negatives] + [positives] * copies)
+    target = xp.concat([xp.zeros_like(negatives)] + [xp.ones_like(positives)] * copies)
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+
+
+def _of_weighted(positives: Array, negatives: Array, copies: int) -> Array:
+    xp = namespace(positives)
+    return F.binary_cross_entropy_with_logits(
+        xp.concat([negatives, positives]),
+        xp.concat([xp.zeros_like(negatives), xp.ones_like(positives)]),
+        pos_weight=full((1,), copies, like=positives),
+        reduction="sum",
+    )
+
+
+BINARY = (
+    Identity(
+        name="binary_cross_entropy_is_nll_of_two_classes",
+        statement="Binary cross-entropy = negative log-likelihood over the two classes no and yes.",
+        formula=r"\mathrm{BCE}(p, y) = \mathrm{NLL}((\log(1 - p), \log p), y)",
+        inputs=domains.YES_NO,
+        relation="equal",
+        left=lambda p, labels: F.binary_cross_entropy(p, namespace(p).astype(labels, p.dtype), reduction="none"),
+        right=lambda p, labels: F.nll_loss(
+            _two_classes(namespace(p).log1p(-p), namespace(p).log(p)), labels, reduction="none"
+        ),
+        losses=("binary_cross_entropy", "nll_loss"),
+    ),
+    Identity(
+        name="binary_cross_entropy_of_sigmoid",
+        statement="Binary cross-entropy with logits = binary cross-entropy of the sigmoid.",
+        formula=r"\mathrm{BCE}_{\mathrm{logits}}(x, t) = \mathrm{BCE}(\sigma(x), t)",
+        inputs=domains.MODERATE_BINARY_LOGITS,
+        relation="equal",
+        left=_with_logits,
+        right=lambda logits, target: F.binary_cross_entropy(_sigmoid(logits), target, reduction="none"),
+        losses=("binary_cross_entropy_with_logits", "binary_cross_entropy"),
+        ulps=4096.0,
+        reason="log(1 - p) magnifies the rounding of p = sigmoid(x) by p / (1 - p) = e^x, 2981 at x = 8: "
+        "why the loss of logits exists",
+    ),
+    Identity(
+        name="binary_cross_entropy_is_two_class_cross_entropy",
+        statement="Binary cross-entropy with a logit x = cross-entropy over two classes with logits 0 and x.",
+        formula=r"\mathrm{BCE}_{\mathrm{logits}}(x, t) = \mathrm{CE}((0, x), (1 - t, t))",
+        inputs=domains.BINARY_LOGITS,
+        relation="equal",
+        left=_with_logits,
+        right=lambda logits, target: F.cross_entropy(
+            _two_classes(namespace(logits).zeros_like(logits), logits),
+            _two_classes(1 - target, target),
+            reduction="none",
+        ),
+        losses=("binary_cross_entropy_with_logits", "cross_entropy"),
+    ),
+    Identity(
+        name="two_logits_are_one",
+        statement="Cross-entropy over two classes = binary cross-entropy of the difference of the logits.",
+        formula=r"\mathrm{CE}((a, b), y) = \mathrm{BCE}_{\mathrm{logits}}(b - a, y)",
+        inputs=domains.TWO_LOGITS,
+        relation="equal",
+        left=lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
+        right=lambda logits, labels: _with_logits(
+            logits[:, 1] - logits[:, 0], namespace(logits).astype(labels, logits.dtype)
+        ),
+        losses=("binary_cross_entropy_with_logits", "cross_entropy"),
+    ),
+    Identity(
+        name="binary_cross_entropy_gradient",
+        statement="The gradient of binary cross-entropy with respect to the logit is sigmoid - target.",
+        formula=r"\partial_x \mathrm{BCE}_{\mathrm{logits}}(x, t) = \sigma(x) - t",
+        inputs=domains.BINARY_LOGITS,
+        relation="equal",
+        left=lambda logits, target: gradient(lambda x: _with_logits(x, target), logits),
+        right=lambda logits, target: _sigmoid(logits) - target,
+        losses=("binary_cross_entropy_with_logits",),
+        differentiates=True,
+    ),
+    Identity(
+        name="pos_weight_duplicates_positives",
+        statement="pos_weight = n counts each positive n times.",
+        formula=r"\sum_i \mathrm{BCE}_{w=n}(x_i, y_i) = "
+        r"\sum_{y_i = 0} \mathrm{BCE}(x_i, 0) + n \sum_{y_i = 1} \mathrm{BCE}(x_i, 1)",
+        inputs=domains.POSITIVES,
+        relation="equal",
+        left=lambda positives, negatives: _of_weighted(positives, negatives, copies=3),
+        right=lambda positives, negatives: _of_duplicates(positives, negatives, copies=3),
+        losses=("binary_cross_entropy_with_logits",),
+    ),
+)

@@ -1,0 +1,147 @@
+"""Identities of the losses over real numbers and vectors."""
+
+import math
+
+import lossary.functional as F
+from lossary.core.arrays import Array, namespace
+from lossary.identities import domains
+from lossary.identities.domains import Rng
+from lossary.identities.identity import Identity
+
+
+def _threshold(rng: Rng, extreme: bool) -> float:
+    return float(10 ** (rng.uniform(-6, 6) if extreme else rng.uniform(-2, 2)))
+
+
+def _gaussian_density(error: Array, scale: float) -> Array:
+    return namespace(error).exp(-(error**2) / (2 * scale**2)) / (scale * math.sqrt(2 * math.pi))
+
+
+def _laplace_density(error: Array, scale: float) -> Array:
+    return namespace(error).exp(-abs(error) / scale) / (2 * scale)
+
+
+def _cosine_loss(x: Array, y: Array) -> Array:
+    return F.cosine_embedding_loss(x, y, namespace(x).ones_like(x[:, 0]), reduction="none")
+
+
+def _reversed(x: Array) -> Array:
+    """Another vector of the same norm."""
+    return namespace(x).flip(x, axis=1)
+
+
+def _dot(x: Array, y: Array) -> Array:
+    return namespace(x).sum(x * y, axis=1)
+
+
+def _scaled(x: Array) -> Array:
+    """Scaled so that the squares neither overflow nor underflow."""
+    xp = namespace(x)
+    return x / xp.max(xp.abs(x), axis=1, keepdims=True)
+
+
+BETA = domains.with_option(domains.REALS, "beta", "beta > 0", _threshold)
+DELTA = domains.with_option(domains.REALS, "delta", "delta > 0", _threshold)
+
+REGRESSION = (
+    Identity(
+        name="smooth_l1_is_at_most_l1",
+        statement="Smooth L1 is at most L1.",
+        formula=r"\mathrm{SmoothL1}_\beta(x, y) \le |x - y|",
+        inputs=BETA,
+        relation="at_least",
+        left=lambda input, target, beta: F.l1_loss(input, target, reduction="none"),
+        right=lambda input, target, beta: F.smooth_l1_loss(input, target, beta=beta, reduction="none"),
+        losses=("smooth_l1_loss", "l1_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="smooth_l1_tends_to_l1",
+        statement="Smooth L1 is at least L1 - beta / 2, so that it tends to L1 as beta tends to 0.",
+        formula=r"\mathrm{SmoothL1}_\beta(x, y) + \tfrac{\beta}{2} \ge |x - y|",
+        inputs=BETA,
+        relation="at_least",
+        left=lambda input, target, beta: F.smooth_l1_loss(input, target, beta=beta, reduction="none") + beta / 2,
+        right=lambda input, target, beta: F.l1_loss(input, target, reduction="none"),
+        losses=("smooth_l1_loss", "l1_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="huber_is_scaled_smooth_l1",
+        statement="Huber = delta times smooth L1 with beta = delta.",
+        formula=r"\mathrm{Huber}_\delta(x, y) = \delta \cdot \mathrm{SmoothL1}_\delta(x, y)",
+        inputs=DELTA,
+        relation="equal",
+        left=lambda input, target, delta: F.huber_loss(input, target, delta=delta, reduction="none"),
+        right=lambda input, target, delta: delta * F.smooth_l1_loss(input, target, beta=delta, reduction="none"),
+        losses=("huber_loss", "smooth_l1_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="huber_tends_to_half_squared_error",
+        statement="Huber is half the squared error where delta exceeds the error: its limit as delta grows.",
+        formula=r"\delta \ge |x - y| \implies \mathrm{Huber}_\delta(x, y) = \tfrac12 (x - y)^2",
+        inputs=domains.WITHIN_DELTA,
+        relation="equal",
+        left=lambda input, target, delta: F.huber_loss(input, target, delta=delta, reduction="none"),
+        right=lambda input, target, delta: F.mse_loss(input, target, reduction="none") / 2,
+        losses=("huber_loss", "mse_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="squared_error_is_gaussian_likelihood",
+        statement="Squared error is the negative log-likelihood of Gaussian noise, up to scale and constant.",
+        formula=r"\frac{(x - y)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi = -\log \mathcal{N}(y; x, \sigma^2)",
+        inputs=domains.NEAR_6_SCALES,
+        relation="equal",
+        left=lambda input, target, scale: (
+            F.mse_loss(input, target, reduction="none") / (2 * scale**2) + math.log(scale) + math.log(2 * math.pi) / 2
+        ),
+        right=lambda input, target, scale: -namespace(input).log(_gaussian_density(target - input, scale)),
+        losses=("mse_loss",),
+        ulps=64.0,
+        reason="the exponential magnifies the rounding of its argument, 18 at 6 scales and 72 at 12",
+    ),
+    Identity(
+        name="absolute_error_is_laplace_likelihood",
+        statement="Absolute error is the negative log-likelihood of Laplace noise, up to scale and constant.",
+        formula=r"\frac{|x - y|}{b} + \log 2 b = -\log \mathrm{Laplace}(y; x, b)",
+        inputs=domains.NEAR_60_SCALES,
+        relation="equal",
+        left=lambda input, target, scale: F.l1_loss(input, target, reduction="none") / scale + math.log(2 * scale),
+        right=lambda input, target, scale: -namespace(input).log(_laplace_density(target - input, scale)),
+        losses=("l1_loss",),
+        ulps=64.0,
+        reason="the exponential magnifies the rounding of its argument, 60 at 60 scales",
+    ),
+    Identity(
+        name="cosine_with_itself_is_zero",
+        statement="The cosine loss of a vector with itself is 0, however short or long it is.",
+        formula=r"1 - \cos(x, x) = 0",
+        inputs=domains.VECTORS,
+        relation="equal",
+        left=lambda x: _cosine_loss(x, x),
+        right=lambda x: 0.0,
+        losses=("cosine_embedding_loss",),
+    ),
+    Identity(
+        name="cosine_written_out",
+        statement="The cosine loss of a pair is 1 less the dot product over the product of the norms.",
+        formula=r"1 - \cos(x, y) = 1 - \frac{x \cdot y}{\|x\| \, \|y\|}",
+        inputs=domains.VECTORS,
+        relation="equal",
+        left=lambda x: _cosine_loss(x, _reversed(x)),
+        right=lambda x: 1 - _dot(_scaled(x), _reversed(_scaled(x))) / _dot(_scaled(x), _scaled(x)),
+        losses=("cosine_embedding_loss",),
+    ),
+    Identity(
+        name="cosine_ignores_length",
+        statement="The cosine loss does not change when a vector is stretched.",
+        formula=r"1 - \cos(x, 3 y) = 1 - \cos(x, y)",
+        inputs=domains.VECTORS,
+        relation="equal",
+        left=lambda x: _cosine_loss(x, 3 * _reversed(x)),
+        right=lambda x: _cosine_loss(x, _reversed(x)),
+        losses=("cosine_embedding_loss",),
+    ),
+)

@@ -1,0 +1,111 @@
+"""`lossary report`: data to stdout, progress and errors to stderr; exit code 1 for findings, 2 for bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+
+from lossary.report import BadInput, MissingExtra, report
+from lossary.report.engine import FailOn, Report
+from lossary.report.terminal import print_report, print_understanding
+from lossary.report.write import write_whole
+
+
+def report_command(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Predictions and targets: .npz, .npy (two files), .safetensors, .csv, .tsv or .parquet. "
+            "Without a file: held-out predictions that ship with Lossary.",
+            show_default=False,
+        ),
+    ] = None,
+    pred_key: Annotated[
+        str | None, typer.Option(help="Array or columns of the predictions.", show_default="guessed")
+    ] = None,
+    target_key: Annotated[
+        str | None, typer.Option(help="Array or columns of the targets.", show_default="guessed")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="logits|probs|logprobs|values", help="What the predictions are.", show_default="guessed"),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="classification|soft|binary|multilabel|regression",
+            help="What the targets are.",
+            show_default="guessed",
+        ),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(
+            help="Class names: separated by commas, or a text file with one on each line.", show_default=False
+        ),
+    ] = None,
+    ignore_index: Annotated[int, typer.Option(help="Class index that does not count.")] = -100,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where the page goes.", show_default="FILE.lossary.html, here")
+    ] = None,
+    no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the samples and the bootstrap.")] = 0,
+    fail_on: Annotated[
+        str, typer.Option(metavar="error|warning|note|never", help="Least severe finding that makes the exit code 1.")
+    ] = "warning",
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress", help="Show a progress bar on stderr.", show_default="long input on a terminal"
+        ),
+    ] = None,
+) -> None:
+    """Report on saved predictions and targets: losses in context, calibration, the worst samples, numerical hazards.
+
+    What was understood is printed first. Exit code 0: nothing to act on; 1: findings; 2: the input cannot be used.
+    """
+    console = Console(highlight=False)
+    try:
+        result = report(
+            list(files) if files else None,
+            prediction_key=pred_key,
+            target_key=target_key,
+            kind=cast(Any, kind),
+            task=cast(Any, task),
+            ignore_index=ignore_index,
+            names=_names(names),
+            seed=seed,
+            progress=progress,
+            on_understood=None if as_json else lambda understood: print_understanding(console, understood),
+        )
+        code = result.exit_code(cast(FailOn, fail_on))
+        page = None if no_html else out or Path(f"{_stem(result)}.lossary.html")
+        if page is not None:
+            write_whole(page, result.to_html())
+    except (BadInput, MissingExtra) as error:
+        typer.echo(f"lossary report: {error}", err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(result.to_json())
+    else:
+        print_report(console, result)
+    if page is not None:
+        typer.echo(f"\nPage: {page.resolve()}", err=as_json)
+    raise typer.Exit(code)
+
+
+def _names(given: str | None) -> list[str] | None:
+    if given is None:
+        return None
+    if Path(given).is_file():
+        return [line.strip() for line in Path(given).read_text("utf-8").splitlines() if line.strip()]
+    return [name.strip() for name in given.split(",")]
+
+
+def _stem(result: Report) -> str:
+    return Path(result.understanding.input.files[0]).stem

@@ -1,0 +1,47 @@
+"""Counts of (target, prediction) pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LARGEST = 1_000  # classes; the counts of more would not be read by anybody and take 8 MB per million pairs
+
+
+class Confusion:
+    """`counts[k, j]`: how often class k was predicted as class j. Not counted for more than 1,000 classes."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.counted = 0 < classes <= LARGEST
+        self.counts = np.zeros((classes, classes) if self.counted else (0, 0), np.int64)
+
+    def add(self, label: np.ndarray, predicted: np.ndarray) -> None:
+        if self.counted:
+            pairs = np.bincount(label * self.classes + predicted, minlength=self.classes**2)
+            self.counts += pairs.reshape(self.classes, self.classes)
+
+    @property
+    def total(self) -> int:
+        return int(self.counts.sum())
+
+    def of_label(self, label: int) -> int:
+        return int(self.counts[label].sum())
+
+    def taken_for(self, label: int) -> int | None:
+        """The class that `label` is most often mistaken for."""
+        if not self.counted:
+            return None
+        others = self.counts[label].copy()
+        others[label] = 0
+        return int(others.argmax()) if others.any() else None
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.trace(self.counts) / max(1, self.total))
+
+    def best_order(self) -> tuple[float, np.ndarray]:
+        """Accuracy with the columns in the best order, and the column for each label."""
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(self.counts, maximize=True)
+        return float(self.counts[rows, columns].sum() / max(1, self.total)), columns

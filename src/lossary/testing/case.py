@@ -1,0 +1,75 @@
+"""One call of one loss on one library in one dtype, as the checks see it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lossary.core.contract import axes
+from lossary.core.loss import Loss
+from lossary.testing.libraries import Library
+from lossary.testing.samples import Sample
+
+
+@dataclass(frozen=True)
+class Case:
+    """function: the loss under test, which a mutant may stand in for. oracle: its independent definition."""
+
+    loss: Loss
+    function: Callable[..., Any]
+    oracle: Callable[..., Any]
+    sample: Sample
+    library: Library
+    dtype: str
+
+    def of(self, sample: Sample, dtype: str | None = None) -> "Case":
+        return Case(self.loss, self.function, self.oracle, sample, self.library, dtype or self.dtype)
+
+    def convert(self, x: Any) -> Any:
+        return self.library.array(x, self.dtype) if isinstance(x, np.ndarray) else x
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The sample's arguments as arrays of the library."""
+        return {name: self.convert(x) for name, x in self.sample.arguments.items()}
+
+    @cached_property
+    def rounded(self) -> dict[str, Any]:
+        """The sample's arguments as the library holds them, in float64: what the oracle must be asked about."""
+        return {
+            name: self.library.numpy(x) if name in self.sample.arrays and self.sample.arrays[name].dtype.kind == "f" else y
+            for (name, x), y in zip(self.arguments.items(), self.sample.arguments.values(), strict=True)
+        }
+
+    @cached_property
+    def scale(self) -> float:
+        """The largest finite magnitude among the floating arguments."""
+        finite = [np.abs(x[np.isfinite(x)]) for x in self.rounded.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+        return max([1.0, *(float(x.max()) for x in finite if x.size)])
+
+    @property
+    def unreduced_shape(self) -> tuple[int, ...]:
+        return tuple(n for _, n in axes(self.loss.unreduced, self.sample.dims))
+
+    def call(self, **changes: Any) -> Any:
+        return self.function(**{**self.arguments, **changes})
+
+    def value(self, **changes: Any) -> np.ndarray:
+        return self.library.numpy(self.call(**changes))
+
+    def true(self, **changes: Any) -> np.ndarray:
+        """The oracle's answer in float64."""
+        answer = np.asarray(self.oracle(**{**self.rounded, **changes}), dtype=object)
+        return np.array([float(x) for x in answer.flat]).reshape(answer.shape)
+
+    def as_function_of(self, name: str, **changes: Any) -> Callable[[Any], Any]:
+        return lambda x: self.call(**{**changes, name: x})
+
+    def gradient(self, name: str, **changes: Any) -> np.ndarray:
+        return self.library.numpy(self.library.gradient(self.as_function_of(name, **changes), self.arguments[name]))
+
+    def random(self, shape: tuple[int, ...], low: float = 0.5, high: float = 2.0) -> np.ndarray:
+        """Numbers that are the same for the same sample."""
+        return np.asarray(np.random.default_rng([7, self.sample.seed]).uniform(low, high, shape))

@@ -1,0 +1,470 @@
+"""The checks that every loss must pass, one property each.
+
+A check takes a Case and raises AssertionError with the numbers. Its first line says why the property matters. To hold a
+loss of your own to them, run each of CHECKS over `lossary.testing.cases(record, function, oracle)`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossary.testing import samples
+from lossary.testing.case import Case
+from lossary.testing.tolerance import assert_close
+
+FLOATS = ("float64", "float32")
+ALL = ("float64", "float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Check:
+    """needs: "" for every library, or the libraries by name, or "derivatives". once: it draws its own samples."""
+
+    name: str
+    run: Callable[[Case], None]
+    needs: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = FLOATS
+    once: bool = False
+
+    @property
+    def why(self) -> str:
+        return (self.run.__doc__ or "").partition("\n")[0]
+
+    def applies(self, case: Case) -> bool:
+        if self.needs == ("derivatives",) and not case.library.differentiates:
+            return False
+        named = not self.needs or self.needs == ("derivatives",) or case.library.name in self.needs
+        return named and case.dtype in self.dtypes and case.dtype in case.library.dtypes
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(needs: tuple[str, ...] = (), dtypes: tuple[str, ...] = FLOATS, once: bool = False) -> Callable[..., Any]:
+    def add(run: Callable[[Case], None]) -> Callable[[Case], None]:
+        name = run.__name__.removeprefix("check_")
+        CHECKS[name] = Check(name, run, needs, dtypes, once)
+        return run
+
+    return add
+
+
+def _weights(case: Case) -> np.ndarray:
+    """Sample weights with zeros among them, for the rows (or elements) of the unreduced loss."""
+    weights = case.random(case.unreduced_shape)
+    weights.flat[: (weights.size + 1) // 3] = 0.0
+    return weights
+
+
+# Values
+
+
+@check(dtypes=ALL)
+def check_value(case: Case) -> None:
+    """Each reduction answers the mathematics, to rounding."""
+    for reduction in case.loss.reductions:
+        got = case.value(reduction=reduction)
+        assert_close(got, case.true(reduction=reduction), case.scale, case.dtype, f"{case.loss.name} {reduction}")
+
+
+@check(once=True)
+def check_examples(case: Case) -> None:
+    """The hand-worked examples hold."""
+    for example in case.loss.examples:
+        arguments = {n: np.asarray(x) if isinstance(x, list) else x for n, x in example.arguments.items()}
+        got = case.library.numpy(case.function(**{n: case.convert(x) for n, x in arguments.items()}))
+        assert_close(got, np.asarray(example.value), 1.0, case.dtype, f"{case.loss.name}: {example.because}")
+
+
+@check()
+def check_extremes(case: Case) -> None:
+    """Finite where the mathematics is finite, inf of the right sign where it is not, never NaN."""
+    hard = case.of(samples.extreme(case.loss, case.sample.seed))
+    true, got = hard.true(reduction="none"), hard.value(reduction="none")
+    # Rows side by side differ by many orders of magnitude: here only kind, sign and the leading digits are held.
+    assert_close(np.sign(got) * np.isinf(got), np.where(np.isnan(true), np.nan, np.sign(true) * np.isinf(true)), 1.0,
+                 "float64", f"{case.loss.name} infinities")  # fmt: skip
+    finite = np.isfinite(true)
+    assert not np.isnan(got[finite]).any(), f"{case.loss.name}: NaN where the mathematics is finite ({hard.sample.seed})"
+    assert_close(got[finite], true[finite], hard.scale**2, case.dtype, f"{case.loss.name} extremes")
+    if case.library.differentiates:
+        keep = case.library.array(finite.astype(float), case.dtype)
+        for name in case.sample.differentiable:
+            gradient = hard.gradient(name, reduction="sum", sample_weight=keep)
+            assert not np.isnan(gradient).any(), f"{case.loss.name}: NaN gradient of {name} at {hard.rounded[name]}"
+
+
+@check(dtypes=ALL)
+def check_nan_in_nan_out(case: Case) -> None:
+    """No loss swallows a NaN."""
+    for name in case.sample.differentiable:
+        x = np.array(case.sample.arguments[name])
+        if x.size == 0 or "ignore_index" in case.sample.arguments:
+            continue
+        x.flat[0] = np.nan
+        got = case.value(**{name: case.convert(x)}, reduction="sum")
+        assert np.isnan(got) or case.loss.name == "ctc_loss", f"{case.loss.name}: NaN in {name} answers {got}"
+
+
+@check(dtypes=ALL)
+def check_dtype(case: Case) -> None:
+    """The answer has the dtype of the floating inputs, whatever was computed in between."""
+    for reduction in ("none", "mean"):
+        got = str(case.call(reduction=reduction).dtype)
+        assert got.endswith(case.dtype), f"{case.loss.name} {reduction}: {got} from {case.dtype}"
+
+
+@check(dtypes=("float16", "bfloat16"), needs=("torch", "jax"), once=True)
+def check_long_half_precision_mean(case: Case) -> None:
+    """A half-precision mean over many rows neither overflows nor stalls: torch answers inf at 60,000 rows of fp16."""
+    elements = max(1, int(np.prod(case.unreduced_shape)))
+    if case.unreduced_shape and case.loss.family != "sequence":
+        long = case.of(case.sample.tiled(70_000 // elements))
+        true = case.true(reduction="mean")
+        assert_close(long.value(reduction="mean"), true, case.scale, case.dtype, f"{case.loss.name}: mean of 70,000", 64)
+
+
+# Weights, ignored rows and means over nothing
+
+
+@check(dtypes=ALL)
+def check_sample_weight(case: Case) -> None:
+    """Weighted rows sum and average as CONTRACT says, for every reduction."""
+    weights = _weights(case)
+    held = case.library.numpy(case.convert(weights))
+    for reduction in case.loss.reductions:
+        got = case.value(reduction=reduction, sample_weight=case.convert(weights))
+        true = case.true(reduction=reduction, sample_weight=held)
+        assert_close(got, true, 2 * case.scale, case.dtype, f"{case.loss.name} weighted {reduction}")
+
+
+@check()
+def check_zero_weight_hides_anything(case: Case) -> None:
+    """A row of weight 0 contributes exactly 0 to value and gradient, even if it holds inf or NaN."""
+    weights = _weights(case)
+    if not (weights == 0).any() or case.loss.name == "ctc_loss":
+        return
+    s = case.convert(weights)
+    for name in case.sample.differentiable:
+        spec, x = case.sample.specs[name], np.array(case.sample.arguments[name])
+        if x.shape[: weights.ndim] != weights.shape and "C" not in spec.shape:
+            continue
+        rows = np.moveaxis(x, 1, -1) if "C" in spec.shape and x.ndim > 1 else x
+        rows[weights == 0] = np.nan
+        poisoned = case.convert(x)
+        got = case.value(**{name: poisoned}, sample_weight=s)
+        assert_close(got, case.value(sample_weight=s), 0.0, "float64", f"{case.loss.name}: NaN in a row of weight 0")
+        if case.library.differentiates:
+            f = case.as_function_of(name, sample_weight=s)
+            gradient = case.library.numpy(case.library.gradient(f, poisoned))
+            assert (gradient[np.isnan(x)] == 0).all(), f"{case.loss.name}: gradient of a row of weight 0 is not 0"
+            assert not np.isnan(gradient).any(), f"{case.loss.name}: NaN spreads from a row of weight 0"
+
+
+@check()
+def check_ignored_rows(case: Case) -> None:
+    """An ignored row contributes exactly 0 to value, denominator and gradient, even if it holds inf or NaN."""
+    if "ignore_index" not in case.sample.arguments or case.sample.arrays["target"].dtype.kind == "f":
+        return
+    target = np.array(case.sample.arguments["target"])
+    if target.size < 2:
+        return
+    target.flat[0] = case.sample.arguments["ignore_index"]
+    ignored = target == case.sample.arguments["ignore_index"]
+    clean = case.of(case.sample.but(target=target))
+    x = np.array(case.sample.arguments["input"])
+    (np.moveaxis(x, 1, -1) if x.ndim > 1 else x)[ignored] = np.nan
+    poisoned = clean.convert(x)
+    for reduction in case.loss.reductions:
+        got = clean.value(input=poisoned, reduction=reduction)
+        assert_close(got, clean.true(reduction=reduction), case.scale, case.dtype, f"{case.loss.name} ignoring {reduction}")
+    if case.library.differentiates:
+        gradient = case.library.numpy(case.library.gradient(clean.as_function_of("input"), poisoned))
+        assert (gradient[np.isnan(x)] == 0).all(), f"{case.loss.name}: gradient of an ignored row is not 0"
+        assert not np.isnan(gradient).any(), f"{case.loss.name}: NaN spreads from an ignored row"
+
+
+@check()
+def check_mean_over_nothing(case: Case) -> None:
+    """A mean over an empty batch, or over weights that are all 0, is 0 with zero gradients."""
+    nothing = case.convert(np.zeros(case.unreduced_shape))
+    empty = case.of(samples.ordinary(case.loss, case.sample.seed, empty=True))
+    for subject, weight in ((case, nothing), (empty, None)):
+        got = subject.value(reduction="mean", sample_weight=weight)
+        assert got == 0, f"{case.loss.name}: a mean over nothing is {got}"
+        assert subject.value(reduction="sum", sample_weight=weight) == 0, f"{case.loss.name}: a sum over nothing is not 0"
+        if case.library.differentiates:
+            for name in subject.sample.differentiable:
+                gradient = subject.gradient(name, reduction="mean", sample_weight=weight)
+                assert (gradient == 0).all(), f"{case.loss.name}: the gradient of a mean over nothing is {gradient}"
+
+
+@check()
+def check_normalizer(case: Case) -> None:
+    """Micro-batches with a common normalizer add up to the loss of the whole batch."""
+    shape = case.unreduced_shape
+    if not shape or shape[0] < 2:
+        return
+    first, rest = np.zeros(shape), np.zeros(shape)
+    first[:1], rest[1:] = 1.0, 1.0
+    parts = [case.value(reduction="mean", normalizer=3.5, sample_weight=case.convert(part)) for part in (first, rest)]
+    whole = case.value(reduction="mean", normalizer=case.convert(np.asarray(3.5)))
+    assert_close(np.asarray(parts[0] + parts[1]), whole, case.scale, case.dtype, f"{case.loss.name}: parts of a batch")
+    assert_close(whole, case.true(reduction="mean", normalizer=3.5), case.scale, case.dtype, f"{case.loss.name} normalizer")
+
+
+# Derivatives
+
+
+@check(needs=("derivatives",))
+def check_gradient(case: Case) -> None:
+    """The gradient is the derivative of the value, for every differentiable argument and weighted rows."""
+    from lossary.testing.derivatives import central_differences
+
+    weights = case.random(case.unreduced_shape)
+    held = case.library.numpy(case.convert(weights))
+    for name in case.sample.differentiable:
+        got = case.gradient(name, reduction="sum", sample_weight=case.convert(weights))
+        true = central_differences(case.oracle, case.rounded | {"reduction": "sum", "sample_weight": held}, name)
+        assert_close(got, true, case.scale, case.dtype, f"{case.loss.name}: gradient of {name}", 64)
+
+
+@check(needs=("derivatives",), dtypes=("float64",))
+def check_second_derivative(case: Case) -> None:
+    """Differentiating the gradient gives the Hessian: not zeros, not an error."""
+    for name in case.sample.differentiable:
+        x, array = np.array(case.rounded[name]), case.library
+        direction = case.random(x.shape, -1.0, 1.0)
+        v = case.convert(direction)
+        slope = case.as_function_of(name, reduction="sum")
+        along = array.gradient(lambda y, f=slope, v=v: (array.gradient_inside(f, y) * v).sum(), case.arguments[name])
+        step = 1e-5
+        ahead, behind = (array.gradient(slope, case.convert(x + sign * step * direction)) for sign in (1, -1))
+        numeric = (array.numpy(ahead) - array.numpy(behind)) / (2 * step)
+        error = np.abs(array.numpy(along) - numeric).max(initial=0.0)
+        assert error <= 1e-6 * (1 + np.abs(numeric).max(initial=0.0)), f"{case.loss.name}: {name}, error {error:.3g}"
+
+
+@check(needs=("derivatives",))
+def check_forward_mode(case: Case) -> None:
+    """A tangent pushed forward is the gradient's product with it."""
+    for name in case.sample.differentiable:
+        v = case.convert(case.random(case.rounded[name].shape, -1.0, 1.0))
+        got = case.library.numpy(case.library.jvp(case.as_function_of(name, reduction="sum"), case.arguments[name], v))
+        products = case.gradient(name, reduction="sum") * case.library.numpy(v)
+        assert_close(got, np.asarray(products.sum()), 8 * np.abs(products).sum() + case.scale, case.dtype, f"jvp of {name}")
+
+
+# Transforms
+
+
+@check(needs=("derivatives",), dtypes=("float32",))
+def check_vmap(case: Case) -> None:
+    """vmap answers what a loop answers."""
+    for name in case.sample.differentiable:
+        x = np.stack([case.sample.arguments[name], np.array(case.sample.arguments[name])[..., ::-1]])
+        mapped = case.library.vmap(case.as_function_of(name, reduction="none"))(case.convert(x))
+        loop = np.stack([case.value(**{name: case.convert(np.array(row))}, reduction="none") for row in x])
+        assert_close(case.library.numpy(mapped), loop, case.scale, case.dtype, f"{case.loss.name}: vmap over {name}", 4)
+
+
+@check(needs=("derivatives",), dtypes=("float32",))
+def check_compiled(case: Case) -> None:
+    """Compiled code, with no graph break, answers what eager code answers, in value and gradient."""
+    name = case.sample.differentiable[0]
+    compiled = case.library.compiled(case.as_function_of(name))
+    got = case.library.numpy(compiled(case.arguments[name]))
+    assert_close(got, case.value(), case.scale, case.dtype, f"{case.loss.name} compiled", 8)
+    gradient = case.library.numpy(case.library.gradient(compiled, case.arguments[name]))
+    assert_close(gradient, case.gradient(name), case.scale, case.dtype, f"{case.loss.name}: compiled gradient", 8)
+
+
+@check(needs=("torch",), dtypes=("float32",))
+def check_export(case: Case) -> None:
+    """torch.export takes the loss as it is, and the exported program answers the same."""
+    import torch
+
+    class Program(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return case.as_function_of(name)(x)
+
+    name = case.sample.differentiable[0]
+    exported = torch.export.export(Program(), (case.arguments[name],)).module()
+    got = case.library.numpy(exported(case.arguments[name]))
+    assert_close(got, case.value(), case.scale, case.dtype, f"{case.loss.name} exported", 4)
+
+
+# Inputs
+
+
+@check(needs=("torch", "numpy"), dtypes=("float32",))
+def check_strides(case: Case) -> None:
+    """Any strides: transposed, reversed and expanded storage answer what contiguous storage answers."""
+    whole = case.value(reduction="none")
+    for name, x in case.sample.arrays.items():
+        for layout in _layouts(case, x) if x.ndim else ():
+            got = case.value(**{name: layout}, reduction="none")
+            assert_close(got, whole, case.scale, case.dtype, f"{case.loss.name}: strided {name}", 2)
+
+
+def _layouts(case: Case, x: np.ndarray) -> list[Any]:
+    spread, turned = case.convert(np.repeat(x, 2, axis=-1)), case.convert(np.ascontiguousarray(x.T))
+    backward = tuple(reversed(range(x.ndim)))
+    return [spread[..., ::2], turned.permute(backward) if case.library.name == "torch" else turned.transpose(backward)]
+
+
+@check(dtypes=("float32",))
+def check_inputs_unmodified(case: Case) -> None:
+    """Nothing that the caller passed is written to, forward or backward."""
+    before = {name: np.array(case.library.numpy(x)) for name, x in case.arguments.items() if name in case.sample.arrays}
+    case.call()
+    if case.library.differentiates:
+        for name in case.sample.differentiable:
+            case.gradient(name)
+    for name, x in before.items():
+        assert np.array_equal(case.library.numpy(case.arguments[name]), x, equal_nan=True), f"{case.loss.name} wrote to {name}"
+
+
+@check(once=True)
+def check_invalid_input(case: Case) -> None:
+    """Bad input raises the declared error, which names the function and the argument."""
+    for wrong in samples.invalid(case.loss):
+        arguments = {}
+        for name, x in wrong.sample.arguments.items():
+            complex_or_bool = isinstance(x, np.ndarray) and x.dtype.kind in "cb"
+            if complex_or_bool and case.library.name != "numpy":
+                break
+            arguments[name] = x if complex_or_bool else case.convert(x)
+        else:
+            _raises(case, arguments, wrong)
+
+
+def _raises(case: Case, arguments: dict[str, Any], wrong: samples.Invalid) -> None:
+    shown = arguments[wrong.argument] if wrong.argument in arguments else None
+    try:
+        got = case.function(**arguments)
+    except wrong.error as error:
+        words = str(error)
+        named = words.startswith(case.loss.name) and wrong.argument in words
+        assert named, f"{case.loss.name}: the error for {wrong.argument} does not name it: {words}"
+    except Exception as error:
+        raise AssertionError(f"{case.loss.name}: {wrong.argument}={shown!r} raises {error!r}, not {wrong.error}") from error
+    else:
+        raise AssertionError(f"{case.loss.name}: {wrong.argument}={shown!r} is accepted and answers {got}")
+
+
+@check(needs=("torch", "numpy", "jax"), dtypes=("float32",))
+def check_integer_dtypes(case: Case) -> None:
+    """Class indices and labels may have any integer dtype, in value and backward."""
+    for name, x in case.sample.arrays.items():
+        if x.dtype.kind == "i" and "lengths" not in name:
+            for dtype in ("int8", "uint8", "int16", "int32"):
+                narrow = case.convert(x)
+                narrow = narrow.to(_torch_dtype(dtype)) if case.library.name == "torch" else narrow.astype(dtype)
+                got = case.value(**{name: narrow})
+                assert_close(got, case.value(), case.scale, case.dtype, f"{case.loss.name}: {name} of {dtype}", 1)
+
+
+def _torch_dtype(name: str) -> Any:
+    import torch
+
+    return getattr(torch, name)
+
+
+# Properties
+
+
+@check(needs=("derivatives",), dtypes=("float64",))
+def check_properties(case: Case) -> None:
+    """What the record declares of a loss holds: convex, non-negative, zero at the target, symmetric, shift-invariant."""
+    name = case.sample.differentiable[0]
+    x, loss = case.rounded[name], case.loss.name
+    here = case.value(reduction="sum")
+    if "nonnegative" in case.loss.properties and "weight" not in case.sample.arguments:
+        assert (case.value(reduction="none") >= 0).all(), f"{loss} is negative"
+    if "convex" in case.loss.properties:
+        other = np.clip(x + case.random(x.shape, -0.3, 0.3), *((0.0, 1.0) if case.loss.family == "binary" else (None, None)))
+        middle, there = (case.value(**{name: case.convert(p)}, reduction="sum") for p in ((x + other) / 2, other))
+        assert middle <= (here + there) / 2 + 1e-9 * (1 + abs(here)), f"{loss} is not convex"
+    if "zero_at_target" in case.loss.properties:
+        assert case.value(target=case.arguments[name]) == 0, f"{loss} of a perfect prediction is not 0"
+    if "symmetric" in case.loss.properties:
+        mirrored = case.value(**{name: case.arguments["target"], "target": case.arguments[name]}, reduction="sum")
+        assert_close(mirrored, here, case.scale, case.dtype, f"{loss} is not symmetric")
+    if "shift_invariant" in case.loss.properties:
+        shifted = case.value(**{name: case.convert(x + 3.0)}, reduction="sum")
+        assert_close(shifted, here, case.scale + 3, case.dtype, f"{loss} changes when all logits shift")
+
+
+# Implementations, determinism, side effects
+
+
+@check(needs=("torch",), dtypes=ALL)
+def check_implementations(case: Case) -> None:
+    """Every implementation that accepts a call answers what the reference answers."""
+    import lossary
+
+    for name, reason in lossary.explain(case.loss.public, **case.arguments).refusals.items():
+        if reason is None:
+            got, reference = (case.value(impl=impl, reduction="none") for impl in (name, "reference"))
+            assert_close(got, reference, case.scale, case.dtype, f"{case.loss.name}: {name} against the reference", 2)
+
+
+@check(needs=("torch",), dtypes=("float32",))
+def check_determinism(case: Case) -> None:
+    """The same bits run to run and for any number of threads; a row does not depend on the rest of the batch."""
+    import torch
+
+    before, whole = torch.get_num_threads(), case.value(reduction="none")
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            assert np.array_equal(case.value(reduction="none"), whole), f"{case.loss.name}: bits change with {threads} threads"
+    finally:
+        torch.set_num_threads(before)
+    row = case.sample.first_row()
+    if row is not None:
+        assert np.array_equal(case.of(row).value(reduction="none")[0], whole[0]), f"{case.loss.name}: a row depends on others"
+
+
+@check(needs=("torch",), dtypes=("float32",))
+def check_no_side_effects(case: Case) -> None:
+    """No call changes the grad mode, the default dtype, the random state or NumPy's error state."""
+    import torch
+
+    def state() -> tuple[Any, ...]:
+        return torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_rng_state().tolist(), str(np.geterr())
+
+    for mode in (torch.no_grad, torch.enable_grad):
+        with mode():
+            before = state()
+            case.call()
+            assert state() == before, f"{case.loss.name} changes the state of the process"
+
+
+@check(needs=("torch",), dtypes=("float32",))
+def check_module(case: Case) -> None:
+    """The module of a loss answers what the function answers, pickles, prints itself and moves its tensors."""
+    import torch
+
+    from lossary import nn
+
+    module_class = nn.module_of(case.loss.public)
+    options = {n: x for n, x in case.arguments.items() if n in module_class.options}
+    data = {n: x for n, x in case.arguments.items() if n not in options}
+    module = module_class(**options)
+    for subject in (module, pickle.loads(pickle.dumps(module))):
+        got = case.library.numpy(subject(**data))
+        assert_close(got, case.value(), case.scale, case.dtype, f"{module_class.__name__}", 1)
+    tensors = {n for n, x in options.items() if isinstance(x, torch.Tensor)}
+    assert set(module.state_dict()) == tensors, f"{module_class.__name__}: state dict {set(module.state_dict())}"
+    moved = module.to(torch.float64)
+    assert all(getattr(moved, n).dtype == torch.float64 for n in tensors), f"{module_class.__name__}: weights stay behind"
+    for name, x in options.items():
+        if not isinstance(x, torch.Tensor) and x != case.loss.defaults[name]:
+            assert f"{name}={x!r}" in repr(module), f"{repr(module)} does not show {name}={x!r}"

@@ -1,0 +1,218 @@
+"""Arguments for a loss, drawn from its contract: ordinary, extreme and invalid ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lossary.core.contract import Dims, Domain, Flag, Range, Spec, axes
+from lossary.core.loss import Loss
+
+EXTREMES = {
+    "real numbers": (0.0, -0.0, 1e-30, 1e4, -1e4, 1e18, np.inf, -np.inf),
+    "logits": (0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, np.inf, -np.inf),
+    "log-probabilities": (0.0, -1e-30, -88.9, -1e4, -np.inf),
+    "probabilities": (0.0, 1.0, 1e-45, 1e-38, 1e-10, 1 - 2**-24),
+    "target probabilities": (0.0, 1.0, 0.5),
+    "signs": (-1.0, 1.0),
+    "weights": (0.0, 1.0, 1e4),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The arguments of one call, as NumPy arrays and plain options.
+
+    specs: the contract that each array was drawn from. dims: the sizes that its shapes name.
+    """
+
+    arguments: Mapping[str, Any]
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    dims: Dims = field(default_factory=dict)
+    seed: int = 0
+
+    def but(self, **changes: Any) -> "Sample":
+        return replace(self, arguments={**self.arguments, **changes})
+
+    def first_row(self) -> "Sample | None":
+        """The call on the first row of the batch alone, where each array has a batch dimension or none at all."""
+        axis = {n: _batch_axis(s.shape, self.dims) for n, s in self.specs.items()}
+        if not self.dims["N"] or "L" in [s.shape for s in self.specs.values()]:
+            return None
+        rows = {n: self.arrays[n][(slice(None),) * a + (slice(0, 1),)] for n, a in axis.items() if a is not None}
+        return self.but(**rows) if any("N" in s.shape for s in self.specs.values()) else None
+
+    def tiled(self, count: int) -> "Sample":
+        """The call on the same rows, `count` times over."""
+        axis = {n: _batch_axis(s.shape, self.dims) for n, s in self.specs.items()}
+        return self.but(**{n: np.concatenate([self.arrays[n]] * count, a) for n, a in axis.items() if a is not None})
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {n: x for n, x in self.arguments.items() if isinstance(x, np.ndarray)}
+
+    @property
+    def differentiable(self) -> list[str]:
+        """The data that a loss is differentiated with respect to."""
+        fixed = ("signs", "weights", "lengths")
+        return [n for n, s in self.specs.items() if s.domain.dtype == "float" and s.domain.name not in fixed]
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """A call that must raise `error`, in words that name `argument`."""
+
+    sample: Sample
+    error: type[Exception]
+    argument: str
+
+
+def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
+    """A valid call with shapes, alternatives and options drawn at random; with `empty`, of a batch of nothing."""
+    rng = np.random.default_rng([seed, *loss.name.encode()])
+    dims: Dims = {"N": 0 if empty else int(rng.integers(1, 5)), "C": int(rng.integers(2, 6)), "D": int(rng.integers(2, 6))}
+    dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
+    dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1}
+    if not empty and rng.random() < 0.2:
+        dims |= {"N": None, "d": ()}
+    options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in loss.options.items()}
+    specs, arguments = {}, dict(options)
+    for name, alternatives in loss.data.items():
+        optional = loss.signature.parameters[name].default is None
+        if optional and rng.random() < 0.5:
+            continue
+        fitting = [s for s in alternatives if set(s.shape.replace("?", "").replace("*", "").split()) <= set(dims)]
+        specs[name] = fitting[rng.integers(len(fitting))]
+        if "1" in specs[name].shape and dims["N"] is not None:
+            specs[name] = fitting[0]
+        arguments[name] = _draw(specs[name], dims, options, rng)
+    if "log_target" in options:
+        arguments["target"] = np.asarray(np.log(arguments["target"])) if options["log_target"] else arguments["target"]
+    if "ignore_index" in options and "class indices" not in [s.domain.name for s in specs.values()]:
+        arguments["ignore_index"] = loss.defaults["ignore_index"]
+    ordered = {name: arguments[name] for name in loss.signature.parameters if name in arguments}
+    return Sample(ordered, specs, dims, seed)
+
+
+def _batch_axis(shape: str, dims: Dims) -> int | None:
+    """Which axis of `shape` runs over the batch; that over elements, where there are no rows."""
+    names = [name for name, _ in axes(shape, dims)]
+    return names.index("N") if "N" in names else 0 if names and names[0] in ("s0", "L") else None
+
+
+def _option(name: str, allowed: Range | Flag, dims: Dims, loss: Loss, rng: np.random.Generator) -> Any:
+    if isinstance(allowed, Flag):
+        return bool(rng.integers(2))
+    if allowed.integer:  # a class: the blank, or the one that is ignored
+        return int(rng.integers(dims["C"])) if rng.random() < 0.7 else loss.defaults[name]
+    if rng.random() < 0.3:
+        return loss.defaults[name]
+    low, high = (allowed.low if np.isfinite(allowed.low) else 0.0), (allowed.high if np.isfinite(allowed.high) else 2.0)
+    return float(rng.uniform(low + 0.05 * (high - low), low + 0.95 * (high - low)))
+
+
+def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:
+    named = axes(spec.shape, dims)
+    shape = tuple(n for _, n in named)
+    name = spec.domain.name
+    if name == "class indices":
+        return np.asarray(rng.integers(0, dims["C"], shape))
+    if name == "label sequences":
+        others = np.delete(np.arange(dims["C"]), options["blank"])
+        return np.asarray(rng.choice(others, shape))
+    if name == "lengths":
+        return np.asarray(rng.integers(0 if spec.of == "S" else dims[spec.of] - 2, dims[spec.of] + 1, shape))
+    if name == "log-probabilities":
+        x = 2 * rng.normal(size=shape)
+        axis = next((i for i, (n, _) in enumerate(named) if n == "C"), None)
+        return np.asarray(-np.abs(x) - 0.01 if axis is None else x - np.log(np.exp(x).sum(axis, keepdims=True)))
+    if name == "signs":
+        return np.asarray(rng.choice([-1.0, 1.0], shape))
+    if name == "weights":
+        return np.asarray(rng.uniform(0.25, 3.0, shape))
+    if "probabilities" in name or spec.broadcasts:
+        return np.asarray(rng.uniform(0.02, 0.98, shape))
+    return np.asarray(2 * rng.normal(size=shape))
+
+
+def extreme(loss: Loss, seed: int) -> Sample:
+    """A valid call with the ends of every domain among its values: 0, infinities, huge and tiny numbers."""
+    sample = ordinary(loss, seed)
+    rng = np.random.default_rng([seed, 1, *loss.name.encode()])
+    for name, spec in sample.specs.items():
+        choice = EXTREMES.get(_domain(name, spec, sample).name)
+        if choice is None:
+            continue
+        x = sample.arguments[name]
+        sample = sample.but(**{name: np.where(rng.random(x.shape) < 0.5, rng.choice(choice, x.shape), x)})
+    return sample
+
+
+def _domain(name: str, spec: Spec, sample: Sample) -> Domain:
+    """What an argument holds here: the meaning of some follows an option."""
+    if name == "target" and "log_target" in sample.arguments:
+        return Domain("log-probabilities" if sample.arguments["log_target"] else "target probabilities")
+    return spec.domain
+
+
+def invalid(loss: Loss) -> list[Invalid]:
+    """Calls that break the contract, one rule at a time."""
+    sample = next(s for s in (ordinary(loss, seed) for seed in range(100)) if _roomy(s))
+    first = next(iter(loss.data))
+    x = sample.arguments[first]
+    wrong = [
+        Invalid(sample.but(reduction="average"), ValueError, "reduction"),
+        Invalid(sample.but(impl="fastest"), ValueError, "impl"),
+        Invalid(sample.but(**{first: "text"}), TypeError, first),
+        Invalid(sample.but(**{first: x + 1j}), TypeError, first),
+        Invalid(sample.but(**{first: x > 0}), TypeError, first),
+        Invalid(sample.but(sample_weight=np.ones((97,))), ValueError, "sample_weight"),
+        Invalid(sample.but(sample_weight="text"), TypeError, "sample_weight"),
+        Invalid(sample.but(normalizer=np.ones(3)), ValueError, "normalizer"),
+        Invalid(sample.but(normalizer=2.0, reduction="sum"), ValueError, "normalizer"),
+    ]
+    for name, spec in sample.specs.items():
+        if name != first:
+            y = sample.arguments[name]
+            wrong.append(Invalid(sample.but(**{name: np.stack([y, y, y])[..., None, None]}), ValueError, name))
+            if spec.domain.name not in ("weights", "lengths"):
+                wrong.append(Invalid(sample.but(**{name: "text"}), TypeError, name))
+        wrong += _out_of_domain(sample, name, spec)
+    for name, allowed in loss.options.items():
+        wrong.append(Invalid(sample.but(**{name: "text"}), ValueError, name))
+        if isinstance(allowed, Range):
+            wrong += [Invalid(sample.but(**{name: v}), ValueError, name) for v in _outside(allowed)]
+    return wrong
+
+
+def _roomy(sample: Sample) -> bool:
+    return sample.dims["N"] is not None and sample.dims["s"] == (3, 4) and sample.dims["N"] > 1
+
+
+def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
+    def planted(value: float) -> Sample:
+        x = np.array(sample.arguments[name])
+        x.flat[0] = value
+        full = {} if spec.domain.name != "label sequences" else {"target_lengths": np.full(sample.dims["N"], x.shape[-1])}
+        return sample.but(**{name: x}, **full)
+
+    if spec.domain.name == "class indices":
+        return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims["C"], 10**9)]
+    if spec.domain.name == "label sequences":
+        blank = Invalid(planted(sample.arguments["blank"]), ValueError, name)
+        return [blank, *(Invalid(planted(v), IndexError, name) for v in (-1, sample.dims["C"], 10**9))]
+    if spec.domain.name == "lengths":
+        return [Invalid(planted(v), ValueError, name) for v in (-1, 10**6)]
+    if spec.domain.enforced:
+        return [Invalid(planted(v), ValueError, name) for v in (-0.5, 1.5, np.inf)]
+    return []
+
+
+def _outside(allowed: Range) -> list[float]:
+    values = [np.nan]
+    if np.isfinite(allowed.low):
+        values += [allowed.low if allowed.low_open else allowed.low - 1]
+    if np.isfinite(allowed.high):
+        values += [allowed.high + 1]
+    return [v if not allowed.integer or v != v else int(v) for v in values]

@@ -1,0 +1,107 @@
+"""What is written in two places by necessity is held together here; each failure says what to add, and where."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import oracles
+import pytest
+import torch
+
+import lossary
+from lossary import functional, nn
+from lossary.core.loss import FAMILIES, HANDLED, Loss
+
+ROOT = Path(__file__).parents[1]
+LOSSES = ROOT / "src" / "lossary" / "losses"
+CATALOGUE = lossary.catalogue()
+
+
+def each(test):
+    return pytest.mark.parametrize("loss", CATALOGUE, ids=[loss.name for loss in CATALOGUE])(test)
+
+
+def test_every_file_is_exported():
+    files = {path.stem: path for path in LOSSES.glob("*/*.py") if path.stem != "__init__"}
+    for name, path in files.items():
+        assert hasattr(functional, name), f"{path.relative_to(ROOT)}: add `import {name} as {name}` to functional.py"
+    assert set(files) == {loss.name for loss in CATALOGUE}, "each file in losses/ holds the loss of its name"
+
+
+@each
+def test_a_loss_stands_where_its_record_says(loss: Loss):
+    assert Path(inspect.getfile(loss.function)).parent.name == loss.family, f"move {loss.name} to losses/{loss.family}/"
+    assert loss.family in FAMILIES
+    assert getattr(lossary, loss.name) is loss.public is getattr(functional, loss.name)
+
+
+@each
+def test_it_has_a_module_and_an_oracle(loss: Loss):
+    module = nn.module_of(loss.public)
+    assert getattr(nn, module.__name__) is module
+    assert hasattr(oracles, loss.name), f"add the oracle `{loss.name}` to tests/oracles.py"
+    assert loss.name in (ROOT / "CHANGELOG.md").read_text(), f"add {loss.name} to CHANGELOG.md"
+
+
+@each
+def test_its_docstring_has_every_section(loss: Loss):
+    for section in ("Parameters", "Edge cases", "Differs from torch", "Raises", "Examples"):
+        assert f"\n{section}\n---" in loss.doc, f"{loss.name}: the docstring lacks the section {section!r}"
+    described = loss.doc.partition("Parameters\n---")[2].partition("Edge cases\n---")[0]
+    for parameter in loss.signature.parameters:
+        assert parameter in described, f"{loss.name}: the docstring does not describe {parameter}"
+
+
+@each
+def test_the_signature_is_torchs(loss: Loss):
+    """Names, order, defaults: what Lossary adds is keyword-only."""
+    theirs = getattr(torch.nn.functional, loss.name, None)
+    if theirs is None:
+        return
+    ours = [p for p in loss.signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    expected = list(inspect.signature(theirs).parameters.values())
+    assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in expected]
+
+
+@each
+def test_the_module_is_torchs(loss: Loss):
+    module = nn.module_of(loss.public)
+    theirs = getattr(torch.nn, module.__name__, None)
+    if theirs is None:
+        return
+    ours = [(p.name, p.default) for p in inspect.signature(module).parameters.values()]
+    expected = [(p.name, p.default) for p in inspect.signature(theirs).parameters.values()]
+    assert ours == expected
+
+
+def test_every_module_of_torch_nn_answers_to_its_own_name():
+    ours = {name for name, value in vars(nn).items() if inspect.isclass(value) and issubclass(value, nn.LossModule)}
+    assert ours - {"LossModule"} == {nn.module_of(loss.public).__name__ for loss in CATALOGUE}
+
+
+@each
+def test_formulas_never_see_what_the_call_path_handles(loss: Loss):
+    body = inspect.getsource(loss.function).split('"""')[-1]
+    for name in HANDLED:
+        assert name not in body, f"{loss.name}: the formula reads {name}, which is the call path's"
+
+
+def test_importing_lossary_imports_no_array_library_but_numpy():
+    code = "import sys, lossary; print(*[m for m in ('torch', 'jax', 'scipy', 'matplotlib', 'typer') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
+
+
+def test_lossary_works_without_torch(tmp_path):
+    """With torch hidden the functions work, and lossary.nn says what it needs."""
+    (tmp_path / "torch.py").write_text("raise ImportError('hidden')")
+    code = (
+        "import numpy as np, lossary\n"
+        "assert lossary.mse_loss(np.ones(3), np.zeros(3)) == 1\n"
+        "try:\n    from lossary import nn\nexcept ImportError as error:\n    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(tmp_path)}
+    )
+    assert "lossary.nn needs torch" in run.stdout
