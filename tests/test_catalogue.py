@@ -88,7 +88,9 @@ def test_formulas_never_see_what_the_call_path_handles(loss: Loss):
 
 
 def test_importing_lossary_imports_no_array_library_but_numpy():
-    code = "import sys, lossary; print(*[m for m in ('torch', 'jax', 'scipy', 'matplotlib', 'typer') if m in sys.modules])"
+    code = (
+        "import sys, lossary; print(*[m for m in ('torch', 'jax', 'scipy', 'matplotlib', 'typer') if m in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
 

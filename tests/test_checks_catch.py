@@ -42,7 +42,9 @@ def answer_in_float64(f: Loss) -> Loss:
 
 
 def summed_in_half(f: Loss) -> Loss:
-    return lambda **k: torch.cumsum(f(**{**k, "reduction": "none"}).reshape(-1), 0)[-1] / f(**{**k, "reduction": "none"}).numel()
+    return lambda **k: (
+        torch.cumsum(f(**{**k, "reduction": "none"}).reshape(-1), 0)[-1] / f(**{**k, "reduction": "none"}).numel()
+    )
 
 
 def weights_not_in_the_mean(f: Loss) -> Loss:
@@ -131,7 +133,9 @@ def value_error_without_names(f: Loss) -> Loss:
 
 
 def last_class_accepted(f: Loss) -> Loss:
-    return lambda input, target, **k: f(input=input, target=target.clamp(max=input.shape[min(1, input.ndim - 1)] - 1), **k)
+    return lambda input, target, **k: f(
+        input=input, target=target.clamp(max=input.shape[min(1, input.ndim - 1)] - 1), **k
+    )
 
 
 def negative(f: Loss) -> Loss:
@@ -183,7 +187,9 @@ MUTANTS = {
     "long_half_precision_mean": [Mutant("summed in fp16", "mse_loss", summed_in_half, dtype="float16")],
     "sample_weight": [Mutant("mean over N", "cross_entropy", weights_not_in_the_mean)],
     "zero_weight_hides_anything": [Mutant("0 · NaN", "mse_loss", weight_multiplied)],
-    "ignored_rows": [Mutant("torch's own: NaN gradients of ignored rows", "cross_entropy", lambda f: without_extras(f))],
+    "ignored_rows": [
+        Mutant("torch's own: NaN gradients of ignored rows", "cross_entropy", lambda f: without_extras(f))
+    ],
     "mean_over_nothing": [Mutant("0 / 0", "mse_loss", nothing_is_nan)],
     "normalizer": [Mutant("normalizer ignored", "l1_loss", normalizer_ignored)],
     "gradient": [Mutant("gradient doubled", "kl_div", slope_doubled), Mutant("the wrong sign", "l1_loss", negative)],
@@ -204,7 +210,9 @@ MUTANTS = {
         Mutant("negative", "huber_loss", negative, dtype="float64"),
         Mutant("depends on the shift", "cross_entropy", wrong_when(lambda **k: k["input"].mean() > 2), dtype="float64"),
         Mutant("not zero at the target", "mse_loss", lambda f: lambda **k: f(**k) + 1e-9, dtype="float64"),
-        Mutant("not symmetric", "l1_loss", wrong_when(lambda **k: k["input"].sum() > k["target"].sum()), dtype="float64"),
+        Mutant(
+            "not symmetric", "l1_loss", wrong_when(lambda **k: k["input"].sum() > k["target"].sum()), dtype="float64"
+        ),
     ],
     "implementations": [Mutant("ATen differs", "mse_loss", wrong_when(lambda **k: k.get("impl") == "aten"))],
     "determinism": [
@@ -273,7 +281,10 @@ def test_every_check_has_a_mutant():
 def test_samples_vary():
     """A sampler that always draws the same would make every check blind."""
     for loss in lossary.catalogue():
-        drawn = [repr(case.sample.arguments) for case in cases(loss.public, lambda: 0, LIBRARIES["numpy"], "float64", range(8))]
+        drawn = [
+            repr(case.sample.arguments)
+            for case in cases(loss.public, lambda: 0, LIBRARIES["numpy"], "float64", range(8))
+        ]
         assert len(set(drawn)) == 8, loss.name
         values = np.concatenate([x.ravel() for x in case_arrays(loss)])
         assert np.unique(values).size > 20, loss.name

@@ -16,8 +16,12 @@ def parameters():
             for library in LIBRARIES.values():
                 for dtype in check.dtypes:
                     named = not check.needs or library.name in check.needs
-                    if dtype in library.dtypes and (named or (check.needs == ("derivatives",) and library.differentiates)):
-                        yield pytest.param(loss, check, library, dtype, id=f"{loss.name}-{check.name}-{library.name}-{dtype}")
+                    if dtype in library.dtypes and (
+                        named or (check.needs == ("derivatives",) and library.differentiates)
+                    ):
+                        yield pytest.param(
+                            loss, check, library, dtype, id=f"{loss.name}-{check.name}-{library.name}-{dtype}"
+                        )
 
 
 @pytest.mark.parametrize(("loss", "check", "library", "dtype"), list(parameters()))

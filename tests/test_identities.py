@@ -259,6 +259,7 @@ DATA = {
     "class labels": (LOGITS, LABELS, {"cross_entropy_is_nll_of_log_softmax", "cross_entropy_written_out"}),
     "ignored labels": (LOGITS, np.where(LABELS == 3, -100, LABELS), {"label_smoothing_mixes_losses"}),
     "soft targets": (LOGITS, RNG.dirichlet(np.ones(4), 30), {"cross_entropy_decomposes", "uniform_has_most_entropy"}),
+    "whole numbers": (np.arange(12).reshape(4, 3), np.array([0, 1, 2, 1], np.uint8), {"cross_entropy_of_one_hot"}),
     "binary": (LOGITS, (LABELS[:, None] > np.arange(4)).astype(int), {"pos_weight_duplicates_positives"}),
     "probabilities of yes": (RNG.uniform(0.01, 0.99, 20), RNG.integers(0, 2, 20), {"binary_cross_entropy_of_sigmoid"}),
     "regression": (LOGITS, LOGITS + RNG.normal(0, 1, (30, 4)), {"huber_is_scaled_smooth_l1", "smooth_l1_tends_to_l1"}),
@@ -307,6 +308,7 @@ def test_verify_checks_everything_once():
         ),
         (lambda: verify(["numpy"], data=(LOGITS, LABELS[:7])), ["shapes (30, 4) and (7,)", "class labels (N,)"]),
         (lambda: verify(data=(LOGITS * np.nan, LABELS)), ["finite predictions"]),
+        (lambda: verify(data=(LOGITS, LABELS.astype(str))), ["target of dtype <U", "numbers"]),
     ],
 )
 def test_bad_input(call, words):

@@ -1,8 +1,8 @@
 """Figures of losses and their gradients over the range that each loss declares (`record.plot`).
 
->>> from lossary.plots import curves, save
+>>> from lossary.plots import curves
 >>> figure = curves(["huber_loss"], options={"delta": (0.5, 1.0)})
->>> [line.get_label() for line in figure.axes[0].get_lines()]
+>>> [label.get_text() for label in figure.legends[0].get_texts()]
 ['delta = 0.5', 'delta = 1']
 """
 
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossary import functional
 from lossary.core.loss import CATALOGUE, Loss, Plot
 from lossary.report.bad_input import MissingExtra
 from lossary.report.palette import INK, MUTED, RULE
@@ -81,7 +80,7 @@ def curves(
     or where there are more than 12 curves; what a loss says of an option or an input out of its domain; MissingExtra
     without matplotlib.
     """
-    if limits and not -np.inf < limits[0] < limits[1] < np.inf:
+    if limits and not 0 < limits[1] - limits[0] < np.inf:
         raise ValueError(f"the range is {limits[0]:g} to {limits[1]:g}; it must go up, and be finite")
     drawn = list(dict.fromkeys(names))
     options = options or {}
@@ -173,8 +172,7 @@ def _loss_of_axis(record: Loss, plot: Plot, arguments: Mapping[str, Any], librar
         return library.array(repeated, "float64")
 
     fixed = {name: row(name, value) for name, value in arguments.items()}
-    function = getattr(functional, record.name)
-    return lambda x: function(**{first: plot.embed(x) if plot.embed else x}, **fixed, reduction="none")
+    return lambda x: record.public(**{first: plot.embed(x) if plot.embed else x}, **fixed, reduction="none")
 
 
 def _differences(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lossary import __version__, functional
+from lossary import __version__
 from lossary.cli.page import call
 from lossary.cli.terminal import FINDINGS, AsJson, show, show_json, table
 from lossary.core.loss import Example, Loss, catalogue
@@ -126,4 +126,4 @@ def _answer(record: Loss, example: Example, library: Library) -> float:
 
     with library.context("float64"):
         arguments = {name: array(name, value) for name, value in example.arguments.items()}
-        return float(getattr(functional, record.name)(**arguments))
+        return float(record.public(**arguments))

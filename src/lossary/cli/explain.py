@@ -9,7 +9,6 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from lossary import functional
 from lossary.cli.page import contract
 from lossary.cli.terminal import AsJson, LossName, Refusal, find, indented, show, show_json, table
 from lossary.core.arrays import dtype_name
@@ -47,7 +46,7 @@ def explain(
     with arrays.context(dtype):
         data = {n: arrays.array(x, dtype) for n, x in _data(record, _shape(shape)).items()}
         try:
-            explanation = explain_call(getattr(functional, name), **data, reduction="none")
+            explanation = explain_call(record.public, **data, reduction="none")
         except (ValueError, TypeError, IndexError) as error:
             raise Refusal(f"--shape {shape}: {error}") from None
     inputs = [{"name": n, "dtype": dtype_name(x), "shape": list(x.shape)} for n, x in data.items()]

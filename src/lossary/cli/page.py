@@ -49,7 +49,9 @@ def page(record: Loss) -> Page:
     sections = dict(_sections(record.doc))
     summary, _, use = sections[""].partition("\n\n")
     described = {
-        name: (kind, text) for names, kind, text in _entries(sections["Parameters"]) for name in names.split(", ")
+        name: (kind, text)
+        for names, kind, text in _entries(sections.get("Parameters", ""))
+        for name in names.split(", ")
     }
     arguments = [_argument(record, name, described.get(name, ("", ""))) for name in record.signature.parameters]
     return Page(

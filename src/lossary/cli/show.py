@@ -34,7 +34,7 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield from _section("Formula", Text("\n".join(shown.formula_text), no_wrap=True, overflow="ignore"))
     yield from _section("Use", Text(f"{shown.summary}\n\n{shown.use}"))
     yield from _section("Arguments", *_arguments(shown.arguments))
-    yield indented(Text("?N may be missing; *d and *s are any number of dimensions", style="dim"))
+    yield indented(Text(_legend(shown), style="dim"))
     yield from _section("Options", *_arguments(shown.options))
     yield from _section("Shape of the unreduced loss", Text(shown.unreduced))
     yield from _section("Edge cases", Text(shown.edge_cases))
@@ -47,6 +47,13 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     examples = (f"{call(shown.name, e)} = {e.value:.12g}: {e.because}" for e in shown.examples)
     yield from _section("Worked by hand", bullets(examples))
     yield from _section("Sources", bullets(map(str, shown.sources)))
+
+
+def _legend(shown: Page) -> str:
+    """What the marks in the shapes mean, if there are any."""
+    shapes = "".join(argument.allowed for argument in shown.arguments)
+    meanings = {"?": "?N may be missing", "*": "*d and *s are any number of dimensions"}
+    return "; ".join(meaning for mark, meaning in meanings.items() if mark in shapes)
 
 
 def _section(title: str, *parts: RenderableType) -> Iterator[RenderableType]:

@@ -134,6 +134,12 @@ def detach(x: Array) -> Array:
     return x
 
 
+def is_compiling() -> bool:
+    """Whether torch.compile or torch.export is tracing this call."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
 def is_concrete(x: Array) -> bool:
     """Whether the values of `x` can be read on the host now, at no cost of a device synchronisation."""
     if is_torch(x):

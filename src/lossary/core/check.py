@@ -1,5 +1,7 @@
 """The check of a call: arguments by their contract, brought to one library and one dtype."""
 
+import sys
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,13 @@ from lossary.core.arrays import (
     cast_index,
     compute_dtype,
     is_array,
+    is_compiling,
     kind,
     library,
     namespace,
     result_dtype,
 )
 from lossary.core.contract import Dims, Spec, axes, check_array, check_values, describe
-from lossary.core.reduce import legacy_reduction
 
 if TYPE_CHECKING:
     from lossary.core.loss import Loss
@@ -82,14 +84,36 @@ def check(loss: "Loss", arguments: dict[str, Any]) -> Checked:
     return checked
 
 
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn the caller of a loss; compiled code, which cannot, says it when it is first run without."""
+    if is_compiling():
+        return
+    frame, depth = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("lossary."):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)
+
+
 def _reduction(loss: "Loss", arguments: dict[str, Any]) -> str:
-    reduction = legacy_reduction(
+    reduction = _legacy_reduction(
         loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
     )
     if reduction not in loss.reductions:
         known = ", ".join(repr(r) for r in loss.reductions)
         raise ValueError(f"{loss.name}: reduction is {reduction!r}; it must be one of {known}")
     return reduction
+
+
+def _legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction that torch's deprecated `size_average`, `reduce` and "elementwise_mean" ask for."""
+    if size_average is None and reduce is None and reduction != "elementwise_mean":
+        return reduction
+    meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+    said = (
+        "reduction='elementwise_mean' is" if size_average is None and reduce is None else "size_average and reduce are"
+    )
+    warn(f"{name}: {said} deprecated; write reduction={meant!r}", DeprecationWarning)
+    return meant
 
 
 def _check_options(loss: "Loss", values: dict[str, Any]) -> None:

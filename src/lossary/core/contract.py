@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lossary.core.arrays import Array, detach, dtype_name, is_array, is_concrete, is_jax, kind, library, namespace, size, to_numpy
+from lossary.core.arrays import (
+    Array,
+    detach,
+    dtype_name,
+    is_array,
+    is_concrete,
+    is_jax,
+    kind,
+    library,
+    namespace,
+    size,
+    to_numpy,
+)
 
 Dims = dict[str, Any]
 """Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
@@ -64,7 +76,7 @@ class Spec:
         return replace(self, others=(*self.others, other))
 
     def __iter__(self) -> Iterator["Spec"]:
-        yield replace(self, others=())
+        yield self
         yield from self.others
 
     def __str__(self) -> str:

@@ -60,16 +60,16 @@ def as_rows(function: str, axis: int, **given: Distribution) -> tuple[list[Rows]
             raise ValueError(
                 f"{function}: {name} has shape {tuple(x.shape)}; it has no axis {axis} to hold the classes"
             )
-        x = classes_last(x, axis)
+        values = classes_last(x, axis)
         if isinstance(distribution, Logits):
-            _check_logits(function, name, x)
-            log_prob = _log_softmax(x)
+            _check_logits(function, name, values)
+            log_prob = _log_softmax(values)
             rows.append(Rows(namespace(x).exp(log_prob), log_prob))
         else:
             tolerance = _tolerance(raw[name])
             check_range(function, name, x, tolerance)
-            _check_sums(function, name, x, tolerance)
-            rows.append(Rows(x, log(x)))
+            _check_sums(function, name, values, tolerance)
+            rows.append(Rows(values, log(values)))
     _check_shapes(function, {name: tuple(r.prob.shape) for name, r in zip(given, rows, strict=True)})
     return rows, answer
 
@@ -211,5 +211,4 @@ def _readable(x: Array) -> np.ndarray:
 
 def _first(wrong: np.ndarray) -> tuple[int, ...] | None:
     """The index of the first True."""
-    found = np.argwhere(wrong)
-    return tuple(int(i) for i in found[0]) if len(found) else None
+    return tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else None

@@ -8,8 +8,8 @@ from lossary.core.arrays import Array, detach, is_torch, namespace
 def softplus(x: Array) -> Array:
     """log(1 + e^x), exact to the last digits in both tails."""
     if is_torch(x):
-        # torch.logaddexp has NaN second derivatives below -89 in fp32; logsigmoid has none.
-        return -sys.modules["torch"].nn.functional.logsigmoid(-x)
+        # torch.logaddexp has NaN second derivatives below -89 in fp32. Past 40, e^-x is below fp64's last digit.
+        return sys.modules["torch"].nn.functional.softplus(x, threshold=40)
     xp = namespace(x)
     return xp.logaddexp(x, xp.zeros_like(x))
 
@@ -33,7 +33,9 @@ def log_softmax(x: Array, axis: int) -> Array:
     xp = namespace(x)
     largest, shifted = _shifted(x, axis)
     # Before the logarithm is added, not after: at 10,000 in fp32 the sum of both would keep three digits of it.
-    return xp.where(xp.isinf(largest) & (largest < 0), xp.nan, shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True)))
+    return xp.where(
+        xp.isinf(largest) & (largest < 0), xp.nan, shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+    )
 
 
 def _shifted(x: Array, axis: int) -> tuple[Array, Array]:
@@ -47,10 +49,15 @@ def _shifted(x: Array, axis: int) -> tuple[Array, Array]:
     return largest, xp.where(x == xp.inf, 0.0, shifted)
 
 
+def without_infinity(x: Array, weight: Array | None) -> Array:
+    """`x`, but 0 where it is infinite and its weight exactly 0."""
+    xp = namespace(x)
+    return x if weight is None else xp.where((weight == 0) & xp.isinf(x), 0.0, x)
+
+
 def times(a: Array, b: Array) -> Array:
     """a · b where 0 · inf = 0: a weight or a target of exactly 0 removes an infinite term, derivatives included."""
-    xp = namespace(b)
-    return a * xp.where((a == 0) & xp.isinf(b), 0.0, b)
+    return a * without_infinity(b, a)
 
 
 def scaled(values: Array, weight: Array | None) -> Array:

@@ -230,8 +230,6 @@ def _refuse_incomplete(record: Loss) -> None:
             raise TypeError(f"@loss {record.name}: {reason}")
 
 
-
-
 def catalogue() -> tuple[Loss, ...]:
     """The record of every loss, by family."""
     return tuple(sorted(CATALOGUE.values(), key=lambda record: FAMILIES.index(record.family)))

@@ -1,6 +1,5 @@
 """Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
 
-import warnings
 from dataclasses import dataclass
 
 from lossary.core.arrays import Array, is_jax, namespace, size
@@ -18,16 +17,6 @@ class Unreduced:
     values: Array
     denominator: Array | None = None
     mean_of: Array | None = None
-
-
-def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
-    """The reduction that torch's deprecated `size_average`, `reduce` and "elementwise_mean" ask for."""
-    if size_average is None and reduce is None and reduction != "elementwise_mean":
-        return reduction
-    meant = "none" if reduce is False else "sum" if size_average is False else "mean"
-    said = "reduction='elementwise_mean' is" if size_average is None and reduce is None else "size_average and reduce are"
-    warnings.warn(f"{name}: {said} deprecated; write reduction={meant!r}", DeprecationWarning, stacklevel=6)
-    return meant
 
 
 def weighted(values: Array, weight: Array | None) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lossary.identities import data
 from lossary.identities.identity import Domain, Inputs
 
 ROWS, CLASSES = 8, 5
@@ -53,63 +54,6 @@ def distributions(rng: Rng, extreme: bool) -> np.ndarray:
     return p
 
 
-def _hard_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    fits = predictions.ndim == 2 and target.shape == predictions.shape[:1] and target.dtype.kind in "iu"
-    if not fits or not np.isfinite(predictions).all():
-        return None
-    counted = (target >= 0) & (target < predictions.shape[1])
-    return {"logits": predictions[counted], "labels": target[counted]}
-
-
-def _soft_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    hard = _hard_data(predictions, target)
-    if hard is not None:
-        return {"logits": hard["logits"], "target": np.eye(predictions.shape[1])[hard["labels"]]}
-    fits = predictions.ndim == 2 and target.shape == predictions.shape and np.isfinite(predictions).all()
-    if not fits or (target < 0).any() or (abs(target.sum(axis=1) - 1) > 1e-3).any():
-        return None
-    return {"logits": predictions, "target": target / target.sum(axis=1, keepdims=True)}
-
-
-def _pair_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    soft = _soft_data(predictions, target)
-    if soft is None:
-        return None
-    q = np.exp(soft["logits"] - soft["logits"].max(axis=1, keepdims=True))
-    return {"p": soft["target"], "q": q / q.sum(axis=1, keepdims=True)}
-
-
-def _single_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    pair = _pair_data(predictions, target)
-    return None if pair is None else {"p": pair["q"]}
-
-
-def _binary_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    fits = predictions.size == target.size and np.isfinite(predictions).all()
-    if not fits or (target < 0).any() or (target > 1).any():
-        return None
-    return {"logits": predictions.ravel(), "target": target.ravel().astype(np.float64)}
-
-
-def _moderate_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    data = _binary_data(predictions, target)
-    return data if data is not None and (abs(predictions) <= 8).all() else None
-
-
-def _positives_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    data = _binary_data(predictions, target)
-    if data is None or not np.isin(target, (0, 1)).all():
-        return None
-    return {"positives": data["logits"][data["target"] == 1], "negatives": data["logits"][data["target"] == 0]}
-
-
-def _real_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    fits = predictions.shape == target.shape and np.isfinite(predictions).all() and np.isfinite(target).all()
-    if not fits or ((target >= 0) & (target <= 1)).all():
-        return None
-    return {"input": predictions, "target": target.astype(np.float64)}
-
-
 def _soft(rng: Rng, extreme: bool) -> Inputs:
     return {"logits": _logits(rng, extreme), "target": distributions(rng, extreme)}
 
@@ -121,11 +65,6 @@ def _hard(rng: Rng, extreme: bool) -> Inputs:
 def _hard_moderate(rng: Rng, extreme: bool) -> Inputs:
     logits = rng.uniform(-30, 30, (ROWS, CLASSES)) if extreme else _logits(rng, False)
     return {"logits": logits, "labels": _labels(rng)}
-
-
-def _hard_moderate_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    data = _hard_data(predictions, target)
-    return data if data is not None and np.ptp(data["logits"], axis=1).max(initial=0) <= 60 else None
 
 
 def _pair(rng: Rng, extreme: bool) -> Inputs:
@@ -175,13 +114,6 @@ def _yes_no(rng: Rng, extreme: bool) -> Inputs:
     return {"p": p, "labels": np.arange(2 * ROWS) % 2}
 
 
-def _yes_no_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    fits = predictions.shape == target.shape and (predictions > 1e-30).all() and (predictions < 1 - 1e-6).all()
-    if not fits or not np.isin(target, (0, 1)).all():
-        return None
-    return {"p": predictions.ravel(), "labels": target.ravel().astype(np.int64)}
-
-
 def _positives(rng: Rng, extreme: bool) -> Inputs:
     logits = _binary_logits(rng, extreme)["logits"]
     return {"positives": logits[::2], "negatives": logits[1::2]}
@@ -215,28 +147,9 @@ def _scaled(reach: float) -> Callable[[Rng, bool], Inputs]:
     return sample
 
 
-def _scaled_data(reach: float) -> Callable[[np.ndarray, np.ndarray], Inputs | None]:
-    def adopt(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-        data = _real_data(predictions, target)
-        if data is None:
-            return None
-        error = data["input"] - data["target"]
-        scale = float(np.sqrt(np.mean(error**2)))
-        return {**data, "scale": scale} if 0 < abs(error).max(initial=0) <= reach * scale else None
-
-    return adopt
-
-
 def _within_delta(rng: Rng, extreme: bool) -> Inputs:
     inputs = _real(rng, extreme)
     return {**inputs, "delta": 2 * float(abs(inputs["input"] - inputs["target"]).max())}
-
-
-def _within_delta_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    data = _real_data(predictions, target)
-    if data is None or not data["input"].size:
-        return None
-    return {**data, "delta": 1 + 2 * float(abs(data["input"] - data["target"]).max())}
 
 
 def _vectors(rng: Rng, extreme: bool) -> Inputs:
@@ -244,39 +157,38 @@ def _vectors(rng: Rng, extreme: bool) -> Inputs:
     return {"x": x * 10.0 ** rng.integers(-20, 20, (ROWS, 1)) if extreme else x}
 
 
-def _vector_data(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    fits = predictions.ndim == 2 and target.shape[:1] == predictions.shape[:1] and np.isfinite(predictions).all()
-    return {"x": predictions} if fits and (predictions != 0).any(axis=1).all() else None
-
-
 EVENTS = Domain("p, q in (0, 1]: probabilities of independent events", _events)
 ORDERED_EVENTS = Domain("0 < rare < likely <= 1: probabilities of two events", _ordered_events)
 ONE_HOT = Domain("p: one-hot rows", lambda rng, extreme: {"p": np.eye(CLASSES)[_labels(rng)]})
 DISTRIBUTIONS = Domain(
-    "p: rows of probabilities, zeros allowed", lambda rng, extreme: {"p": distributions(rng, extreme)}, _single_data
+    "p: rows of probabilities, zeros allowed",
+    lambda rng, extreme: {"p": distributions(rng, extreme)},
+    data.distributions,
 )
-PAIRS = Domain("p, q: rows of probabilities over the same classes, zeros allowed", _pair, _pair_data)
+PAIRS = Domain("p, q: rows of probabilities over the same classes, zeros allowed", _pair, data.pairs)
 DIFFERENT_PAIRS = Domain("p, q: rows of probabilities, p not q", _different_pair)
 SOFT_TARGETS = Domain(
-    "logits: real, or -inf where the target is 0; target: a probability for each class", _soft, _soft_data
+    "logits: real, or -inf where the target is 0; target: a probability for each class", _soft, data.soft_targets
 )
-CLASS_TARGETS = Domain("logits: real, or -inf for classes other than the label; labels: classes", _hard, _hard_data)
+CLASS_TARGETS = Domain(
+    "logits: real, or -inf for classes other than the label; labels: classes", _hard, data.class_labels
+)
 MODERATE_CLASS_TARGETS = Domain(
     "logits: real, in a range of at most 60, so that no exponential underflows; labels: classes",
     _hard_moderate,
-    _hard_moderate_data,
+    data.moderate_class_labels,
 )
-BINARY_LOGITS = Domain("logits: real; target in [0, 1]", _binary_logits, _binary_data)
-MODERATE_BINARY_LOGITS = Domain("logits in [-8, 8]; target in [0, 1]", _binary_moderate, _moderate_data)
-YES_NO = Domain("p in [1e-30, 1 - 1e-6]: probabilities of yes; labels: 0 or 1", _yes_no, _yes_no_data)
-POSITIVES = Domain("logits of positives and of negatives: real", _positives, _positives_data)
+BINARY_LOGITS = Domain("logits: real; target in [0, 1]", _binary_logits, data.binary_logits)
+MODERATE_BINARY_LOGITS = Domain("logits in [-8, 8]; target in [0, 1]", _binary_moderate, data.moderate_binary_logits)
+YES_NO = Domain("p in [1e-30, 1 - 1e-6]: probabilities of yes; labels: 0 or 1", _yes_no, data.yes_no)
+POSITIVES = Domain("logits of positives and of negatives: real", _positives, data.positives)
 TWO_LOGITS = Domain("logits: real, of two classes; labels: 0 or 1", _two_logits)
-REALS = Domain("input, target: real", _real, _real_data)
-WITHIN_DELTA = Domain("input, target: real; delta >= |input - target|", _within_delta, _within_delta_data)
+REALS = Domain("input, target: real", _real, data.reals)
+WITHIN_DELTA = Domain("input, target: real; delta >= |input - target|", _within_delta, data.within_delta)
 NEAR_6_SCALES = Domain(
-    "input, target: real; |input - target| at most 6 (data: 12) times the scale", _scaled(6), _scaled_data(12)
+    "input, target: real; |input - target| at most 6 (data: 12) times the scale", _scaled(6), data.within_scales(12)
 )
 NEAR_60_SCALES = Domain(
-    "input, target: real; |input - target| at most 60 times the scale", _scaled(60), _scaled_data(60)
+    "input, target: real; |input - target| at most 60 times the scale", _scaled(60), data.within_scales(60)
 )
-VECTORS = Domain("x: real vectors, none of them 0", _vectors, _vector_data)
+VECTORS = Domain("x: real vectors, none of them 0", _vectors, data.vectors)

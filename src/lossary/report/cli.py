@@ -95,7 +95,7 @@ def report_command(
     else:
         print_report(console, result)
     if page is not None:
-        typer.echo(f"\nPage: {page.resolve()}", err=as_json)
+        typer.echo(f"{'' if as_json else chr(10)}Page: {page.resolve()}", err=as_json)
     raise typer.Exit(code)
 
 

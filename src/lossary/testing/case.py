@@ -28,7 +28,7 @@ class Case:
         return Case(self.loss, self.function, self.oracle, sample, self.library, dtype or self.dtype)
 
     def convert(self, x: Any) -> Any:
-        return self.library.array(x, self.dtype) if isinstance(x, np.ndarray) else x
+        return self.library.array(np.asarray(x), self.dtype) if isinstance(x, (np.ndarray, np.generic)) else x
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -39,14 +39,20 @@ class Case:
     def rounded(self) -> dict[str, Any]:
         """The sample's arguments as the library holds them, in float64: what the oracle must be asked about."""
         return {
-            name: self.library.numpy(x) if name in self.sample.arrays and self.sample.arrays[name].dtype.kind == "f" else y
+            name: self.library.numpy(x)
+            if name in self.sample.arrays and self.sample.arrays[name].dtype.kind == "f"
+            else y
             for (name, x), y in zip(self.arguments.items(), self.sample.arguments.values(), strict=True)
         }
 
     @cached_property
     def scale(self) -> float:
         """The largest finite magnitude among the floating arguments."""
-        finite = [np.abs(x[np.isfinite(x)]) for x in self.rounded.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+        finite = [
+            np.abs(x[np.isfinite(x)])
+            for x in self.rounded.values()
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        ]
         return max([1.0, *(float(x.max()) for x in finite if x.size)])
 
     @property

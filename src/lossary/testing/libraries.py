@@ -72,13 +72,14 @@ class Torch(Library):
         return torch.tensor(x, dtype=getattr(torch, dtype) if x.dtype.kind == "f" else None)
 
     def numpy(self, x: Any) -> np.ndarray:
-        return x.detach().double().numpy()
+        return x.detach().double().numpy(force=True)
 
     def gradient(self, f: Function, x: Any) -> Any:
         import torch
 
         x = x.detach().requires_grad_()
-        return torch.autograd.grad(f(x), x)[0]
+        y = f(x)
+        return torch.autograd.grad(y, x)[0] if y.requires_grad else torch.zeros_like(x)
 
     def gradient_inside(self, f: Function, x: Any) -> Any:
         import torch

@@ -71,7 +71,11 @@ class Invalid:
 def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     """A valid call with shapes, alternatives and options drawn at random; with `empty`, of a batch of nothing."""
     rng = np.random.default_rng([seed, *loss.name.encode()])
-    dims: Dims = {"N": 0 if empty else int(rng.integers(1, 5)), "C": int(rng.integers(2, 6)), "D": int(rng.integers(2, 6))}
+    dims: Dims = {
+        "N": 0 if empty else int(rng.integers(1, 5)),
+        "C": int(rng.integers(2, 6)),
+        "D": int(rng.integers(2, 6)),
+    }
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
     dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1}
     if not empty and rng.random() < 0.2:
@@ -194,7 +198,9 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
     def planted(value: float) -> Sample:
         x = np.array(sample.arguments[name])
         x.flat[0] = value
-        full = {} if spec.domain.name != "label sequences" else {"target_lengths": np.full(sample.dims["N"], x.shape[-1])}
+        full = (
+            {} if spec.domain.name != "label sequences" else {"target_lengths": np.full(sample.dims["N"], x.shape[-1])}
+        )
         return sample.but(**{name: x}, **full)
 
     if spec.domain.name == "class indices":

@@ -19,7 +19,9 @@ def allowed(true: np.ndarray, scale: float, dtype: str, operations: float = 16.0
     return operations * EPSILON[dtype] * (size + scale)
 
 
-def assert_close(got: np.ndarray, true: np.ndarray, scale: float, dtype: str, what: str, operations: float = 16.0) -> None:
+def assert_close(
+    got: np.ndarray, true: np.ndarray, scale: float, dtype: str, what: str, operations: float = 16.0
+) -> None:
     """Every element of `got` is as near to `true` as rounding allows; where `true` is NaN anything will do."""
     assert got.shape == true.shape, f"{what}: shape {got.shape}, and it should be {true.shape}"
     same = (got == true) | np.isnan(true)

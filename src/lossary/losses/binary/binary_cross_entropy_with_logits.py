@@ -22,7 +22,9 @@ from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
     ),
     examples=(
         Example({"input": [0.0, 0.0], "target": [1.0, 0.0]}, 0.6931471805599453, "-log σ(0) = log 2"),
-        Example({"input": [0.0, 0.0], "target": [1.0, 0.0], "pos_weight": 3.0}, 1.3862943611198906, "(3 + 1) log 2 / 2"),
+        Example(
+            {"input": [0.0, 0.0], "target": [1.0, 0.0], "pos_weight": 3.0}, 1.3862943611198906, "(3 + 1) log 2 / 2"
+        ),
     ),
     pitfalls=(
         "Do not apply a sigmoid first: the loss of a sigmoid of a sigmoid cannot fall below 0.313 for positives and "

@@ -27,7 +27,11 @@ def _check(call: Checked) -> None:
     unreduced="?N *d",
     sources=(
         Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "sec. 3"),
-        Source("Szegedy et al., Rethinking the Inception Architecture, 2016", "sec. 7: smoothing", "arxiv.org/abs/1512.00567"),
+        Source(
+            "Szegedy et al., Rethinking the Inception Architecture, 2016",
+            "sec. 7: smoothing",
+            "arxiv.org/abs/1512.00567",
+        ),
     ),
     properties=("convex", "nonnegative", "shift_invariant"),
     elsewhere=(
@@ -143,8 +147,11 @@ def cross_entropy(
     # An ignored row may hold inf or NaN: nothing of it enters.
     x = xp.where(xp.expand_dims(counted, axis=axis), input, 0.0)
     here = along(arange(classes, like=index), axis, x.ndim) == xp.expand_dims(index, axis=axis)
-    # log(1 + Σ_{c≠y} e^(x_c - x_y)), not logsumexp(x) - x_y, which rounds small losses to 0.
-    nll = softplus(logsumexp(xp.where(here, -xp.inf, x), axis) - pick(x, index, axis))
+    # log(1 + Σ_{c≠y} e^(x_c - x_y)), not logsumexp(x) - x_y, which rounds small losses to 0 and drops digits of large x.
+    own = pick(x, index, axis)
+    origin = xp.where(xp.isinf(own), 0.0, own)
+    others = xp.where(here, -xp.inf, x - xp.expand_dims(origin, axis=axis))
+    nll = softplus(logsumexp(others, axis) - (own - origin))
     row_weight = xp.astype(counted, x.dtype)
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)

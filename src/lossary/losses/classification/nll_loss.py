@@ -29,7 +29,12 @@ from lossary.core.reduce import Unreduced
         "logarithm of a softmax, which rounds to 0.",
     ),
     plot=Plot(
-        -6.0, 0.0, {"target": [0]}, {}, axis="log p of the true class", embed=lambda x: namespace(x).stack([x, x], axis=-1)
+        -6.0,
+        0.0,
+        {"target": [0]},
+        {},
+        axis="log p of the true class",
+        embed=lambda x: namespace(x).stack([x, x], axis=-1),
     ),
 )
 def nll_loss(

@@ -1,8 +1,7 @@
-import warnings
 from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.check import Checked
+from lossary.core.check import Checked, warn
 from lossary.core.contract import Flag, check_values, log_probabilities, real, target_probabilities
 from lossary.core.elementary import times, xlogx
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
@@ -10,11 +9,9 @@ from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
 
 def _check(call: Checked) -> None:
     if call.reduction == "mean":
-        warnings.warn(
+        warn(
             "kl_div: reduction='mean' divides by the number of elements, so it is not the KL divergence; "
-            "write reduction='batchmean' to divide by the number of rows",
-            UserWarning,
-            stacklevel=6,
+            "write reduction='batchmean' to divide by the number of rows"
         )
     if not call.values["log_target"]:
         domain = target_probabilities("*s").domain
@@ -27,7 +24,9 @@ def _check(call: Checked) -> None:
     formula=r"\ell_i = t_i \, (\log t_i - x_i), \qquad x_i = \log q_i",
     unreduced="*s",
     sources=(
-        Source("Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"),
+        Source(
+            "Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"
+        ),
     ),
     properties=("convex",),
     elsewhere=(
@@ -43,7 +42,9 @@ def _check(call: Checked) -> None:
             "1·(log 1 - log ½) + 0 = log 2",
         ),
         Example(
-            {"input": [[-0.6931471805599453] * 2], "target": [[0.5, 0.5]], "reduction": "sum"}, 0.0, "equal distributions"
+            {"input": [[-0.6931471805599453] * 2], "target": [[0.5, 0.5]], "reduction": "sum"},
+            0.0,
+            "equal distributions",
         ),
     ),
     pitfalls=(

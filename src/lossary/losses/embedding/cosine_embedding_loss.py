@@ -24,7 +24,9 @@ def unit(x: Array) -> Array:
     formula=r"\ell_i = \begin{cases} 1 - \cos(a_i, b_i) & y_i = 1 \\ \max(0, \cos(a_i, b_i) - m) & y_i = -1 "
     r"\end{cases} \qquad \cos(a, b) = 1 - \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
     unreduced="?N",
-    sources=(Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),),
+    sources=(
+        Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),
+    ),
     properties=("nonnegative",),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.cosine_embedding_loss"),

@@ -14,7 +14,9 @@ from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
     r"\delta \left(|x_i - y_i| - \tfrac12 \delta\right) & \text{otherwise} \end{cases}",
     unreduced="*s",
     sources=(
-        Source("Huber, Robust Estimation of a Location Parameter, 1964", "eq. (1.6)", "doi.org/10.1214/aoms/1177703732"),
+        Source(
+            "Huber, Robust Estimation of a Location Parameter, 1964", "eq. (1.6)", "doi.org/10.1214/aoms/1177703732"
+        ),
     ),
     properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
     elsewhere=(

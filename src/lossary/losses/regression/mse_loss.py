@@ -2,7 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array
 from lossary.core.contract import real, weights
-from lossary.core.elementary import scaled
+from lossary.core.elementary import scaled, without_infinity
 from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
 from lossary.core.reduce import Unreduced
 
@@ -85,5 +85,5 @@ def mse_loss(
     >>> float(mse_loss(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 1.0]), reduction="sum"))
     20.0
     """
-    error = input - target
+    error = without_infinity(input - target, weight)
     return Unreduced(scaled(error * error, weight), denominator=weight)

@@ -34,7 +34,9 @@ def _check(call: Checked) -> None:
             f"ctc_loss: targets holds {sequences.shape[0]} labels and target_lengths add up to {labels.sum()}; "
             "concatenated targets must hold exactly as many"
         )
-    used = np.ones(sequences.shape, bool) if concatenated else np.arange(room) < labels[:, None].reshape(*labels.shape, 1)
+    used = (
+        np.ones(sequences.shape, bool) if concatenated else np.arange(room) < labels[:, None].reshape(*labels.shape, 1)
+    )
     used = used.reshape(sequences.shape)
     for position in np.argwhere(used & ((sequences < 0) | (sequences >= classes))):
         label = sequences[tuple(position)]
@@ -60,7 +62,7 @@ def _check(call: Checked) -> None:
             "doi.org/10.1145/1143844.1143891",
         ),
     ),
-    properties=("convex",),
+    properties=("nonnegative",),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.ctc_loss"),
         Elsewhere("optax", "optax.ctc_loss", "takes logits (N, T, C) and padding masks"),
@@ -153,7 +155,9 @@ def ctc_loss(
         log_probs, targets = log_probs[:, None, :], targets[None, :]
     frames, labels = (xp.reshape(n, (-1,)) for n in (input_lengths, target_lengths))
     states, counted = _states(_padded(targets, labels), labels, blank)
-    emitted = xp.take_along_axis(log_probs, xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape)), axis=2)
+    emitted = xp.take_along_axis(
+        log_probs, xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape)), axis=2
+    )
 
     # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
     never = full(states.shape, -xp.inf, like=log_probs)

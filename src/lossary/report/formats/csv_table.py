@@ -27,8 +27,11 @@ def open_csv(path: str) -> list[Stored]:
             )
         probe = list(islice(rows, PROBE))
         count = len(probe) + sum(1 for _ in rows)
-    text = {name for i, name in enumerate(header) if not all(_is_number(row[i]) for row in probe)}
-    return [_stored(path, key, members, header, count, text) for key, members in groups(header).items()]
+    words = {name for i, name in enumerate(header) if sum(not _is_number(row[i]) for row in probe) > len(probe) / 2}
+    return [
+        _stored(path, key, members, header, count, is_text=len(members) == 1 and members[0] in words)
+        for key, members in groups(header).items()
+    ]
 
 
 @contextmanager
@@ -61,9 +64,8 @@ def _of_equal_length(path: str, reader: Iterator[list[str]], length: int) -> Ite
             )
 
 
-def _stored(path: str, key: str, members: list[str], header: list[str], count: int, text: set[str]) -> Stored:
+def _stored(path: str, key: str, members: list[str], header: list[str], count: int, is_text: bool) -> Stored:
     columns = [header.index(name) for name in members]
-    is_text = not text.isdisjoint(members)
     convert = _texts if is_text else _numbers
 
     def read(rows: int) -> Iterator[np.ndarray]:

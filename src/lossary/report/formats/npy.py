@@ -71,7 +71,9 @@ def _stored(file: str, key: str, open_stream: Open, size: int) -> Stored:
         with open_stream() as stream:
             shape, fortran, dtype = _header(stream)
             available = size - stream.tell()
-    except (ValueError, *DAMAGED) as error:
+            if min(shape, default=0) < 0:
+                raise ValueError(f"shape {shape}")
+    except Exception as error:  # NumPy's header parser lets the errors of Python's tokenizer and parser through
         raise BadInput(f"not a readable .npy array ({error})", file=file, key=key, fix="save it again") from None
     if not dtype.hasobject:
         require_complete(file, key, shape, dtype.itemsize, available)

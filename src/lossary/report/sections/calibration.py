@@ -103,11 +103,12 @@ class Calibration(Section):
         return abs(z) >= 3 and abs(gap) >= max(0.001, 0.01 * self.loss.finite_mean)
 
     def _reading(self, gap: float, z: float, fit: Fit) -> str:
-        if fit.temperature <= 1:
+        unbounded = ""
+        if fit.temperature == 0:
             unbounded = "The loss falls with ever larger logits: every prediction is right, and no temperature fits. "
-        else:
+        elif not fit.exists:
             unbounded = "The loss falls with ever smaller logits: they say nothing about the targets. "
-        return ("" if fit.exists else unbounded) + self._confidence(gap, z)
+        return unbounded + self._confidence(gap, z)
 
     def _confidence(self, gap: float, z: float) -> str:
         if not self._matters(gap, z):

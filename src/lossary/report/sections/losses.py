@@ -160,9 +160,7 @@ class Losses(Section):
         if self.u.task == "regression":
             return f"The root of the mean squared error is {sqrt(loss):.4g}; R² is {skill:.3f}."
         perplexity = f"perplexity {exp(loss):.4g}, " if loss < 700 else ""
-        return (
-            f"{loss:.4g} nats are {loss / log(2):.4g} bits; {perplexity}skill over the class frequencies {skill:.1%}."
-        )
+        return f"{loss:.4g} nats are {loss / log(2):.4g} bits; {perplexity}skill {skill:.1%}."
 
     def _findings(self, main: str, mean: Mean, null_name: str, null: float) -> list[Finding]:
         low, high = mean.interval

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import NamedTuple
 
 import numpy as np
 
-LIMIT = 1e3  # a temperature beyond [1/LIMIT, LIMIT] means that the loss has no minimum
-
 
 class Fit(NamedTuple):
+    """The loss without and with the temperature, in nats. A temperature of 0 or infinity: the loss has no minimum."""
+
     temperature: float
     nll_before: float
     nll_after: float
@@ -17,7 +18,7 @@ class Fit(NamedTuple):
 
     @property
     def exists(self) -> bool:
-        return 1 / LIMIT < self.temperature < LIMIT
+        return 0 < self.temperature < inf
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -33,14 +34,22 @@ def nll(logits: np.ndarray, label: np.ndarray, beta: float) -> float:
 def fit_temperature(logits: np.ndarray, label: np.ndarray) -> Fit:
     """Newton's method on beta = 1/T.
 
-    With q = softmax(beta z), the loss has slope mean(E_q z - z_y) and curvature mean(Var_q z).
+    With q = softmax(beta z), the loss has slope mean(E_q z - z_y) and curvature mean(Var_q z). It is convex: no minimum
+    if it still falls at beta = 0, or if every label has the largest logit and it falls for ever.
     """
     possible = np.isfinite(logits[np.arange(len(label)), label])
     logits, label = logits[possible], label[possible]
     if not label.size:
-        return Fit(np.nan, np.nan, np.nan, 0)
+        return Fit(nan, nan, nan, 0)
+    before = nll(logits, label, 1.0)
     z = np.where(np.isfinite(logits), logits, 0.0)  # a class ruled out by -inf has q = 0
     z_label = z[np.arange(len(label)), label]
+    classes = np.isfinite(logits).sum(axis=1)
+    if np.mean(z.sum(axis=1) / classes - z_label) >= 0:
+        return Fit(inf, before, float(np.mean(np.log(classes))), len(label))
+    largest = logits == logits.max(axis=1, keepdims=True)
+    if np.all(largest[np.arange(len(label)), label]):
+        return Fit(0.0, before, float(np.mean(np.log(largest.sum(axis=1)))), len(label))
     beta = 1.0
     for _ in range(100):
         q = np.exp(log_softmax(beta * logits))
@@ -49,7 +58,6 @@ def fit_temperature(logits: np.ndarray, label: np.ndarray) -> Fit:
         curvature = float(np.mean(np.sum(q * z**2, axis=1) - mean**2))
         newton = beta - slope / curvature if curvature > 0 else beta
         previous, beta = beta, float(np.clip(newton, beta / 2, 2 * beta))
-        if abs(beta - previous) <= 1e-12 * beta or not 1 / LIMIT < beta < LIMIT:
+        if abs(beta - previous) <= 1e-12 * beta:
             break
-    before = nll(logits, label, 1.0)
     return Fit(1 / beta, before, min(before, nll(logits, label, beta)), len(label))

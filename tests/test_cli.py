@@ -1,0 +1,514 @@
+"""The command line says what the catalogue knows, and refuses bad input in one line."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import lossary
+from lossary import functional, identities, plots
+from lossary.cli import doctor, formula
+from lossary.cli.app import app
+from lossary.core.contract import Range
+from lossary.core.loss import Loss, catalogue
+from lossary.identities import IDENTITIES, Domain, Identity
+
+LOSSES = [pytest.param(record, id=record.name) for record in catalogue()]
+DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
+
+
+def run(*args: str, code: int = 0) -> str:
+    """What a command writes to stdout, or to stderr where it refuses."""
+    result = CliRunner().invoke(app, list(args))
+    assert result.exit_code == code, (args, result.exit_code, result.output, result.exception)
+    assert "\x1b" not in result.output, "colour where no terminal is"
+    if code == 2:
+        assert result.stdout == "" and result.stderr.count("\n") == 1 and result.stderr.startswith("lossary")
+        return result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def run_json(*args: str, code: int = 0) -> Any:
+    return json.loads(run(*args, "--json", code=code), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+
+
+def on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+# Help, version, start-up ----------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands() -> None:
+    for given in ([], ["--help"], ["-h"]):
+        shown = run(*given)
+        for command in ("list", "show", "plot", "verify", "explain", "doctor", "report"):
+            assert re.search(rf"^  {command} +\w.*[^.]\.$", shown, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", ["list", "show", "plot", "explain"])
+def test_examples_of_the_help_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"^    lossary (.+)$", run(command, "--help"), re.MULTILINE)
+    assert examples and all(example.startswith(command) for example in examples)
+    for example in examples:
+        assert run(*example.split())
+
+
+def test_version() -> None:
+    assert run("--version") == f"lossary {lossary.__version__}\n"
+
+
+def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["list"]], ids=str)
+def test_start_is_light(args: list[str]) -> None:
+    code = "import atexit, sys; from lossary.cli import main; atexit.register(lambda: print(*sys.modules)); main()"
+    answer = python(code, *args)
+    assert answer.returncode == 0, answer.stderr
+    assert not {"torch", "jax", "matplotlib", "scipy", "sklearn", "pyarrow"} & set(answer.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "missing, args", [("typer", ["list"]), ("rich", ["--help"]), ("matplotlib", ["plot", "mse_loss"])], ids=str
+)
+def test_a_missing_extra_is_named_in_one_line(missing: str, args: list[str], tmp_path: Path) -> None:
+    code = f"import os, sys; os.chdir({str(tmp_path)!r}); sys.modules[{missing!r}] = None"
+    answer = python(f"{code}; from lossary.cli import main; main()", *args)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.count("\n") == 1 and missing in answer.stderr and "pip install 'lossary[cli]'" in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["show", "huber"], "Did you mean huber_loss?"),
+        (["show", "HuberLoss"], "Did you mean huber_loss?"),
+        (["show", "bce"], "Did you mean binary_cross_entropy?"),
+        (["show", "cros_entropy"], "Did you mean cross_entropy"),
+        (["plot", "mse_loss", "l1"], "no loss is called 'l1'. Did you mean l1_loss"),
+        (["explain", "zzz"], "no loss is called 'zzz'. `lossary list` shows all"),
+        (["list", "--family", "regresion"], "Did you mean regression?"),
+        (["show"], "lossary show: Missing argument 'NAME'"),
+        (["shwo"], "No such command 'shwo'"),
+        (["list", "--nope"], "lossary list: No such option"),
+        (["--nope"], "lossary: No such option"),
+        (["explain", "mse_loss", "--shape", "3by4"], "--shape 3by4: write sizes with x between them"),
+        (["explain", "mse_loss", "--shape", "100000x100000"], "10,000,000,000 elements"),
+        (["explain", "ctc_loss", "--shape", "5"], "--shape 5: ctc_loss takes as log_probs log-probabilities"),
+        (["explain", "mse_loss", "--dtype", "bfloat16", "--library", "numpy"], "numpy has float64, float32, float16"),
+        (["explain", "mse_loss", "--library", "cupy"], "--library cupy: it must be one of torch, numpy, jax"),
+        (["verify", "--library", "cupy"], "it must be one of numpy, torch, jax"),
+        (["verify", "--dtype", "float8"], "it must be one of float32, float64"),
+        (["verify", "nowhere.npz"], "nowhere.npz: cannot be read"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_refused_in_one_line(args: list[str], words: str) -> None:
+    assert words in run(*args, code=2)
+
+
+# list and show --------------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_every_loss_on_a_line() -> None:
+    lines = run("list").splitlines()[1:]
+    assert [tuple(re.split(r" {2,}", line)) for line in lines] == [(r.name, r.family, r.title) for r in catalogue()]
+    assert run_json("list") == [{"name": r.name, "family": r.family, "title": r.title} for r in catalogue()]
+
+
+def test_list_of_a_family() -> None:
+    wanted = {r.name for r in catalogue() if r.family == "regression"}
+    assert {entry["name"] for entry in run_json("list", "--family", "regression")} == wanted
+    assert {line.split()[0] for line in run("list", "--family", "regression").splitlines()[1:]} == wanted
+
+
+@pytest.mark.parametrize("record", LOSSES)
+def test_show_says_all_that_the_record_knows(record: Loss) -> None:
+    shown = run("show", record.name)
+    facts = [record.name, record.title, record.family, *record.signature.parameters, *record.pitfalls]
+    facts += (
+        [e.name for e in record.elsewhere] + [e.because for e in record.examples] + [str(s) for s in record.sources]
+    )
+    facts += [i.statement for i in IDENTITIES if record.name in i.losses]
+    facts += [f"{name}={value!r}" for name, value in record.defaults.items()]
+    facts += [line.strip() for line in formula.readable(record.formula)]
+    assert [fact for fact in facts if fact not in shown] == []
+
+
+@pytest.mark.parametrize("record", LOSSES)
+def test_show_leaves_no_sentence_of_the_docstring_out(record: Loss) -> None:
+    documented = on_one_line(record.doc.partition("Examples\n---")[0])
+    shown = on_one_line(run("show", record.name)).replace("Error: ", "Error ")
+    sentences = [s for s in re.split(r"(?<=\.) (?=[A-Z])", documented) if " : " not in s and "---" not in s]
+    assert len(sentences) > 2
+    assert [sentence for sentence in sentences if sentence.strip() not in shown] == []
+
+
+@pytest.mark.parametrize("record", LOSSES)
+def test_show_json_holds_the_record(record: Loss) -> None:
+    page = run_json("show", record.name)
+    options = {option["name"]: option for option in page["options"]}
+    assert page["formula"] == record.formula
+    assert page["pitfalls"] == list(record.pitfalls)
+    assert {name: option["default"] for name, option in options.items()} == dict(record.defaults)
+    assert [a["name"] for a in page["arguments"]] == [n for n in record.signature.parameters if n not in options]
+    assert [e["value"] for e in page["examples"]] == [e.value for e in record.examples]
+    assert {i["name"] for i in page["identities"]} == {i.name for i in IDENTITIES if record.name in i.losses}
+    assert all(page[section] for section in ("summary", "use", "edge_cases", "differs_from_torch", "raises", "sources"))
+    for name, allowed in record.options.items():
+        if isinstance(allowed, Range):
+            bounds = (options[name]["range"]["low"], options[name]["range"]["high"])
+            assert bounds == tuple(None if np.isinf(x) else x for x in (allowed.low, allowed.high))
+
+
+def test_show_gives_each_argument_its_own_description() -> None:
+    options = {option["name"]: option for option in run_json("show", "huber_loss")["options"]}
+    assert options["delta"]["description"].startswith("Where the loss turns from squared to linear.")
+    assert options["delta"]["allowed"] == "float in (0, inf)"
+    assert options["size_average" if "size_average" in options else "impl"]["description"]
+    assert options["weight"]["description"].startswith("Weight of each element.")
+
+
+@pytest.mark.parametrize("record", LOSSES)
+def test_formulas_become_plain_text(record: Loss) -> None:
+    lines = formula.readable(record.formula)
+    assert not set("\\{}&$^") & set("".join(lines))
+    assert max(map(len, lines)) <= formula.WIDTH
+
+
+@pytest.mark.parametrize(
+    "latex, lines",
+    [
+        (r"\ell_i = (x_i - y_i)^2", ["ℓᵢ = (xᵢ - yᵢ)²"]),
+        (r"-w_{y_n} \, x_{n, y_n}, \qquad x = \log p", ["-w[yₙ] x[n,yₙ]", "x = log p"]),
+        (r"\tfrac12 \tfrac{1}{2\beta} \tfrac{a}{\|a\|}", ["½ 1/(2β) a/‖a‖"]),
+        (r"\log \frac{e^{x_{n,c}}}{\sum_c e^x}", ["log(exp(x[n,c]) / Σ_c eˣ)"]),
+        (r"\prod_{t=1}^{T} \sum_{c \ne y} p_t", ["∏ₜ₌₁ᵀ Σ_(c ≠ y) pₜ"]),
+        (r"\begin{cases} 1 & x < 0 \\ 2 x & \text{otherwise} \end{cases}", [" ⎧ 1     if x < 0", " ⎩ 2 x   otherwise"]),
+    ],
+)  # fmt: skip
+def test_formula_reads_as_written_by_hand(latex: str, lines: list[str]) -> None:
+    assert formula.readable(latex) == lines
+
+
+def test_an_unknown_command_of_latex_is_not_passed_over() -> None:
+    with pytest.raises(ValueError, match=r"\\oint has no text form"):
+        formula.readable(r"\oint x")
+
+
+# plot -----------------------------------------------------------------------------------------------------------------
+
+
+def texts(svg: Path) -> list[str]:
+    return ["".join(node.itertext()) for node in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("record", DRAWN)
+def test_plot_writes_an_svg_with_its_labels(record: Loss, tmp_path: Path) -> None:
+    assert record.plot is not None
+    out = tmp_path / "figure.svg"
+    assert run("plot", record.name, "--out", str(out)) == f"{out}\n"
+    labels = texts(out)
+    assert record.title in labels and record.plot.axis in labels and "loss" in labels
+    for option, values in record.plot.sweep.items():
+        assert len([label for label in labels if label.startswith(f"{option} = ")]) == len(values)
+    assert [file.name for file in tmp_path.iterdir()] == ["figure.svg"]
+
+
+def test_plot_of_several_losses_is_named_after_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("plot", "l1_loss", "huber_loss") == "l1_loss-huber_loss.svg\n"
+    assert {"l1_loss", "huber_loss", "l1_loss, huber_loss"} <= set(texts(tmp_path / "l1_loss-huber_loss.svg"))
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_equal_calls_write_equal_bytes(suffix: str, tmp_path: Path) -> None:
+    files = [tmp_path / f"{place}.{suffix}" for place in "ab"]
+    for file in files:
+        run("plot", "huber_loss", "--option", "delta=0.5,2", "--range", "-1:1", "--out", str(file))
+    first, second = (file.read_bytes() for file in files)
+    assert first == second
+    assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n"}[suffix])
+
+
+@pytest.fixture(params=["torch", "differences"])
+def gradients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "differences":
+        monkeypatch.setattr(plots, "find_spec", lambda name: name != "torch")
+
+
+def drawn(panel: int, figure: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    lines = [line for line in figure.axes[panel].get_lines() if not line.get_label().startswith("_")]
+    return {line.get_label(): line.get_data() for line in lines}
+
+
+@pytest.mark.usefixtures("gradients")
+def test_curves_are_the_losses_and_their_derivatives() -> None:
+    figure = plots.curves(["huber_loss"], options={"delta": (0.5, 2)}, limits=(-4, 4))
+    for delta in (0.5, 2):
+        x, value = drawn(0, figure)[f"delta = {delta:g}"]
+        _, slope = drawn(1, figure)[f"delta = {delta:g}"]
+        np.testing.assert_allclose(value, np.where(abs(x) < delta, x**2 / 2, delta * (abs(x) - delta / 2)), atol=1e-12)
+        np.testing.assert_allclose(slope, np.clip(x, -delta, delta), atol=1e-4)
+        assert (x[0], x[-1]) == (-4, 4)
+
+
+@pytest.mark.usefixtures("gradients")
+def test_curve_of_probabilities_reaches_the_ends_of_its_domain() -> None:
+    figure = plots.curves(["binary_cross_entropy"], options={"target": (0.25,)}, limits=(0.1, 1))
+    ((p, value),) = drawn(0, figure).values()
+    ((_, slope),) = drawn(1, figure).values()
+    inside = p[:-9]
+    assert p[-1] == 1
+    np.testing.assert_allclose(value[:-9], -0.25 * np.log(inside) - 0.75 * np.log(1 - inside), rtol=1e-9)
+    np.testing.assert_allclose(slope[:-9], -0.25 / inside + 0.75 / (1 - inside), atol=2e-3)
+
+
+def test_a_binary_loss_is_the_loss_of_two_classes() -> None:
+    names = ["cross_entropy", "binary_cross_entropy_with_logits"]
+    for panel in (0, 1):
+        (_, two), (_, binary) = drawn(panel, plots.curves(names)).values()
+        np.testing.assert_allclose(two, binary, atol=1e-15)
+
+
+def test_several_losses_are_drawn_at_their_defaults() -> None:
+    labels = list(drawn(0, plots.curves(["huber_loss", "mse_loss"])))
+    assert labels == ["huber_loss", "mse_loss"]
+    labels = list(drawn(0, plots.curves(["huber_loss", "mse_loss"], options={"delta": (0.5, 2.0)})))
+    assert labels == ["huber_loss, delta = 0.5", "huber_loss, delta = 2", "mse_loss"]
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    plots.save(plots.curves(["mse_loss"]), tmp_path / "figure.png")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["ctc_loss"], "ctc_loss has no curve: it is not a function of one number"),
+        (["huber_loss", "--option", "detla=1"], "no option 'detla' to draw; there is delta"),
+        (["huber_loss", "--option", "delta"], "write NAME=VALUE"),
+        (["huber_loss", "--option", "delta=wide"], "'wide' is not a number"),
+        (["huber_loss", "--option", "delta=-1"], "huber_loss: delta is -1; it must be in (0, inf)"),
+        (["huber_loss", "--option", f"delta={','.join('123456789')},10,11,12,13"], "13 curves are too many"),
+        (["huber_loss", "--range", "3:1"], "the range is 3 to 1; it must go up"),
+        (["huber_loss", "--range", "0:inf"], "and be finite"),
+        (["huber_loss", "--range", "-1e308:1e308"], "and be finite"),
+        (["huber_loss", "--range", "nan:1"], "and be finite"),
+        (["huber_loss", "--range", "3"], "write LOW:HIGH"),
+        (["binary_cross_entropy", "--range", "-1:1"], "probabilities lie in [0, 1]"),
+        (["huber_loss", "--out", "figure.pdf"], "figure.pdf: the suffix must be .svg or .png"),
+        (["huber_loss", "--out", "nowhere/figure.svg"], "nowhere/figure.svg: cannot be written"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_plot_refuses_and_leaves_nothing(
+    args: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in run("plot", *args, code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "figure.svg"
+    out.write_text("old")
+    monkeypatch.setattr("os.replace", full)
+    assert "No space left on device" in run("plot", "mse_loss", "--out", str(out), code=2)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("figure.svg", "old")]
+
+
+# explain --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "jax"])
+@pytest.mark.parametrize("record", LOSSES)
+def test_explain_makes_a_valid_call_of_every_loss(record: Loss, library: str) -> None:
+    shape = "6x2x5" if record.name == "ctc_loss" else "4x5"
+    said = run_json("explain", record.name, "--shape", shape, "--library", library, "--dtype", "float64")
+    first = said["inputs"][0]
+    assert (first["name"], first["shape"], first["dtype"]) == (
+        next(iter(record.data)),
+        [*map(int, shape.split("x"))],
+        "float64",
+    )
+    refusals = {entry["name"]: entry["refusal"] for entry in said["implementations"]}
+    assert refusals["reference"] is None and refusals[said["chosen"]] is None
+    assert f"{record.name} on {library}: {said['chosen']} runs" in run(
+        "explain", record.name, "--shape", shape, "--library", library
+    )
+
+
+def test_explain_says_what_the_library_says() -> None:
+    torch = pytest.importorskip("torch")
+    for dtype in ("float32", "bfloat16"):
+        x = torch.zeros(3, 2, dtype=getattr(torch, dtype))
+        refusals = lossary.explain(functional.mse_loss, x, x).refusals
+        said = run_json("explain", "mse_loss", "--shape", "3x2", "--dtype", dtype)
+        assert {entry["name"]: entry["refusal"] for entry in said["implementations"]} == refusals
+        shown = run("explain", "mse_loss", "--shape", "3x2", "--dtype", dtype)
+        assert all(re.search(rf"{name} +{re.escape(reason or 'ok')}", shown) for name, reason in refusals.items())
+
+
+# doctor ---------------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_this_installation_healthy() -> None:
+    report = run_json("doctor")
+    found = {finding["name"]: finding for finding in report["findings"]}
+    assert report["healthy"]
+    assert found["numpy"]["text"] == np.__version__ and found["lossary"]["text"] == lossary.__version__
+    assert found["typer"]["text"] == version_of("typer")
+    assert {"torch", "jax", "matplotlib", "scipy", "jinja2", "pyarrow", "safetensors"} <= set(found)
+    assert "none in this version" in found["fused kernels"]["text"]
+    assert f"{len(catalogue())} losses answer" in found["losses on numpy"]["text"]
+
+
+@pytest.fixture
+def numpy_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A doctor who looks at NumPy and pyarrow, and computes on nothing but NumPy."""
+    monkeypatch.setattr(doctor, "requires", lambda name: ["numpy>=2.0", "pyarrow>=17; extra == 'files'"])
+    monkeypatch.setattr(doctor, "LIBRARIES", dict.fromkeys(("numpy", "torch", "jax"), doctor.LIBRARIES["numpy"]))
+    yield monkeypatch
+
+
+def test_what_is_absent_is_no_finding(numpy_only: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "pyarrow":
+            raise PackageNotFoundError(name)
+        return version_of(name)
+
+    numpy_only.setattr(doctor, "version", version)
+    shown = run("doctor")
+    assert re.search(r"pyarrow +absent .*\.parquet.*pip install 'lossary\[files\]'", shown)
+
+
+@pytest.mark.parametrize("found, words", [("0.9.1", "0.9.1 is too old: pip install 'pyarrow>=17'"), ("17.0", "ok")])
+def test_what_is_too_old_is_broken(found: str, words: str, numpy_only: pytest.MonkeyPatch) -> None:
+    numpy_only.setattr(doctor, "version", lambda name: found if name == "pyarrow" else version_of(name))
+    assert words in next(
+        line for line in run("doctor", code=int(found < "17")).splitlines() if line.startswith("pyarrow")
+    )
+
+
+def test_what_cannot_be_imported_is_broken(numpy_only: pytest.MonkeyPatch) -> None:
+    def import_module(name: str) -> None:
+        raise OSError("libarrow.so: cannot open shared object file")
+
+    numpy_only.setattr(doctor.importlib, "import_module", import_module)
+    assert "cannot be imported (OSError: libarrow.so" in run("doctor", code=1)
+
+
+def test_a_loss_that_answers_wrongly_is_broken(numpy_only: pytest.MonkeyPatch) -> None:
+    (mse,) = (record for record in catalogue() if record.name == "mse_loss")
+    numpy_only.setattr(doctor, "catalogue", lambda: (replace(mse, public=functional.l1_loss),))
+    report = run_json("doctor", code=1)
+    broken = [finding for finding in report["findings"] if finding["state"] == "broken"]
+    assert not report["healthy"] and {finding["name"] for finding in broken} == {"losses on numpy"}
+    assert "mse_loss(input=[1.0, 2.0, 5.0], target=[1.0, 4.0, 3.0]) is" in broken[0]["text"]
+
+
+# verify ---------------------------------------------------------------------------------------------------------------
+
+
+def identity(name: str, left: float, right: float) -> Identity:
+    def adopt(predictions: np.ndarray, target: np.ndarray) -> dict[str, Any] | None:
+        return {"x": predictions} if target.ndim == 1 else None
+
+    domain = Domain("any x", lambda rng, extreme: {"x": rng.normal(size=3)}, adopt)
+    sides = {"left": lambda x: left * x, "right": lambda x: right * x}
+    return Identity(name=name, statement=f"{left}x is {right}x.", formula="", inputs=domain, relation="equal", **sides)
+
+
+def test_verify_checks_every_identity_with_every_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "IDENTITIES", (identity("same", 1, 1), identity("also", 2, 2)))
+    shown = run("verify", "--library", "numpy")
+    rows = [line.split() for line in shown.splitlines()[1:5]]
+    assert {(r[0], r[3], r[4], r[5]) for r in rows} == {
+        ("yes", "numpy", dtype, name) for dtype in ("float32", "float64") for name in ("same", "also")
+    }
+    assert "2 identities, 4 checks on random and on extreme numbers: all hold" in shown
+
+
+def test_verify_has_findings_where_an_identity_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "IDENTITIES", (identity("same", 1, 1), identity("wrong", 1, 1.5)))
+    said = run_json("verify", "--library", "numpy", "--dtype", "float64", code=1)
+    assert not said["holds"]
+    assert [(c["identity"], c["holds"]) for c in said["checks"]] == [("same", True), ("wrong", False)]
+    assert said["checks"][1]["largest_error"] > said["checks"][1]["allowed"] > 0
+    shown = run("verify", "--library", "numpy", "--dtype", "float64", code=1)
+    assert re.search(r"^NO .* wrong$", shown, re.MULTILINE) and "1 fail" in shown and "1x is 1.5x." in shown
+
+
+def test_verify_answers_null_for_an_error_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "IDENTITIES", (identity("nothing", 1, float("nan")),))
+    (check,) = run_json("verify", "--library", "numpy", "--dtype", "float64", code=1)["checks"]
+    assert check["largest_error"] is None and not check["holds"]
+
+
+def test_verify_runs_the_identities_of_lossary() -> None:
+    said = run_json("verify", "--library", "numpy", "--dtype", "float64")
+    assert [check["identity"] for check in said["checks"]] == [i.name for i in IDENTITIES]
+
+
+def save(path: Path, **arrays: np.ndarray) -> str:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return str(path)
+
+
+def test_verify_takes_a_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(50, 4)).astype(np.float32)
+    file = save(tmp_path / "predictions.npz", logits=logits, labels=rng.integers(0, 4, 50))
+    said = run_json("verify", file, "--library", "numpy", "--dtype", "float64")
+    assert "all 50 samples" in said["on"] and file in said["on"]
+    names = {check["identity"] for check in said["checks"]}
+    assert "cross_entropy_is_nll_of_log_softmax" in names and "huber_is_scaled_smooth_l1" not in names
+    by_key = save(tmp_path / "keys.npz", a=logits, b=rng.integers(0, 4, 50), c=logits)
+    assert run_json("verify", by_key, "--pred-key", "c", "--target-key", "b", "--library", "numpy")["holds"]
+
+
+def test_verify_takes_values_of_a_regression(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = save(tmp_path / "predictions.npz", predictions=rng.normal(size=50), targets=9 * rng.normal(size=50))
+    names = {c["identity"] for c in run_json("verify", file, "--library", "numpy")["checks"]}
+    assert "huber_is_scaled_smooth_l1" in names and "cross_entropy_is_nll_of_log_softmax" not in names
+
+
+@pytest.mark.parametrize(
+    "logits, labels, words",
+    [
+        (np.zeros((3, 2)), np.array([0, 1, 2]), "labels"),
+        (np.array([[0, np.nan], [0, 1]]), np.array([0, 1]), "row 0"),
+        (np.zeros((3, 2)), np.array([0, 1]), "do not fit"),
+        (np.zeros((3, 2)), np.full(3, -100), "every target is ignored"),
+    ],
+)
+def test_verify_refuses_a_file_that_cannot_be_used(
+    logits: np.ndarray, labels: np.ndarray, words: str, tmp_path: Path
+) -> None:
+    file = save(tmp_path / "predictions.npz", logits=logits, labels=labels)
+    message = run("verify", file, code=2)
+    assert words in message and file in message
