@@ -28,10 +28,13 @@ VALUES = {"log-probabilities": -1.0, "probabilities": 0.5, "target probabilities
 
 def explain(
     name: LossName,
-    shape: Annotated[str, typer.Option(metavar="AxBx...", help="Shape of the first argument.")] = "32x10",
-    dtype: Annotated[str, typer.Option(metavar="DTYPE", help="float16, bfloat16, float32 or float64.")] = "float32",
+    shape: Annotated[str, typer.Option("--shape", metavar="AxBx...", help="Shape of the first argument.")] = "32x10",
+    dtype: Annotated[
+        str, typer.Option("--dtype", metavar="DTYPE", help="float16, bfloat16, float32 or float64.")
+    ] = "float32",
     library: Annotated[
-        str | None, typer.Option(metavar="torch|numpy|jax", help="Whose arrays.", show_default="torch if installed")
+        str | None,
+        typer.Option("--library", metavar="torch|numpy|jax", help="Whose arrays.", show_default="torch if installed"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,7 +10,8 @@ from lossary.core.loss import catalogue
 
 def list_losses(
     family: Annotated[
-        str | None, typer.Option(help="Only the losses of this family.", metavar="FAMILY", show_default="all")
+        str | None,
+        typer.Option("--family", metavar="FAMILY", help="Only the losses of this family.", show_default="all"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -140,13 +140,18 @@ def is_compiling() -> bool:
     return torch is not None and torch.compiler.is_compiling()
 
 
+def is_transformed(x: Array) -> bool:
+    """Whether `x` stands for another tensor inside vmap, torch.func.grad or torch.func.jvp."""
+    return is_torch(x) and sys.modules["torch"]._C._functorch.is_functorch_wrapped_tensor(x)
+
+
 def is_concrete(x: Array) -> bool:
     """Whether the values of `x` can be read on the host now, at no cost of a device synchronisation."""
     if is_torch(x):
         torch = sys.modules["torch"]
         if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter):
             return False
-        return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return x.device.type == "cpu" and not is_transformed(x)
     if is_jax(x):
         jax = sys.modules["jax"]
         return not isinstance(x, jax.core.Tracer) and all(d.platform == "cpu" for d in x.devices())

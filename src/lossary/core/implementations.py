@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lossary.core.arrays import is_torch, library
+from lossary.core.arrays import is_torch, is_transformed, library
 from lossary.core.check import Checked
 
 
@@ -28,6 +28,8 @@ def _refuse_aten(call: Checked) -> str | None:
     data = [call.values[name] for name in call.loss.data if call.values[name] is not None]
     if len(data) > 2:
         return "weights are not ATen's"
+    if any(is_transformed(x) for x in data):
+        return "inside vmap and its kin torch's batching rules resize outputs, and warn"
     if any(x.shape != call.first.shape for x in data):
         return "input and target differ in shape"
     return None

@@ -64,7 +64,7 @@ def open_input(
 
     def find(key: str | None, usual: list[str], flag: str) -> Stored | None:
         free = [array for array in arrays if array not in used]
-        found = _by_key(key, free, flag, files) if key else _by_name(usual, free)
+        found = _by_key(key, arrays, flag, files) if key else _by_name(usual, free)
         if found:
             used.append(found)
         return found

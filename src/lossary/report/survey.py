@@ -12,6 +12,7 @@ from lossary.report.frame import Frame
 
 BLOCK = 2**20  # scores held at a time: 8 MB in float64
 ROUNDING = 0.01  # how far a row of probabilities may be from summing to 1: half precision, or two printed decimals
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def blocks(predictions: Stored, targets: Stored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -58,6 +59,8 @@ class Survey:
         )
         fix = "save the logits in a wider type; only -inf (a class ruled out) is understood"
         self._refuse(np.isposinf(scores) & rows, self.predictions, "+inf", fix)
+        absurd, fix = "a magnitude that float32 does not hold", "find out where it comes from; is the file damaged?"
+        self._refuse((np.abs(scores) > LARGEST) & np.isfinite(scores) & rows, self.predictions, absurd, fix)
         excluded = np.asarray(np.isneginf(scores) & rows)
         if not self.frame.elementwise:
             fix = "leave at least one class possible"
@@ -66,6 +69,7 @@ class Survey:
             self.minus_inf_at = self.frame.position(*self._first(excluded))
         if targets.dtype.kind == "f":
             self._refuse(~np.isfinite(targets) & kept, self.targets, "not finite", "drop the row or give it a target")
+            self._refuse((np.abs(targets) > LARGEST) & kept, self.targets, absurd, fix)
 
     def _refuse(self, wrong: np.ndarray, array: Stored, what: str, fix: str) -> None:
         if wrong.any():

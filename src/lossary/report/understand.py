@@ -135,9 +135,8 @@ def understand(
     class_names = tuple(printable(name) for name in names or source.class_names)
     if source.targets.is_text:
         source = replace(source, targets=_indexed(source.targets, class_names))
-    for array in (source.predictions, source.targets):
-        if array.dtype.kind not in "biuf":
-            raise array.error(f"holds {array.dtype}, not numbers", fix="save numbers, or name another key")
+    source.predictions.require_numbers()
+    source.targets.require_numbers()
     layout = frame(source.predictions, source.targets)
     survey = Survey(layout, source.predictions, source.targets, ignore_index)
     for block in blocks(source.predictions, source.targets):

@@ -57,7 +57,7 @@ def _check(call: Checked) -> None:
         "is NaN.",
         "In distillation with temperature T, gradients shrink by T²: multiply the loss by T².",
     ),
-    plot=Plot(-6.0, 0.0, {"target": 0.5}, {}, axis="log q"),
+    plot=Plot(-6.0, 0.0, {}, {"target": (0.25, 0.5, 1.0)}, axis="log q"),
     reductions=("none", "batchmean", "mean", "sum"),
     check=_check,
 )

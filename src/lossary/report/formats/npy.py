@@ -81,24 +81,15 @@ def _stored(file: str, key: str, open_stream: Open, size: int) -> Stored:
     length = prod(shape[:1])
     is_bfloat16 = dtype == np.dtype("V2")
 
-    def refuse() -> None:
-        require_rows(file, key, shape)
-        if dtype.hasobject:
-            problem = (
-                "an array of Python objects is a pickle, and unpickling runs whatever code it holds; it is not read"
-            )
-            fix = "save numbers: numpy.stack the rows, or .astype(numpy.float32), before saving"
-        elif dtype.kind not in "biufUS" and not is_bfloat16:
-            problem, fix = f"dtype {dtype} holds neither numbers nor text", "save a float array"
-        elif column_ordered and prod(shape) * dtype.itemsize > FORTRAN_LIMIT:
-            problem = "stored column by column (Fortran order), so its rows cannot be streamed"
-            fix = "numpy.save(path, numpy.ascontiguousarray(array))"
-        else:
-            return
-        raise BadInput(problem, file=file, key=key, fix=fix)
-
     def read(rows: int) -> Iterator[np.ndarray]:
-        refuse()
+        require_rows(file, key, shape)
+        if column_ordered and prod(shape) * dtype.itemsize > FORTRAN_LIMIT:
+            raise BadInput(
+                "stored column by column (Fortran order), so its rows cannot be streamed",
+                file=file,
+                key=key,
+                fix="numpy.save(path, numpy.ascontiguousarray(array))",
+            )
         step = max(1, length) if column_ordered else rows
         try:
             with open_stream() as stream:

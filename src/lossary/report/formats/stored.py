@@ -30,6 +30,15 @@ class Stored:
     def is_text(self) -> bool:
         return self.dtype.kind in "US"
 
+    def require_numbers(self) -> None:
+        if self.dtype.hasobject:
+            problem = (
+                "an array of Python objects is a pickle, and unpickling runs whatever code it holds; it is not read"
+            )
+            raise self.error(problem, fix="numpy.stack the rows, or .astype(numpy.float32), before saving")
+        if self.dtype.kind not in "biuf":
+            raise self.error(f"holds {self.dtype}, not numbers", fix="save numbers, or name another key")
+
     @property
     def is_integer(self) -> bool:
         return self.dtype.kind in "iub"

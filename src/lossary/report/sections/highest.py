@@ -121,7 +121,7 @@ def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
 def _ids(u: Understanding, samples: np.ndarray) -> list[str]:
     """The names of some samples: from the file's ids where it has them, else their row."""
     stored = u.input.ids
-    if stored is None or stored.shape != u.frame.target_shape[:1]:
+    if stored is None or stored.shape != u.frame.target_shape[:1] or stored.dtype.kind not in "iufUS":
         return [str(sample) for sample in samples]
     found: dict[int, str] = {}
     start = 0
