@@ -152,7 +152,9 @@ BROKEN_LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("name, broken", BROKEN_LOSSES, ids=str)
+@pytest.mark.parametrize(
+    "name, broken", BROKEN_LOSSES, ids=lambda part: part if isinstance(part, str) else part.__name__
+)
 def test_a_broken_loss_is_found(monkeypatch, name, broken):
     monkeypatch.setattr(F, name, broken(getattr(F, name)))
     assert not all(holds(identity) for identity in IDENTITIES if name in identity.losses)

@@ -21,7 +21,11 @@ MISTAKES = {
         ["-1 at [3]", "ignore_index=-1"],
     ),
     "labels as floats": (lambda: L.cross_entropy(LOGITS, LABELS.float()), TypeError, ["float32", "target.long()"]),
-    "labels as a column": (lambda: L.cross_entropy(LOGITS, LABELS[:, None]), ValueError, ["(4, 1)", "target.squeeze(1)"]),
+    "labels as a column": (
+        lambda: L.cross_entropy(LOGITS, LABELS[:, None]),
+        ValueError,
+        ["(4, 1)", "target.squeeze(1)"],
+    ),
     "one-hot integers": (
         lambda: L.cross_entropy(LOGITS, torch.eye(5, dtype=torch.long)[LABELS]),
         TypeError,
@@ -32,7 +36,11 @@ MISTAKES = {
         ValueError,
         ["(4, 7)", "input.movedim(-1, 1)"],
     ),
-    "weights of another length": (lambda: L.cross_entropy(LOGITS, LABELS, weight=[1, 2, 3]), ValueError, ["(3,)", "(5,)"]),
+    "weights of another length": (
+        lambda: L.cross_entropy(LOGITS, LABELS, weight=[1, 2, 3]),
+        ValueError,
+        ["(3,)", "(5,)"],
+    ),
     "smoothing out of range": (
         lambda: L.cross_entropy(LOGITS, LABELS, label_smoothing=-3.0),
         ValueError,

@@ -9,7 +9,9 @@ from hypothesis.extra import numpy as arrays
 import lossary
 from lossary.testing.tolerance import assert_close
 
-NUMBERS = st.one_of(st.floats(-(2.0**100), 2.0**100, width=32), st.sampled_from([np.inf, -np.inf, 0.0, -0.0, 88.8, -104.0, 1e4]))
+NUMBERS = st.one_of(
+    st.floats(-(2.0**100), 2.0**100, width=32), st.sampled_from([np.inf, -np.inf, 0.0, -0.0, 88.8, -104.0, 1e4])
+)
 PROBABILITIES = st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.0, 1.0, 2**-149, 1 - 2**-24]))
 FINITE = st.floats(-(2.0**50), 2.0**50, width=32)
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=4)
@@ -25,7 +27,11 @@ def held(name: str, scale: float = 0.0, **arguments) -> None:
     answer = np.asarray(getattr(oracles, name)(**arguments, reduction="none"), dtype=object)
     with np.errstate(over="ignore"):
         true = np.array([np.float64(np.float32(float(x))) for x in answer.flat]).reshape(answer.shape)
-    finite = [np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in arguments.values() if getattr(x, "dtype", None) == np.float32]
+    finite = [
+        np.abs(x[np.isfinite(x)]).max(initial=0.0)
+        for x in arguments.values()
+        if getattr(x, "dtype", None) == np.float32
+    ]
     assert_close(got, true, max(1.0, scale, *finite), "float32", name, 64)
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import pickle
+import sys
 import zipfile
 
 import ml_dtypes
@@ -15,7 +16,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from lossary.report import BadInput, report
+from lossary.report import BadInput, MissingExtra, report
 
 N, C = 120, 4
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -345,6 +346,12 @@ class TestFilesThatCannotBeRead:
         assert "row 1: a list of 1 values" in refused(tmp_path / "a.parquet")
         pq.write_table(pa.table({"y_pred": [1.0, None], "y_true": [0.5, 1.5]}), tmp_path / "b.parquet")
         assert "key 'y_pred', row 1: no value" in refused(tmp_path / "b.parquet")
+
+    def test_a_missing_package_is_named_with_its_extra(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+        (tmp_path / "a.parquet").write_bytes(b"PAR1")
+        with pytest.raises(MissingExtra, match=r"pip install 'lossary\[files\]'"):
+            report(tmp_path / "a.parquet")
 
 
 def complete_file(folder, logits, labels, suffix):

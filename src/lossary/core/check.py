@@ -76,7 +76,7 @@ def check(loss: "Loss", arguments: dict[str, Any]) -> Checked:
     )
     if checked.sample_weight is not None:
         for name, spec in specs.items():
-            values[name] = _silence(values[name], spec, checked)
+            values[name] = _silence(values[name], spec, checked.sample_weight, checked)
     for name, spec in specs.items():
         check_values(loss.name, name, values[name], spec.domain, dims.get("C"), values.get("ignore_index"))
     if loss.check is not None:
@@ -168,12 +168,11 @@ def _normalizer(loss: "Loss", normalizer: Any, reduction: str, first: Array, dty
     return cast(normalizer, dtype)
 
 
-def _silence(x: Array, spec: Spec, call: Checked) -> Array:
+def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
     """`x` with zeros in the rows whose sample weight is 0, so that nothing they hold reaches a value or a gradient."""
     if spec.domain.name in (*BESIDE, "label sequences"):
         return x
     xp = namespace(x)
-    weight = call.sample_weight
     sizes = {name: weight.shape[i] for i, (name, _) in enumerate(axes(call.loss.unreduced, call.dims))}
     shape = tuple(sizes.get(name, 1) for name, _ in axes(spec.shape, call.dims))
     return xp.where(xp.reshape(weight != 0, shape), x, 0)

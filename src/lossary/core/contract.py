@@ -176,7 +176,7 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
     return True
 
 
-def describe(x: object) -> str:
+def describe(x: Any) -> str:
     return f"{dtype_name(x)} of shape {tuple(x.shape)}" if is_array(x) else f"{type(x).__name__} {x!r}"
 
 
@@ -203,7 +203,7 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
     )
 
 
-def _check_library(loss: str, name: str, x: object, first: tuple[str, Array]) -> None:
+def _check_library(loss: str, name: str, x: Any, first: tuple[str, Array]) -> None:
     if not is_array(x):
         raise TypeError(f"{loss}: {name} is {describe(x)}; it must be an array of NumPy, torch, JAX or their kind")
     if library(x) != library(first[1]):

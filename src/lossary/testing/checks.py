@@ -86,14 +86,11 @@ def check_extremes(case: Case) -> None:
     """Finite where the mathematics is finite, inf of the right sign where it is not, never NaN."""
     hard = case.of(samples.extreme(case.loss, case.sample.seed))
     true, got = hard.true(reduction="none"), hard.value(reduction="none")
-    # Rows side by side differ by many orders of magnitude: here only kind, sign and the leading digits are held.
-    assert_close(np.sign(got) * np.isinf(got), np.where(np.isnan(true), np.nan, np.sign(true) * np.isinf(true)), 1.0,
-                 "float64", f"{case.loss.name} infinities")  # fmt: skip
+    signed_infinities = np.where(np.isnan(true), np.nan, np.sign(true) * np.isinf(true))
+    assert_close(np.sign(got) * np.isinf(got), signed_infinities, 1.0, "float64", f"{case.loss.name} infinities")
     finite = np.isfinite(true)
-    assert not np.isnan(got[finite]).any(), (
-        f"{case.loss.name}: NaN where the mathematics is finite ({hard.sample.seed})"
-    )
-    assert_close(got[finite], true[finite], hard.scale**2, case.dtype, f"{case.loss.name} extremes")
+    assert not np.isnan(got[finite]).any(), f"{case.loss.name}: NaN where the mathematics is finite"
+    assert_close(got[finite], true[finite], hard.scale, case.dtype, f"{case.loss.name} extremes", 64)
     if case.library.differentiates:
         keep = case.library.array(finite.astype(float), case.dtype)
         for name in case.sample.differentiable:
@@ -104,13 +101,13 @@ def check_extremes(case: Case) -> None:
 @check(dtypes=ALL)
 def check_nan_in_nan_out(case: Case) -> None:
     """No loss swallows a NaN."""
+    ignored = case.sample.arguments.get("ignore_index")
+    if ignored is not None and (case.sample.arrays["target"] == ignored).all():
+        return
     for name in case.sample.differentiable:
-        x = np.array(case.sample.arguments[name])
-        if x.size == 0 or "ignore_index" in case.sample.arguments:
-            continue
-        x.flat[0] = np.nan
-        got = case.value(**{name: case.convert(x)}, reduction="sum")
-        assert np.isnan(got) or case.loss.name == "ctc_loss", f"{case.loss.name}: NaN in {name} answers {got}"
+        nothing_else = np.full(case.sample.arrays[name].shape, np.nan)
+        got = case.value(**{name: case.convert(nothing_else)}, reduction="sum")
+        assert np.isnan(got), f"{case.loss.name}: NaN in {name} answers {got}"
 
 
 @check(dtypes=ALL)
@@ -247,16 +244,17 @@ def check_gradient(case: Case) -> None:
 @check(needs=("derivatives",), dtypes=("float64",))
 def check_second_derivative(case: Case) -> None:
     """Differentiating the gradient gives the Hessian: not zeros, not an error."""
+    library = case.library
     for name in case.sample.differentiable:
-        x, array = np.array(case.rounded[name]), case.library
+        x = np.array(case.rounded[name])
         direction = case.random(x.shape, -1.0, 1.0)
         v = case.convert(direction)
-        slope = case.as_function_of(name, reduction="sum")
-        along = array.gradient(lambda y, f=slope, v=v: (array.gradient_inside(f, y) * v).sum(), case.arguments[name])
+        f = case.as_function_of(name, reduction="sum")
+        along = library.gradient(lambda y, f=f, v=v: (library.gradient_inside(f, y) * v).sum(), case.arguments[name])
         step = 1e-5
-        ahead, behind = (array.gradient(slope, case.convert(x + sign * step * direction)) for sign in (1, -1))
-        numeric = (array.numpy(ahead) - array.numpy(behind)) / (2 * step)
-        error = np.abs(array.numpy(along) - numeric).max(initial=0.0)
+        ahead, behind = (library.gradient(f, case.convert(x + sign * step * direction)) for sign in (1, -1))
+        numeric = (library.numpy(ahead) - library.numpy(behind)) / (2 * step)
+        error = np.abs(library.numpy(along) - numeric).max(initial=0.0)
         assert error <= 1e-6 * (1 + np.abs(numeric).max(initial=0.0)), f"{case.loss.name}: {name}, error {error:.3g}"
 
 
@@ -360,7 +358,7 @@ def check_invalid_input(case: Case) -> None:
 
 
 def _raises(case: Case, arguments: dict[str, Any], wrong: samples.Invalid) -> None:
-    shown = arguments[wrong.argument] if wrong.argument in arguments else None
+    shown = arguments.get(wrong.argument)
     try:
         got = case.function(**arguments)
     except wrong.error as error:
@@ -398,7 +396,7 @@ def _torch_dtype(name: str) -> Any:
 
 @check(needs=("derivatives",), dtypes=("float64",))
 def check_properties(case: Case) -> None:
-    """What the record declares of a loss holds: convex, non-negative, zero at the target, symmetric, shift-invariant."""
+    """What the record declares holds: convex, non-negative, zero at the target, symmetric, shift-invariant."""
     name = case.sample.differentiable[0]
     x, loss = case.rounded[name], case.loss.name
     here = case.value(reduction="sum")
@@ -492,4 +490,4 @@ def check_module(case: Case) -> None:
     )
     for name, x in options.items():
         if not isinstance(x, torch.Tensor) and x != case.loss.defaults[name]:
-            assert f"{name}={x!r}" in repr(module), f"{repr(module)} does not show {name}={x!r}"
+            assert f"{name}={x!r}" in repr(module), f"{module!r} does not show {name}={x!r}"

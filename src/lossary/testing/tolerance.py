@@ -30,7 +30,8 @@ def assert_close(
     wrong = ~(same | near)
     if wrong.any():
         at = tuple(int(i[0]) for i in np.nonzero(wrong)) if got.ndim else ()
+        limit = float(allowed(true, scale, dtype, operations)[at])
         raise AssertionError(
             f"{what}: {got[at]!r} at {list(at)}, and it should be {true[at]!r} "
-            f"(allowed error {float(allowed(true, scale, dtype, operations)[at]):.3g}; {int(wrong.sum())} of {wrong.size} wrong)"
+            f"(allowed error {limit:.3g}; {int(wrong.sum())} of {wrong.size} wrong)"
         )

@@ -80,7 +80,8 @@ def binary_cross_entropy(
     size_average, reduce : bool, optional
         Deprecated; as in torch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

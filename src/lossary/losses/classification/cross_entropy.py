@@ -106,7 +106,8 @@ def cross_entropy(
     size_average, reduce : bool, optional
         Deprecated; as in torch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------
@@ -147,7 +148,7 @@ def cross_entropy(
     # An ignored row may hold inf or NaN: nothing of it enters.
     x = xp.where(xp.expand_dims(counted, axis=axis), input, 0.0)
     here = along(arange(classes, like=index), axis, x.ndim) == xp.expand_dims(index, axis=axis)
-    # log(1 + Σ_{c≠y} e^(x_c - x_y)), not logsumexp(x) - x_y, which rounds small losses to 0 and drops digits of large x.
+    # log(1 + Σ_{c≠y} e^(x_c - x_y)): logsumexp(x) - x_y rounds small losses to 0 and drops digits of large x.
     own = pick(x, index, axis)
     origin = xp.where(xp.isinf(own), 0.0, own)
     others = xp.where(here, -xp.inf, x - xp.expand_dims(origin, axis=axis))

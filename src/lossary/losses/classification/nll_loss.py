@@ -24,7 +24,7 @@ from lossary.core.reduce import Unreduced
         Example({"input": [[-1.0, -2.0], [-3.0, -4.0]], "target": [0, 1], "weight": [1.0, 3.0]}, 3.25, "(1 + 3·4) / 4"),
     ),
     pitfalls=(
-        "The input is log-probabilities. Probabilities or logits give a number too, often negative, that means nothing.",
+        "The input is log-probabilities. Probabilities or logits give a number too, often negative, without meaning.",
         "A log-probability of -inf at the true class is an infinite loss: take log_softmax of logits, not the "
         "logarithm of a softmax, which rounds to 0.",
     ),
@@ -69,7 +69,8 @@ def nll_loss(
     size_average, reduce : bool, optional
         Deprecated; as in torch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

@@ -92,7 +92,8 @@ def kl_div(
     size_average, reduce : bool, optional
         Deprecated; as in torch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md. With "batchmean" a row counts as much as its weights sum to.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md). With "batchmean" a row counts as much as its weights sum to.
 
     Edge cases
     ----------

@@ -40,7 +40,7 @@ def unit(x: Array) -> Array:
     pitfalls=(
         "The target is +1 or -1. Labels of 0 and 1 are not: a row whose label is neither costs 0 and is never learnt.",
         "Only angles count: vectors may grow without end at the same loss; regularise them if that matters.",
-        "Negatives at more than the margin's angle have no gradient: with random negatives most rows soon teach nothing.",
+        "Negatives at more than the margin's angle have no gradient: with random negatives most soon teach nothing.",
     ),
     plot=Plot(
         0.0,
@@ -82,7 +82,8 @@ def cosine_embedding_loss(
     size_average, reduce : bool, optional
         Deprecated; as in torch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

@@ -66,7 +66,8 @@ def huber_loss(
         Weight of each element. As in torch, the mean divides by the number of elements, not by the sum of weights.
     reduction : "mean", "sum" or "none"
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

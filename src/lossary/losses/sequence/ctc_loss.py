@@ -41,7 +41,8 @@ def _check(call: Checked) -> None:
     for position in np.argwhere(used & ((sequences < 0) | (sequences >= classes))):
         label = sequences[tuple(position)]
         raise IndexError(
-            f"ctc_loss: targets holds {label} at {position.tolist()}; the classes are 0 to {classes - 1}, blank is {blank}"
+            f"ctc_loss: targets holds {label} at {position.tolist()}; the classes are 0 to {classes - 1}, "
+            f"of which {blank} is blank"
         )
     for position in np.argwhere(used & (sequences == blank)):
         raise ValueError(
@@ -123,7 +124,8 @@ def ctc_loss(
     reduction : "mean", "sum" or "none"
         "mean" divides each loss by its target's length (at least 1), then averages over the batch.
     sample_weight, normalizer, impl
-        As for every loss: see docs/conventions.md.
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

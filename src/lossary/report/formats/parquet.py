@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,29 @@ from lossary.report.formats.table import class_names, groups
 
 def open_parquet(path: str) -> list[Stored]:
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtra("pyarrow", "files", "reading a .parquet file") from None
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-            first = next(file.iter_batches(batch_size=1), None)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(
-            f"not a readable .parquet file ({reason})", file=path, fix="copy or save the file again"
-        ) from None
+    with _refusing(path), pq.ParquetFile(path) as file:
+        schema, count = file.schema_arrow, file.metadata.num_rows
+        first = next(file.iter_batches(batch_size=1), None)
     lists = {name for name in schema.names if _is_list(schema.field(name).type)}
     widths = {name: len(first.column(name)[0]) if first is not None else 0 for name in lists}
     plain = [name for name in schema.names if name not in lists]
     arrays = {**{name: [name] for name in lists}, **groups(plain)}
     return [_stored(path, key, arrays[key], schema, count, widths) for key in arrays]
+
+
+@contextmanager
+def _refusing(path: str, key: str = "") -> Iterator[None]:
+    """What pyarrow says about a damaged file, as `BadInput`."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:  # most of pyarrow's errors are ValueErrors
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"not a readable .parquet file ({reason})", file=path, key=key, fix="save it again") from None
 
 
 def _is_list(kind: Any) -> bool:
@@ -50,15 +56,11 @@ def _stored(path: str, key: str, members: list[str], schema: Any, count: int, wi
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
 
     def read(rows: int) -> Iterator[np.ndarray]:
-        try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                start = 0
-                for batch in file.iter_batches(batch_size=rows, columns=members):
-                    yield _block(batch, start)
-                    start += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise BadInput(f"the data cannot be read ({reason})", file=path, key=key, fix="save it again") from None
+        with _refusing(path, key), pq.ParquetFile(path, pre_buffer=False) as file:
+            start = 0
+            for batch in file.iter_batches(batch_size=rows, columns=members):
+                yield _block(batch, start)
+                start += batch.num_rows
 
     def _block(batch: Any, start: int) -> np.ndarray:
         columns = [batch.column(name) for name in members]
