@@ -15,6 +15,7 @@ import numpy as np
 
 from lossary.testing import samples
 from lossary.testing.case import Case
+from lossary.testing.libraries import Library
 from lossary.testing.tolerance import assert_close
 
 FLOATS = ("float64", "float32")
@@ -23,32 +24,30 @@ ALL = ("float64", "float32", "float16", "bfloat16")
 
 @dataclass(frozen=True)
 class Check:
-    """needs: "" for every library, or the libraries by name, or "derivatives". once: it draws its own samples."""
+    """needs: libraries by name, "derivatives", or nothing. samples: how many it should see; costly ones see few."""
 
     name: str
     run: Callable[[Case], None]
-    needs: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = FLOATS
-    once: bool = False
+    needs: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    samples: int
 
     @property
     def why(self) -> str:
         return (self.run.__doc__ or "").partition("\n")[0]
 
-    def applies(self, case: Case) -> bool:
-        if self.needs == ("derivatives",) and not case.library.differentiates:
-            return False
-        named = not self.needs or self.needs == ("derivatives",) or case.library.name in self.needs
-        return named and case.dtype in self.dtypes and case.dtype in case.library.dtypes
+    def applies(self, library: Library, dtype: str) -> bool:
+        able = not self.needs or library.name in self.needs or ("derivatives" in self.needs and library.differentiates)
+        return able and dtype in self.dtypes and dtype in library.dtypes
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(needs: tuple[str, ...] = (), dtypes: tuple[str, ...] = FLOATS, once: bool = False) -> Callable[..., Any]:
+def check(needs: tuple[str, ...] = (), dtypes: tuple[str, ...] = FLOATS, samples: int = 8) -> Callable[..., Any]:
     def add(run: Callable[[Case], None]) -> Callable[[Case], None]:
         name = run.__name__.removeprefix("check_")
-        CHECKS[name] = Check(name, run, needs, dtypes, once)
+        CHECKS[name] = Check(name, run, needs, dtypes, samples)
         return run
 
     return add
@@ -72,7 +71,7 @@ def check_value(case: Case) -> None:
         assert_close(got, case.true(reduction=reduction), case.scale, case.dtype, f"{case.loss.name} {reduction}")
 
 
-@check(once=True)
+@check(samples=1)
 def check_examples(case: Case) -> None:
     """The hand-worked examples hold."""
     for example in case.loss.examples:
@@ -118,7 +117,7 @@ def check_dtype(case: Case) -> None:
         assert got.endswith(case.dtype), f"{case.loss.name} {reduction}: {got} from {case.dtype}"
 
 
-@check(dtypes=("float16", "bfloat16"), needs=("torch", "jax"), once=True)
+@check(needs=("torch", "jax"), dtypes=("float16", "bfloat16"), samples=2)
 def check_long_half_precision_mean(case: Case) -> None:
     """A half-precision mean over many rows neither overflows nor stalls: torch answers inf at 60,000 rows of fp16."""
     elements = max(1, int(np.prod(case.unreduced_shape)))
@@ -284,7 +283,7 @@ def check_vmap(case: Case) -> None:
         assert_close(case.library.numpy(mapped), loop, case.scale, case.dtype, f"{case.loss.name}: vmap over {name}", 4)
 
 
-@check(needs=("derivatives",), dtypes=("float32",))
+@check(needs=("derivatives",), dtypes=("float32",), samples=2)
 def check_compiled(case: Case) -> None:
     """Compiled code, with no graph break, answers what eager code answers, in value and gradient."""
     name = case.sample.differentiable[0]
@@ -295,7 +294,7 @@ def check_compiled(case: Case) -> None:
     assert_close(gradient, case.gradient(name), case.scale, case.dtype, f"{case.loss.name}: compiled gradient", 8)
 
 
-@check(needs=("torch",), dtypes=("float32",))
+@check(needs=("torch",), dtypes=("float32",), samples=2)
 def check_export(case: Case) -> None:
     """torch.export takes the loss as it is, and the exported program answers the same."""
     import torch
@@ -343,7 +342,7 @@ def check_inputs_unmodified(case: Case) -> None:
         )
 
 
-@check(once=True)
+@check(samples=1)
 def check_invalid_input(case: Case) -> None:
     """Bad input raises the declared error, which names the function and the argument."""
     for wrong in samples.invalid(case.loss):

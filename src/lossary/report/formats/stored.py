@@ -50,15 +50,18 @@ class Stored:
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Blocks of exactly `rows` rows (fewer in the last), so that two arrays advance together."""
         pending: list[np.ndarray] = []
-        count = 0
+        count = total = 0
         for block in self.read(rows):
             pending.append(block)
             count += len(block)
+            total += len(block)
             while count >= rows:
                 joined = pending[0] if len(pending) == 1 else np.concatenate(pending)
                 yield joined[:rows]
                 pending = [joined[rows:]] if len(joined) > rows else []
                 count -= rows
+        if total != self.shape[0]:
+            raise self.error(f"{self.shape[0]:,} rows promised, {total:,} read", fix="copy or save the file again")
         if count:
             yield pending[0] if len(pending) == 1 else np.concatenate(pending)
 
