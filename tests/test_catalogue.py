@@ -12,7 +12,7 @@ import torch
 
 import lossary
 from lossary import functional, nn
-from lossary.core.loss import FAMILIES, HANDLED, Loss
+from lossary.core.record import FAMILIES, HANDLED, Loss
 
 ROOT = Path(__file__).parents[1]
 LOSSES = ROOT / "src" / "lossary" / "losses"

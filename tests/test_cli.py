@@ -22,7 +22,7 @@ from lossary import functional, identities, plots
 from lossary.cli import doctor, formula
 from lossary.cli.app import app
 from lossary.core.contract import Range
-from lossary.core.loss import Loss, catalogue
+from lossary.core.record import Loss, catalogue
 from lossary.identities import IDENTITIES, Domain, Identity
 
 LOSSES = [pytest.param(record, id=record.name) for record in catalogue()]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lossary.functional as F
-from lossary.core.loss import CATALOGUE
+from lossary.core.record import CATALOGUE
 from lossary.identities import IDENTITIES, Domain, Identity, check, gradient, verify
 from lossary.identities.sequence import _over_all_alignments, _short_sequences
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from lossary import functional as F
-from lossary.core.loss import Loss
-from lossary.core.loss import of as record_of
+from lossary.core.record import Loss
+from lossary.core.record import of as record_of
 
 PER_CALL = ("sample_weight", "normalizer")
 """Options that belong to a batch and not to a model."""

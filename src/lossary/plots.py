@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossary.core.loss import CATALOGUE, Loss, Plot
+from lossary.core.record import CATALOGUE, Loss, Plot
 from lossary.report.bad_input import MissingExtra
 from lossary.report.palette import INK, MUTED, RULE
 from lossary.testing.libraries import LIBRARIES, Library

@@ -19,7 +19,7 @@ from rich.text import Text
 from lossary import __version__
 from lossary.cli.page import call
 from lossary.cli.terminal import FINDINGS, AsJson, show, show_json, table
-from lossary.core.loss import Example, Loss, catalogue
+from lossary.core.record import Example, Loss, catalogue
 from lossary.testing.libraries import LIBRARIES, Library
 
 State = Literal["ok", "absent", "broken"]

@@ -15,7 +15,7 @@ from lossary.core.arrays import dtype_name
 from lossary.core.call import Explanation
 from lossary.core.call import explain as explain_call
 from lossary.core.contract import Dims, Spec, axes, bind
-from lossary.core.loss import Loss
+from lossary.core.record import Loss
 from lossary.testing.libraries import LIBRARIES, Library
 
 CHOICES = ("torch", "numpy", "jax")

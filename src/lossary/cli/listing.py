@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lossary.cli.terminal import AsJson, Refusal, did_you_mean, show, show_json, table
-from lossary.core.loss import catalogue
+from lossary.core.record import catalogue
 
 
 def list_losses(

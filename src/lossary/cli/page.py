@@ -7,7 +7,7 @@ from typing import Any
 
 from lossary.cli.formula import readable
 from lossary.core.contract import Range, Spec
-from lossary.core.loss import Elsewhere, Example, Loss, Source
+from lossary.core.record import Elsewhere, Example, Loss, Source
 
 
 @dataclass(frozen=True)

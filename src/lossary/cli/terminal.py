@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from lossary.core.loss import Loss, catalogue
+from lossary.core.record import Loss, catalogue
 from lossary.report.bad_input import BadInput, MissingExtra
 
 FINDINGS, BAD_INPUT = 1, 2

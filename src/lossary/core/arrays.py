@@ -142,7 +142,9 @@ def is_compiling() -> bool:
 
 def is_transformed(x: Array) -> bool:
     """Whether `x` stands for another tensor inside vmap, torch.func.grad or torch.func.jvp."""
-    return is_torch(x) and sys.modules["torch"]._C._functorch.is_functorch_wrapped_tensor(x)
+    if not is_torch(x) or is_compiling():
+        return False
+    return sys.modules["torch"]._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def is_concrete(x: Array) -> bool:

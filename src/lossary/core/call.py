@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lossary.core import implementations
 from lossary.core.arrays import Array, cast, is_jax, is_torch
 from lossary.core.check import Checked, check
+from lossary.core.record import Loss, of
 from lossary.core.reduce import Unreduced, reduce
 
-if TYPE_CHECKING:
-    from lossary.core.loss import Loss
 
-
-def call(loss: "Loss", arguments: dict[str, Any]) -> Array:
+def call(loss: Loss, arguments: dict[str, Any]) -> Array:
     checked = check(loss, arguments)
     if is_torch(checked.first) or is_jax(checked.first):
         return run(checked)
@@ -58,8 +56,6 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
       aten       it runs on torch tensors; these are numpy arrays
       reference  ok
     """
-    from lossary.core.loss import of
-
     loss = of(function)
     checked = check(loss, loss.bind(args, kwargs))
     return Explanation(loss.name, {i.name: i.refuse(checked) for i in implementations.ALL})

@@ -3,7 +3,7 @@
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lossary.core.arrays import (
     Array,
@@ -19,9 +19,7 @@ from lossary.core.arrays import (
     result_dtype,
 )
 from lossary.core.contract import Dims, Spec, axes, check_array, check_values, describe
-
-if TYPE_CHECKING:
-    from lossary.core.loss import Loss
+from lossary.core.record import HANDLED, Loss
 
 BESIDE = ("weights", "lengths")
 """Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
@@ -35,7 +33,7 @@ class Checked:
     answer_dtype: what the caller gets back. dims: the sizes that the contract's shapes name.
     """
 
-    loss: "Loss"
+    loss: Loss
     values: dict[str, Any]
     first: Array
     dtype: Any
@@ -47,9 +45,7 @@ class Checked:
     impl: str
 
 
-def check(loss: "Loss", arguments: dict[str, Any]) -> Checked:
-    from lossary.core.loss import HANDLED
-
+def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
     reduction = _reduction(loss, arguments)
     _check_options(loss, values)
@@ -94,7 +90,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=depth)
 
 
-def _reduction(loss: "Loss", arguments: dict[str, Any]) -> str:
+def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
     reduction = _legacy_reduction(
         loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
     )
@@ -116,14 +112,14 @@ def _legacy_reduction(name: str, reduction: str, size_average: bool | None, redu
     return meant
 
 
-def _check_options(loss: "Loss", values: dict[str, Any]) -> None:
+def _check_options(loss: Loss, values: dict[str, Any]) -> None:
     for name, allowed in loss.options.items():
         must = allowed.refuse(values[name])
         if must is not None:
             raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
 
 
-def _check_data(loss: "Loss", values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
+def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
     """The alternative of each argument's contract that it fits; an optional argument that is None has none."""
     dims: Dims = {"1": 1}
     specs: dict[str, Spec] = {}
@@ -138,7 +134,7 @@ def _check_data(loss: "Loss", values: dict[str, Any]) -> tuple[dict[str, Spec], 
     return specs, dims
 
 
-def _sample_weight(loss: "Loss", weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
+def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
     """The sample weight with as many dimensions as the unreduced loss."""
     if weight is None:
         return None
@@ -157,7 +153,7 @@ def _sample_weight(loss: "Loss", weight: Any, dims: Dims, first: Array, dtype: A
     return namespace(first).reshape(cast(weight, dtype), shape + (1,) * (len(unreduced) - len(shape)))
 
 
-def _normalizer(loss: "Loss", normalizer: Any, reduction: str, first: Array, dtype: Any) -> Array | None:
+def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype: Any) -> Array | None:
     if normalizer is None:
         return None
     if reduction not in ("mean", "batchmean"):

@@ -1,4 +1,4 @@
-"""The record of a loss, the decorator that makes one from a formula, and the catalogue of all.
+"""The decorator that makes a loss of a formula.
 
 The one piece of magic in Lossary: a loss's signature declares options that its body never reads (`reduction`,
 `sample_weight`, ...), so that editors, type checkers and `help()` see the whole signature. The call path reads them,
@@ -8,127 +8,17 @@ and calls the body, which is the unreduced formula, with the rest.
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from lossary.core.arrays import Array
+from lossary.core.call import call
 from lossary.core.contract import Flag, Range, Spec
+from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CATALOGUE: dict[str, "Loss"] = {}
-
-FAMILIES = (
-    "classification",
-    "binary",
-    "regression",
-    "likelihood",
-    "divergence",
-    "embedding",
-    "margin",
-    "sequence",
-    "segmentation",
-    "detection",
-    "preference",
-)
-PROPERTIES = ("convex", "nonnegative", "zero_at_target", "symmetric", "shift_invariant")
-HANDLED = ("size_average", "reduce", "reduction", "sample_weight", "normalizer", "impl")
-"""The options that the call path handles: a formula never sees them."""
 KEYWORD_TAIL = ("sample_weight", "normalizer", "impl")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a loss comes from: a paper or a book, and the place in it."""
-
-    text: str
-    place: str = ""
-    url: str = ""
-
-    def __str__(self) -> str:
-        return ", ".join(part for part in (self.text, self.place, self.url) if part)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A call whose value was worked out by hand."""
-
-    arguments: Mapping[str, Any]
-    value: float
-    because: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    """The curve that shows a loss: its first argument over a range, others fixed, one option swept."""
-
-    low: float
-    high: float
-    fixed: Mapping[str, Any]
-    sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    axis: str = "input"
-    embed: Callable[[Array], Array] | None = None
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """The same loss in another library, with what converts it."""
-
-    library: str
-    name: str
-    conversion: str = "the same"
-
-
-@dataclass(frozen=True)
-class Loss:
-    """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
-
-    public: what users call. function: the formula. data, options: the contract of each argument.
-    """
-
-    name: str
-    public: Callable[..., Any]
-    function: Callable[..., Any]
-    signature: inspect.Signature
-    data: Mapping[str, Spec]
-    options: Mapping[str, Any]
-    family: str
-    title: str
-    formula: str
-    unreduced: str
-    sources: tuple[Source, ...]
-    properties: tuple[str, ...]
-    elsewhere: tuple[Elsewhere, ...]
-    examples: tuple[Example, ...]
-    pitfalls: tuple[str, ...]
-    plot: Plot | None
-    aten: str | None
-    reductions: tuple[str, ...]
-    check: Callable[..., None] | None
-    defaults: Mapping[str, Any]
-    positional: int
-
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Every parameter's value by name."""
-        names = tuple(self.signature.parameters)
-        given = dict(zip(names, args, strict=False))
-        unknown = [k for k in kwargs if k not in names or k in given]
-        values = {**self.defaults, **given, **kwargs}
-        if unknown or len(args) > self.positional or len(values) != len(names):
-            self._reject(args, kwargs)
-        return values
-
-    def _reject(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        try:
-            self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}; its arguments are {', '.join(self.signature.parameters)}") from None
-
-    @property
-    def doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
 
 
 def loss(
@@ -188,17 +78,7 @@ def loss(
         CATALOGUE[record.name] = record
         return public
 
-    from lossary.core.call import call
-
     return decorate
-
-
-def of(function: Callable[..., Any]) -> Loss:
-    """The record of a public loss function."""
-    record = getattr(function, "loss", None)
-    if not isinstance(record, Loss):
-        raise TypeError(f"{function!r} is not a loss of Lossary; `lossary.catalogue()` lists them")
-    return record
 
 
 def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) -> dict[str, Any]:
@@ -228,8 +108,3 @@ def _refuse_incomplete(record: Loss) -> None:
     for wrong, reason in problems:
         if wrong:
             raise TypeError(f"@loss {record.name}: {reason}")
-
-
-def catalogue() -> tuple[Loss, ...]:
-    """The record of every loss, by family."""
-    return tuple(sorted(CATALOGUE.values(), key=lambda record: FAMILIES.index(record.family)))

@@ -12,7 +12,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from lossary.core.loss import of
+from lossary.core.record import of
 from lossary.testing.case import Case as Case
 from lossary.testing.checks import CHECKS as CHECKS
 from lossary.testing.checks import Check as Check

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.contract import axes
-from lossary.core.loss import Loss
+from lossary.core.record import Loss
 from lossary.testing.libraries import Library
 from lossary.testing.samples import Sample
 

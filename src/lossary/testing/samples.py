@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.contract import Dims, Domain, Flag, Range, Spec, axes
-from lossary.core.loss import Loss
+from lossary.core.record import Loss
 
 EXTREMES = {
     "real numbers": (0.0, -0.0, 1e-30, 1e4, -1e4, 1e18, np.inf, -np.inf),

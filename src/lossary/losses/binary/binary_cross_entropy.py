@@ -4,7 +4,8 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import probabilities, target_probabilities, weights
 from lossary.core.elementary import scaled
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 
 LOWEST = -100.0
 """Where the logarithm is clamped, as in torch: one certain mistake must not make a batch infinite."""

@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import Array
 from lossary.core.contract import logits, target_probabilities, weights
 from lossary.core.elementary import scaled, softplus, times
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 
 
 @loss(

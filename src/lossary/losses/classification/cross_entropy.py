@@ -5,7 +5,8 @@ from lossary.core.check import Checked
 from lossary.core.classes import along, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, logsumexp, softplus, times
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 
 

@@ -4,7 +4,8 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, log_probabilities, weights
 from lossary.core.elementary import times
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 
 

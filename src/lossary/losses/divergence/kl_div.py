@@ -4,7 +4,8 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.check import Checked, warn
 from lossary.core.contract import Flag, check_values, log_probabilities, real, target_probabilities
 from lossary.core.elementary import times, xlogx
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 
 
 def _check(call: Checked) -> None:

@@ -4,7 +4,8 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Range, real, weights
 from lossary.core.elementary import scaled
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 
 
 @loss(

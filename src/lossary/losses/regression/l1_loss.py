@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled
-from lossary.core.loss import Elsewhere, Example, Plot, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 
 

@@ -6,7 +6,8 @@ from lossary.core.arrays import Array, arange, cast_index, full, is_concrete, na
 from lossary.core.check import Checked
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
 from lossary.core.elementary import logsumexp
-from lossary.core.loss import Elsewhere, Example, Source, loss
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Source
 from lossary.core.reduce import Unreduced
 
 

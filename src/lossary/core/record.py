@@ -1,0 +1,133 @@
+"""The record of a loss, and the catalogue of all records."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossary.core.arrays import Array
+from lossary.core.contract import Spec
+
+CATALOGUE: dict[str, "Loss"] = {}
+
+FAMILIES = (
+    "classification",
+    "binary",
+    "regression",
+    "likelihood",
+    "divergence",
+    "embedding",
+    "margin",
+    "sequence",
+    "segmentation",
+    "detection",
+    "preference",
+)
+PROPERTIES = ("convex", "nonnegative", "zero_at_target", "symmetric", "shift_invariant")
+HANDLED = ("size_average", "reduce", "reduction", "sample_weight", "normalizer", "impl")
+"""The options that the call path handles: a formula never sees them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a loss comes from: a paper or a book, and the place in it."""
+
+    text: str
+    place: str = ""
+    url: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.text, self.place, self.url) if part)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A call whose value was worked out by hand."""
+
+    arguments: Mapping[str, Any]
+    value: float
+    because: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The curve that shows a loss: its first argument over a range, others fixed, one option swept."""
+
+    low: float
+    high: float
+    fixed: Mapping[str, Any]
+    sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    axis: str = "input"
+    embed: Callable[[Array], Array] | None = None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The same loss in another library, with what converts it."""
+
+    library: str
+    name: str
+    conversion: str = "the same"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
+
+    public: what users call. function: the formula. data, options: the contract of each argument.
+    """
+
+    name: str
+    public: Callable[..., Any]
+    function: Callable[..., Any]
+    signature: inspect.Signature
+    data: Mapping[str, Spec]
+    options: Mapping[str, Any]
+    family: str
+    title: str
+    formula: str
+    unreduced: str
+    sources: tuple[Source, ...]
+    properties: tuple[str, ...]
+    elsewhere: tuple[Elsewhere, ...]
+    examples: tuple[Example, ...]
+    pitfalls: tuple[str, ...]
+    plot: Plot | None
+    aten: str | None
+    reductions: tuple[str, ...]
+    check: Callable[..., None] | None
+    defaults: Mapping[str, Any]
+    positional: int
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter's value by name."""
+        names = tuple(self.signature.parameters)
+        given = dict(zip(names, args, strict=False))
+        unknown = [k for k in kwargs if k not in names or k in given]
+        values = {**self.defaults, **given, **kwargs}
+        if unknown or len(args) > self.positional or len(values) != len(names):
+            self._reject(args, kwargs)
+        return values
+
+    def _reject(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}; its arguments are {', '.join(self.signature.parameters)}") from None
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+
+def of(function: Callable[..., Any]) -> Loss:
+    """The record of a public loss function."""
+    record = getattr(function, "loss", None)
+    if not isinstance(record, Loss):
+        raise TypeError(f"{function!r} is not a loss of Lossary; `lossary.catalogue()` lists them")
+    return record
+
+
+def catalogue() -> tuple[Loss, ...]:
+    """The record of every loss, by family."""
+    return tuple(sorted(CATALOGUE.values(), key=lambda record: FAMILIES.index(record.family)))
