@@ -28,7 +28,7 @@ class Survey:
         self.frame, self.predictions, self.targets, self.ignore_index = frame, predictions, targets, ignore_index
         self.rows = self.ignored = 0
         self.lowest, self.highest = inf, -inf
-        self.minus_inf_at: str | None = None
+        self.first_places: dict[str, str] = {}
         self.row_sum_error = self.exp_sum_error = 0.0
         self.scores_are_whole = True
         self.scores_are_constant, self._first_row = True, None
@@ -62,11 +62,9 @@ class Survey:
         absurd, fix = "a magnitude that float32 does not hold", "find out where it comes from; is the file damaged?"
         self._refuse((np.abs(scores) > LARGEST) & np.isfinite(scores) & rows, self.predictions, absurd, fix)
         excluded = np.asarray(np.isneginf(scores) & rows)
-        if not self.frame.elementwise:
-            fix = "leave at least one class possible"
-            self._refuse(np.all(excluded, axis=1), self.predictions, "a row of -inf, every class ruled out,", fix)
-        if self.minus_inf_at is None and excluded.any():
-            self.minus_inf_at = self.frame.position(*self._first(excluded))
+        self._note("-inf", excluded)
+        self._note("a row of -inf, every class ruled out", np.all(excluded, axis=1))
+        self._note("a row of zeros", np.all((scores == 0) & rows, axis=1))
         if targets.dtype.kind == "f":
             self._refuse(~np.isfinite(targets) & kept, self.targets, "not finite", "drop the row or give it a target")
             self._refuse((np.abs(targets) > LARGEST) & kept, self.targets, absurd, fix)
@@ -75,6 +73,11 @@ class Survey:
         if wrong.any():
             position = self.frame.position(*self._first(wrong))
             raise array.error(f"{what} in {int(wrong.sum()):,} places, first there", position=position, fix=fix)
+
+    def _note(self, what: str, where: np.ndarray) -> None:
+        """Remember the first place of something that only some kinds of predictions forbid."""
+        if what not in self.first_places and where.any():
+            self.first_places[what] = self.frame.position(*self._first(where))
 
     def _first(self, where: np.ndarray) -> tuple[int, ...]:
         row, *column = (int(i) for i in np.argwhere(where)[0])

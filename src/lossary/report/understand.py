@@ -144,6 +144,7 @@ def understand(
         advance(len(block[0]))
     chosen_task, one_hot = _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
+    _refuse_impossible(chosen_task, chosen_kind, survey)
     if names and len(class_names) != _names_needed(chosen_task, layout):
         needed = _names_needed(chosen_task, layout)
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
@@ -218,8 +219,6 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
         guess = "probs"
     elif survey.rows_are_log_probabilities:
         guess = "logprobs"
-    if task == "regression" and survey.minus_inf_at:
-        raise survey.predictions.error("-inf", position=survey.minus_inf_at, fix="find out which sample returns it")
     if given is None:
         return guess
     if given not in KINDS_OF[task]:
@@ -233,3 +232,17 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
     if given == "logprobs" and survey.highest > 0.01:
         raise survey.predictions.error(f"a value of {survey.highest:.4g} is not a log-probability", fix="--kind logits")
     return given
+
+
+def _refuse_impossible(task: Task, kind: Kind, survey: Survey) -> None:
+    """Raise `BadInput` for scores that no prediction of this kind has."""
+    forbidden: dict[str, str] = {}
+    if task == "regression":
+        forbidden["-inf"] = "find out which sample makes the model return it"
+    elif task in ("classification", "soft"):
+        forbidden["a row of -inf, every class ruled out"] = "leave at least one class possible"
+        if kind == "probs":
+            forbidden["a row of zeros"] = "save probabilities that sum to 1, or the logits"
+    for what, fix in forbidden.items():
+        if what in survey.first_places:
+            raise survey.predictions.error(what, position=survey.first_places[what], fix=fix)

@@ -48,7 +48,7 @@ class Decomposition(Section):
         self.entropy.add(entropy, chunk.sample)
         self.divergence.add(divergence, chunk.sample)
         finite = np.isfinite(chunk.loss)
-        gap = np.abs(chunk.loss - entropy - divergence)[finite]
+        gap = np.abs(chunk.loss[finite] - entropy[finite] - divergence[finite])
         self.largest_gap = max(self.largest_gap, float(gap.max(initial=0.0)))
 
     def finish(self) -> Result:

@@ -20,7 +20,8 @@ def log_axes(ax: Axes) -> None:
 
 def labelled_bars(ax: Axes, rows: list[tuple[str, float, bool]], unit: str, interval: tuple[float, float]) -> None:
     """Bars from 0, each under its label; the highlighted ones in full colour, with the interval drawn on them."""
-    longest = max(value for _, value, _ in rows) or 1.0
+    ends = [value for _, value, _ in rows] + [end for end in interval if end == end]
+    longest = max(ends) or 1.0
     for place, (label, value, highlighted) in enumerate(reversed(rows)):
         ax.barh(place, value, height=0.3, color=ACCENT if highlighted else WASH)
         ax.text(0, place + 0.24, label, ha="left", va="bottom", color=INK if highlighted else MUTED)

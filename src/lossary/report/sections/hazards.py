@@ -85,7 +85,7 @@ class Hazards(Section):
             text=text,
             findings=self._findings(rows),
             tables=[Table("Formulas written out by hand, against float64", COLUMNS, rows)],
-            figures=[figure],
+            figures=[figure] if self.histogram[1:-1].any() else [],
             values={
                 f"{name} in {dtype}": {"not_finite": bad, "wrongly_zero": zero} for name, dtype, bad, zero, _ in rows
             }

@@ -71,11 +71,11 @@ class Residuals(Section):
             result.values |= {"noise_model": fits[0].name, "fits": {fit.name: fit.mean for fit in fits}}
         else:
             result.text += f" Noise models need {SMALLEST} residuals that are not all alike."
-        if residual.std() > 0:
+        edges = _edges(residual)
+        if np.all(np.diff(edges) > 0):
             text = ", ".join(f"{name} {value:.4g}" for name, value in summary.items())
-            result.figures.append(
-                Figure("Residuals and the fitted noise models", text, partial(_draw, residual=residual, fits=fits))
-            )
+            draw = partial(_draw, residual=residual, edges=edges, fits=fits)
+            result.figures.append(Figure("Residuals and the fitted noise models", text, draw))
         return result
 
     def _summary(self, residual: np.ndarray) -> dict[str, float]:
@@ -116,17 +116,20 @@ class Residuals(Section):
         return [Finding("note", text)]
 
 
-def _draw(ax: Axes, residual: np.ndarray, fits: list[Fit]) -> None:
+def _edges(residual: np.ndarray) -> np.ndarray:
+    """60 bins over nearly all residuals; the tails would leave nothing to see."""
     low, high = np.quantile(residual, [0.002, 0.998])
-    low, high = (low, high) if high > low else (residual.min(), residual.max())
-    edges = np.linspace(low, high, 61)
+    return np.linspace(low, high, 61)
+
+
+def _draw(ax: Axes, residual: np.ndarray, edges: np.ndarray, fits: list[Fit]) -> None:
     counts, _ = np.histogram(residual, edges)
     ax.bar(edges[:-1], counts / residual.size / np.diff(edges), np.diff(edges), align="edge", color=WASH)
-    grid = np.linspace(low, high, 301)
+    grid = np.linspace(edges[0], edges[-1], 301)
     for fit in fits:
         ax.plot(grid, np.exp(fit.log_density(grid)), color=COLOURS[fit.name], label=fit.name, linewidth=1.4)
     if fits:
         ax.legend(loc="upper right")
-    ax.set_xlim(low, high)
+    ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel("prediction - target")
     ax.set_ylabel("density")
