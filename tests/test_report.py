@@ -2,12 +2,15 @@
 
 import json
 import re
+from importlib.resources import files
 
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+import scipy.stats
 import typer
+from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import lossary
@@ -163,6 +166,17 @@ class TestLosses:
         result = report(saved(tmp_path, logits=np.zeros((3, 2)), labels=np.full(3, -100)))
         assert [f.severity for _, f in result.findings] == ["error"]
         assert "Every target is ignored" in result.to_html()
+        labels = report(saved(tmp_path, logits=np.zeros((3, 2)), labels=np.full((3, 2), -100)))
+        assert labels.exit_code("error") == 1
+
+
+class TestShippedPredictions:
+    def test_they_are_of_scikit_learns_digits(self):
+        shipped = np.load(files("lossary.report") / "data" / "digits.npz")
+        assert list(shipped["labels"]) == list(load_digits().target[shipped["sample_ids"]])
+        assert np.mean(shipped["logits"].argmax(axis=1) == shipped["labels"]) > 0.95
+        loss = -log_softmax(shipped["logits"].astype(float))[np.arange(899), shipped["labels"]]
+        assert report()["losses"].values["cross_entropy"]["mean"] == pytest.approx(loss.mean())
 
 
 class TestDecomposition:

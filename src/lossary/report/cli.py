@@ -103,7 +103,11 @@ def _names(given: str | None) -> list[str] | None:
     if given is None:
         return None
     if Path(given).is_file():
-        return [line.strip() for line in Path(given).read_text("utf-8").splitlines() if line.strip()]
+        try:
+            lines = Path(given).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            raise BadInput("not UTF-8 text", file=given, fix="write one class name on each line") from None
+        return [line.strip() for line in lines if line.strip()]
     return [name.strip() for name in given.split(",")]
 
 

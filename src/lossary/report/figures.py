@@ -22,7 +22,7 @@ LONG = re.compile(r"-?\d+\.\d{3,}")
 STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a class name may hold a dollar sign
-    "font.size": 9,
+    "font.size": 9.5,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
     "axes.spines.top": False,
@@ -32,9 +32,9 @@ STYLE = {
     "ytick.color": RULE,
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "axes.labelsize": 8.5,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "axes.labelsize": 9,
     "text.color": INK,
     "lines.linewidth": 1.6,
     "legend.frameon": False,

@@ -60,24 +60,22 @@ def open_input(
     """Find predictions and targets by the given keys, by the usual names, or by shape and type."""
     files = tuple(str(path) for path in paths)
     arrays = [array for file in files for array in _open(file)]
-    used: list[Stored] = []
+    free = list(arrays)
 
-    def find(key: str | None, usual: list[str], flag: str) -> Stored | None:
-        free = [array for array in arrays if array not in used]
-        found = _by_key(key, arrays, flag, files) if key else _by_name(usual, free)
-        if found:
-            used.append(found)
+    def take(found: Stored | None) -> Stored | None:
+        if found in free:
+            free.remove(found)
         return found
 
-    ids = find(None, ID_NAMES, "")
-    targets = find(target_key, TARGET_NAMES, "--target-key")
-    predictions = find(prediction_key, PREDICTION_NAMES, "--pred-key")
+    ids = take(_by_name(ID_NAMES, free))
+    by_key = _by_key(target_key, arrays, "--target-key", files) if target_key else None
+    targets = take(by_key or _by_name(TARGET_NAMES, free))
+    by_key = _by_key(prediction_key, arrays, "--pred-key", files) if prediction_key else None
+    predictions = take(by_key or _by_name(PREDICTION_NAMES, free))
     if predictions is None or targets is None:
-        free = [
-            array for array in arrays if array not in used and not (array.is_text and _by_name(CLASS_NAMES, [array]))
-        ]
-        predictions, targets = _by_shape(predictions, targets, free, files)
-    classes = find(None, CLASS_NAMES, "")
+        unnamed = [array for array in free if not (array.is_text and _by_name(CLASS_NAMES, [array]))]
+        predictions, targets = _by_shape(predictions, targets, unnamed, files)
+    classes = take(_by_name(CLASS_NAMES, free))
     if names is None and classes and classes.is_text and classes.shape[0] in predictions.shape[1:]:
         names = tuple(str(name) for name in text_of(classes.whole()))
     return Input(files, predictions, targets, ids, tuple(names or predictions.columns))

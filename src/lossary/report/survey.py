@@ -72,7 +72,8 @@ class Survey:
     def _refuse(self, wrong: np.ndarray, array: Stored, what: str, fix: str) -> None:
         if wrong.any():
             position = self.frame.position(*self._first(wrong))
-            raise array.error(f"{what} in {int(wrong.sum()):,} places, first there", position=position, fix=fix)
+            first = "" if wrong.sum() == 1 else ", here for the first time"
+            raise array.error(f"{what}{first}", position=position, fix=fix)
 
     def _note(self, what: str, where: np.ndarray) -> None:
         """Remember the first place of something that only some kinds of predictions forbid."""
@@ -150,4 +151,5 @@ class Survey:
     @property
     def target_rows_are_probabilities(self) -> bool:
         in_range = self.target_lowest >= 0 and self.target_highest <= 1 + 1e-6
-        return self.frame.columns > 1 and in_range and self.target_row_sum_error <= ROUNDING
+        complete = self.frame.columns > 1 and not self.ignored
+        return complete and in_range and self.target_row_sum_error <= ROUNDING

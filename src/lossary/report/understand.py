@@ -99,7 +99,7 @@ class Understanding:
         words = {
             "soft": "one probability distribution per row",
             "multilabel": "a yes or no per label",
-            "binary": "-1 for no and 1 for yes" if self.survey.targets_are_signs else "0 for no and 1 for yes",
+            "binary": "0 for no and 1 for yes" if self.survey.targets_are_01 else "-1 for no and 1 for yes",
             "regression": "real values",
         }
         seen = int((self.survey.counts > 0).sum())
@@ -116,7 +116,7 @@ class Understanding:
 def _describe(array: Stored) -> str:
     key = f"{array.key!r} of {Path(array.file).name}" if array.key else Path(array.file).name
     kind = "text" if array.is_text else str(array.dtype)
-    return f"{key}, {' x '.join(f'{n:,}' for n in array.shape)} {kind}"
+    return f"{key}, {' × '.join(f'{n:,}' for n in array.shape)} {kind}"
 
 
 def understand(

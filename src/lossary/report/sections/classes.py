@@ -9,7 +9,7 @@ import numpy as np
 
 from lossary.report.accumulate import NORMAL_95, GroupMeans, Mean
 from lossary.report.chunk import Chunk
-from lossary.report.palette import ACCENT, MUTED, RULE
+from lossary.report.palette import ACCENT, MUTED, WASH
 from lossary.report.result import Column, Figure, Finding, Result, Table
 from lossary.report.sections.base import Section
 from lossary.report.sections.confusion import Confusion
@@ -146,7 +146,7 @@ def _draw(ax: Axes, names: list[str], mean: np.ndarray, error: np.ndarray, overa
     places = np.arange(len(names))[::-1]
     ax.axvline(overall, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     half = NORMAL_95 * np.nan_to_num(error)
-    ax.hlines(places, np.maximum(mean - half, 0), mean + half, color=RULE, linewidth=4)
+    ax.hlines(places, np.maximum(mean - half, 0), mean + half, color=WASH, linewidth=4)
     ax.plot(mean, places, "o", color=ACCENT, markersize=4.5)
     ax.set_yticks(places, [name if len(name) <= 14 else name[:13] + "…" for name in names])
     ax.set_ylim(-0.7, len(names) - 0.3)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lossary.report.accumulate import NORMAL_95
 from lossary.report.chunk import Chunk
-from lossary.report.palette import ACCENT, MUTED, RULE, WASH
+from lossary.report.palette import ACCENT, MUTED, WASH
 from lossary.report.result import Column, Figure, Table
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _draw(ax: Axes, curve: np.ndarray, strip: np.ndarray, what: str) -> None:
     width = 1 / STRIP
     ax.bar(np.arange(STRIP) * width, 0.22 * strip / strip.max(), width * 0.86, align="edge", color=WASH)
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    ax.vlines(predicted / n, *wilson(happened, n), color=RULE, linewidth=4)
+    ax.vlines(predicted / n, *wilson(happened, n), color=WASH, linewidth=4)
     ax.plot(predicted / n, happened / n, "o-", color=ACCENT, markersize=4, linewidth=1.2)
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)
