@@ -82,6 +82,16 @@ def test_every_module_of_torch_nn_answers_to_its_own_name():
     assert ours - {"LossModule"} == {nn.module_of(loss.public).__name__ for loss in CATALOGUE}
 
 
+def test_one_import_is_the_whole_migration():
+    """What is not a loss of Lossary is torch's own, in both modules."""
+    assert nn.Linear is torch.nn.Linear and nn.functional is functional
+    assert functional.relu is torch.nn.functional.relu
+    assert nn.HuberLoss is not torch.nn.HuberLoss and functional.huber_loss is not torch.nn.functional.huber_loss
+    for module in (nn, functional):
+        with pytest.raises(AttributeError, match="no_such_loss"):
+            _ = module.no_such_loss
+
+
 @each
 def test_formulas_never_see_what_the_call_path_handles(loss: Loss):
     body = inspect.getsource(loss.function).split('"""')[-1]

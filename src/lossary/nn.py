@@ -1,7 +1,8 @@
 """Every loss as a module, under the names of torch.nn where torch has it.
 
 A module takes the options of its function, in the same order, and the data in `forward`. Tensor options are buffers:
-`.to()` moves them and the state dict holds them, as in torch.
+`.to()` moves them and the state dict holds them, as in torch. Whatever else is asked of this module is torch.nn's own,
+so that `from lossary import nn` can stand for `from torch import nn`.
 """
 
 try:
@@ -16,6 +17,8 @@ from typing import Any, ClassVar
 from lossary import functional as F
 from lossary.core.record import Loss
 from lossary.core.record import of as record_of
+
+functional = F
 
 PER_CALL = ("sample_weight", "normalizer")
 """Options that belong to a batch and not to a model."""
@@ -69,6 +72,10 @@ class LossModule(torch.nn.Module):
             for n, v in shown.items()
             if isinstance(v, torch.Tensor) or v != defaults[n]
         )
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(torch.nn, name)
 
 
 def module_of(function: Callable[..., Any]) -> type[LossModule]:
