@@ -60,7 +60,7 @@ def class_weights(
     images = values.reshape(values.shape[0], -1) if per_image else values.reshape(1, -1)
     counts, shown = _count(images, classes, ignore_index)
     _refuse_unseen(counts, scheme)
-    return _like(labels, _SCHEMES[scheme](counts, shown, beta))
+    return _like(labels, SCHEMES[scheme](counts, shown, beta))
 
 
 def pos_weight(labels: Array) -> Array:
@@ -119,12 +119,13 @@ def _median_frequency(counts: np.ndarray, shown: np.ndarray, beta: float) -> np.
     return np.median(frequency) / frequency
 
 
-_SCHEMES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
+SCHEMES: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
     "balanced": lambda counts, shown, beta: counts.sum() / (len(counts) * counts),
     "inverse_frequency": lambda counts, shown, beta: counts.sum() / counts,
     "effective_number": _effective_number,
     "median_frequency": _median_frequency,
 }
+"""Each scheme from counts: the labels of each class, the labels in the images that show it, beta."""
 
 
 def _count(images: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:

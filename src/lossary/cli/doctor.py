@@ -30,7 +30,7 @@ EXTRAS = {
     "torch": "no losses of torch tensors, no lossary.nn",
     "jax": "no losses of JAX arrays",
     "cli": "parts of this command line: plot, report",
-    "files": "report does not read .parquet and .safetensors",
+    "files": "report does not read .parquet",
 }
 """What a missing package of each extra costs."""
 

@@ -53,7 +53,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: Sequence[tuple[Cell, ...]]
     note: str = ""
-    folded: bool = False  # a page shows it when asked
+    folded: bool = False  # a detail: the page shows it when asked, the terminal does not
 
     @property
     def explains(self) -> bool:

@@ -36,7 +36,7 @@ def _print_section(console: Console, result: Result) -> None:
     console.print(Text(result.title, style="bold"))
     if result.text:
         console.print(Padding(Text(result.text), (0, 0, 0, 2)))
-    for table in result.tables:
+    for table in (table for table in result.tables if not table.folded):
         console.print(Padding(_table(table), (1, 0, 0, 2)))
 
 

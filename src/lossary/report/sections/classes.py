@@ -23,7 +23,7 @@ COLUMNS = (
     Column("count", ",d"),
     Column("loss", "#.4g"),
     Column("± 95 %", "#.2g"),
-    Column("of the total", ".1%"),
+    Column("share", ".1%"),
     Column("errors", ".1%"),
     Column("seen", ".2%"),
     Column("predicted", ".2%"),
@@ -87,7 +87,7 @@ class Classes(Section):
         )
         return self.result(
             text=f"{absent:,} of {self.groups:,} {what}es have no target in this file. " * (absent > 0)
-            + f"“Seen” is the share among the targets, “predicted” the mean probability of the {what}.",
+            + "“Share” is of the total loss, “seen” of the targets; “predicted” is the mean probability.",
             findings=self._findings(order, what),
             tables=[Table(f"Per {what}", (Column(what), *COLUMNS), [self._row(int(k)) for k in order[:SHOWN]], note)],
             figures=[figure],

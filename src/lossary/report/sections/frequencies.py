@@ -15,7 +15,7 @@ from lossary.report.sections.base import Section
 from lossary.report.sections.drawing import log_axes
 from lossary.report.sections.losses import entropy
 from lossary.report.understand import Understanding
-from lossary.weights import _SCHEMES
+from lossary.weights import SCHEMES as FROM_COUNTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,7 +146,7 @@ class Frequencies(Section):
 def scheme_weights(counts: np.ndarray) -> dict[str, np.ndarray]:
     """The weight of each class under each scheme of `lossary.class_weights`, from the counts alone."""
     everywhere = np.full(counts.size, counts.sum())
-    return {scheme: _SCHEMES[scheme](counts, everywhere, BETA) for scheme in SCHEMES}
+    return {scheme: FROM_COUNTS[scheme](counts, everywhere, BETA) for scheme in SCHEMES}
 
 
 def _summary(counts: np.ndarray, weight: np.ndarray) -> tuple[float, float, float, float]:

@@ -23,7 +23,7 @@ EDGES = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 4001), [np.inf]])
 SCORE_COLUMNS = (
     Column("sample"),
     Column("loss", "#.4g"),
-    Column("of the total", ".1%"),
+    Column("share", ".1%"),
     Column("target"),
     Column("prediction"),
     Column("p(target)", "#.3g"),
@@ -32,7 +32,7 @@ SCORE_COLUMNS = (
 VALUE_COLUMNS = (
     Column("sample"),
     Column("loss", "#.4g"),
-    Column("of the total", ".1%"),
+    Column("share", ".1%"),
     Column("target", ".5g"),
     Column("prediction", ".5g"),
     Column("residual", ".4g"),
