@@ -20,6 +20,15 @@ MODULES = {
     "mse_loss": "MSELoss",
     "huber_loss": "HuberLoss",
     "ctc_loss": "CTCLoss",
+    "soft_margin_loss": "SoftMarginLoss",
+    "hinge_embedding_loss": "HingeEmbeddingLoss",
+    "margin_ranking_loss": "MarginRankingLoss",
+    "poisson_nll_loss": "PoissonNLLLoss",
+    "gaussian_nll_loss": "GaussianNLLLoss",
+    "multilabel_soft_margin_loss": "MultiLabelSoftMarginLoss",
+    "multi_margin_loss": "MultiMarginLoss",
+    "multilabel_margin_loss": "MultiLabelMarginLoss",
+    "triplet_margin_loss": "TripletMarginLoss",
 }
 
 
@@ -46,7 +55,7 @@ def infos() -> dict[str, Any]:
 
     ops = {op.name.removeprefix("nn.functional."): op for op in op_db}
     modules = {info.module_cls.__name__: info for info in module_db}
-    return {name: (ops | modules)[name] for pair in MODULES.items() for name in pair}
+    return {name: (ops | modules).get(name) for pair in MODULES.items() for name in pair}  # some modules have none
 
 
 def samples(loss: str, dtype: torch.dtype) -> list[Call]:
@@ -54,7 +63,11 @@ def samples(loss: str, dtype: torch.dtype) -> list[Call]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # torch seeds the samples of OpInfo itself, but not those of ModuleInfo
         of_op = list(op.sample_inputs("cpu", dtype, requires_grad=True))
-        of_module = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=True)
+        of_module = (
+            []
+            if info is None
+            else info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=True)
+        )
     calls = [Call(loss, (sample.input, *sample.args), sample.kwargs) for sample in of_op]
     return calls + [Call(MODULES[loss], s.forward_input.args, s.constructor_input.kwargs) for s in of_module]
 
@@ -64,7 +77,7 @@ def error_inputs(loss: str) -> Iterator[Call]:
     if op.error_inputs_func is not None:
         for sample in (error.sample_input for error in op.error_inputs("cpu")):
             yield Call(loss, (sample.input, *sample.args), sample.kwargs)
-    if info.module_error_inputs_func is not None:
+    if info is not None and info.module_error_inputs_func is not None:
         dtype = torch.float64
         errors = info.module_error_inputs_func(info, device="cpu", dtype=dtype, requires_grad=False, training=True)
         for sample in (error.module_error_input for error in errors):

@@ -222,6 +222,113 @@ def huber_loss(input: Numbers, target: Numbers, delta: float = 1.0, weight: Numb
     return Unreduced(of_errors(lambda e: e**2 / 2 if e <= d else d * (e - d / 2), input, target, weight))
 
 
+@reduces("input target size_average reduce reduction")
+def soft_margin_loss(input: Numbers, target: Numbers) -> Unreduced:
+    return Unreduced(each(lambda x, y: mp.log1p(mp.exp(-times(x, y))), exact(input), exact(target)))
+
+
+def hinge(x: Real) -> Real:
+    return mp.nan if mp.isnan(x) else max(x, mp.zero)
+
+
+@reduces("input target margin size_average reduce reduction")
+def hinge_embedding_loss(input: Numbers, target: Numbers, margin: float = 1.0) -> Unreduced:
+    m = exact(margin).item()
+    together = each(lambda x, y: mp.zero if y == -1 else x, exact(input), exact(target))
+    apart = each(lambda x, y: mp.zero if y == 1 else hinge(m - x), exact(input), exact(target))
+    return Unreduced(each(lambda a, b: a + b, together, apart))
+
+
+@reduces("input1 input2 target margin size_average reduce reduction")
+def margin_ranking_loss(input1: Numbers, input2: Numbers, target: Numbers, margin: float = 0) -> Unreduced:
+    m = exact(margin).item()
+    return Unreduced(each(lambda a, b, y: hinge(m - times(y, a - b)), exact(input1), exact(input2), exact(target)))
+
+
+@reduces("input target log_input full size_average eps reduce reduction")
+def poisson_nll_loss(
+    input: Numbers, target: Numbers, log_input: bool = True, full: bool = False, eps: float = 1e-8
+) -> Unreduced:
+    def of_element(x: Real, t: Real) -> Real:
+        rate, log_rate = (mp.exp(x), x) if log_input else (x, log(x + exact(eps).item()))
+        log_factorial = log(mp.sqrt(2 * mp.pi * t) * (t / mp.e) ** t) if full and t > 1 else mp.zero
+        return log_factorial + (mp.inf if rate == mp.inf else rate - times(t, log_rate))
+
+    return Unreduced(each(of_element, exact(input), exact(target)))
+
+
+@reduces("input target var full eps reduction")
+def gaussian_nll_loss(
+    input: Numbers, target: Numbers, var: Numbers, full: bool = False, eps: float = 1e-6
+) -> Unreduced:
+    x, floor = exact(input), exact(eps).item()
+    v = exact(var)
+    v = v[..., None] if 0 < v.ndim < x.ndim else v
+
+    def of_element(x: Real, y: Real, v: Real) -> Real:
+        v = max(v, floor)
+        density = mp.inf if v == 0 == x - y else mp.exp(-((x - y) ** 2) / (2 * v)) / mp.sqrt(v) if v else mp.zero
+        return -log(density) + (mp.log(2 * mp.pi) / 2 if full else 0)
+
+    return Unreduced(each(of_element, x, exact(target), v))
+
+
+@reduces("input target weight size_average reduce reduction")
+def multilabel_soft_margin_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Unreduced:
+    labels = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
+    shape = labels.shape[:-1]
+    means = [mp.fsum(labels[i]) / max(labels.shape[-1], 1) for i in np.ndindex(shape)]
+    return Unreduced(np.array(means, dtype=object).reshape(shape))
+
+
+@reduces("input target p margin weight size_average reduce reduction")
+def multi_margin_loss(
+    input: Numbers, target: Numbers, p: int = 1, margin: float = 1.0, weight: Numbers = None
+) -> Unreduced:
+    rows, m = exact(input), exact(margin).item()
+    w = exact(np.ones(rows.shape[-1]) if weight is None else weight)
+
+    def of_row(row: Reals, y: Any) -> Real:
+        rivals = [hinge(m - row[y] + x) ** p for j, x in enumerate(row) if j != y]
+        return times(w[y], mp.fsum(rivals) / len(row))
+
+    return Unreduced(of_rows(of_row, rows, np.asarray(target)))
+
+
+@reduces("input target size_average reduce reduction")
+def multilabel_margin_loss(input: Numbers, target: Numbers) -> Unreduced:
+    def of_row(row: Reals, listed: Any) -> Real:
+        labels = listed[: list(listed).index(-1)] if -1 in listed else listed
+        others = [x for i, x in enumerate(row) if i not in labels]
+        return mp.fsum(hinge(1 - row[j] + x) for j in labels for x in others) / max(len(row), 1)
+
+    return Unreduced(of_rows(of_row, exact(input), np.asarray(target)))
+
+
+@reduces("anchor positive negative margin p eps swap size_average reduce reduction")
+def triplet_margin_loss(
+    anchor: Numbers,
+    positive: Numbers,
+    negative: Numbers,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+) -> Unreduced:
+    m, power, shift = (exact(x).item() for x in (margin, p, eps))
+
+    def distance(x: Reals, y: Reals) -> Real:
+        sizes = [abs(a - b + shift) for a, b in zip(x, y, strict=True)]
+        return max(sizes) if power == mp.inf else mp.fsum(s**power for s in sizes) ** (1 / power)
+
+    a, b, c = np.broadcast_arrays(exact(anchor), exact(positive), exact(negative))
+    losses = np.empty(a.shape[:-1], dtype=object)
+    for i in np.ndindex(losses.shape):
+        far = min(distance(a[i], c[i]), distance(b[i], c[i])) if swap else distance(a[i], c[i])
+        losses[i] = hinge(m + distance(a[i], b[i]) - far)
+    return Unreduced(losses)
+
+
 @reduces("log_probs targets input_lengths target_lengths blank reduction zero_infinity")
 def ctc_loss(
     log_probs: Numbers,

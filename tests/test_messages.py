@@ -99,6 +99,21 @@ MISTAKES = {
         ValueError,
         ["3 labels", "add up to 2"],
     ),
+    "logarithms as rates": (
+        lambda: L.poisson_nll_loss(LOGITS - 1, LOGITS, log_input=False),
+        ValueError,
+        ["input holds -1 at [0, 0]", "rates lie in [0, inf)", "log_input=True"],
+    ),
+    "a negative variance": (
+        lambda: L.gaussian_nll_loss(LOGITS, LOGITS, LOGITS - 1),
+        ValueError,
+        ["var holds -1 at [0, 0]", "variances lie in [0, inf)", "softplus"],
+    ),
+    "variances of columns": (
+        lambda: L.gaussian_nll_loss(LOGITS, LOGITS, torch.ones(5)),
+        ValueError,
+        ["(5,)", "(4, 5)", "(4,), one for each row"],
+    ),
     "an implementation that refuses": (
         lambda: L.mse_loss(LOGITS.half(), LOGITS.half(), impl="aten"),
         ValueError,

@@ -15,6 +15,15 @@ from lossary.losses.classification.cross_entropy import cross_entropy as cross_e
 from lossary.losses.classification.nll_loss import nll_loss as nll_loss
 from lossary.losses.divergence.kl_div import kl_div as kl_div
 from lossary.losses.embedding.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
+from lossary.losses.embedding.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
+from lossary.losses.likelihood.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
+from lossary.losses.likelihood.poisson_nll_loss import poisson_nll_loss as poisson_nll_loss
+from lossary.losses.margin.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
+from lossary.losses.margin.margin_ranking_loss import margin_ranking_loss as margin_ranking_loss
+from lossary.losses.margin.multi_margin_loss import multi_margin_loss as multi_margin_loss
+from lossary.losses.margin.multilabel_margin_loss import multilabel_margin_loss as multilabel_margin_loss
+from lossary.losses.margin.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from lossary.losses.margin.soft_margin_loss import soft_margin_loss as soft_margin_loss
 from lossary.losses.regression.huber_loss import huber_loss as huber_loss
 from lossary.losses.regression.l1_loss import l1_loss as l1_loss
 from lossary.losses.regression.mse_loss import mse_loss as mse_loss

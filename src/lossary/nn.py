@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from lossary import functional as F
+from lossary.core.check import legacy_reduction
 from lossary.core.record import Loss
 from lossary.core.record import of as record_of
 
@@ -30,20 +31,21 @@ class LossModule(torch.nn.Module):
     loss: ClassVar[Loss]
     function: ClassVar[Callable[..., Any]]
     options: ClassVar[tuple[str, ...]]
+    inputs: ClassVar[int]
 
-    def __init_subclass__(cls, of: Callable[..., Any], per_call: tuple[str, ...] = ()) -> None:
+    def __init_subclass__(cls, of: Callable[..., Any] | None = None, per_call: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
+        if of is None:  # a user's subclass of one of the losses
+            return
         record = record_of(of)
         parameters = record.signature.parameters.values()
         in_forward = (*PER_CALL, *per_call)
         options = [p for p in parameters if p.default is not p.empty and p.name not in in_forward]
         data = [p for p in parameters if p.default is p.empty]
-        beside = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name in in_forward]
-        self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
         cls.loss, cls.function = record, staticmethod(of)
         cls.options = tuple(p.name for p in options)
+        cls.inputs = len(data)
         cls.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-        cls.forward_signature = inspect.Signature([self, *data, *beside])
         cls.__doc__ = f"{record.title}.\n\nThe module of `lossary.{record.name}`, whose documentation holds."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,6 +55,10 @@ class LossModule(torch.nn.Module):
         except TypeError as error:
             raise TypeError(f"{type(self).__name__}: {error}; its options are {', '.join(self.options)}") from None
         bound.apply_defaults()
+        if "size_average" in bound.arguments:
+            given = (bound.arguments[n] for n in ("reduction", "size_average", "reduce"))
+            bound.arguments |= {"reduction": legacy_reduction(type(self).__name__, *given)}
+            bound.arguments |= {"size_average": None, "reduce": None}
         for name, value in bound.arguments.items():
             if name in self.loss.data:  # weights: tensors or None
                 if value is not None and not isinstance(value, torch.Tensor):
@@ -62,6 +68,9 @@ class LossModule(torch.nn.Module):
                 setattr(self, name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if len(args) > self.inputs:
+            wanted = ", ".join(list(self.loss.signature.parameters)[: self.inputs])
+            raise TypeError(f"{type(self).__name__} takes {wanted}; got {len(args)} positional arguments")
         return type(self).function(*args, **kwargs, **{name: getattr(self, name) for name in self.options})
 
     def extra_repr(self) -> str:
@@ -88,7 +97,8 @@ def module_of(function: Callable[..., Any]) -> type[LossModule]:
 
 def _weights(module: str, name: str, value: object) -> torch.Tensor:
     try:
-        return torch.as_tensor(value, dtype=torch.get_default_dtype())
+        kept = getattr(value, "dtype", None)  # NumPy's stays, a list takes the default
+        return torch.as_tensor(value, dtype=None if kept is not None else torch.get_default_dtype())
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"{module}: {name} is {value!r}; it must be a tensor, a list of numbers or None") from None
 
@@ -108,6 +118,12 @@ class CrossEntropyLoss(LossModule, of=F.cross_entropy): ...
 class CTCLoss(LossModule, of=F.ctc_loss): ...
 
 
+class GaussianNLLLoss(LossModule, of=F.gaussian_nll_loss): ...
+
+
+class HingeEmbeddingLoss(LossModule, of=F.hinge_embedding_loss): ...
+
+
 class HuberLoss(LossModule, of=F.huber_loss, per_call=("weight",)): ...
 
 
@@ -117,10 +133,31 @@ class KLDivLoss(LossModule, of=F.kl_div): ...
 class L1Loss(LossModule, of=F.l1_loss, per_call=("weight",)): ...
 
 
+class MarginRankingLoss(LossModule, of=F.margin_ranking_loss): ...
+
+
 class MSELoss(LossModule, of=F.mse_loss, per_call=("weight",)): ...
+
+
+class MultiLabelMarginLoss(LossModule, of=F.multilabel_margin_loss): ...
+
+
+class MultiLabelSoftMarginLoss(LossModule, of=F.multilabel_soft_margin_loss): ...
+
+
+class MultiMarginLoss(LossModule, of=F.multi_margin_loss): ...
 
 
 class NLLLoss(LossModule, of=F.nll_loss): ...
 
 
+class PoissonNLLLoss(LossModule, of=F.poisson_nll_loss): ...
+
+
 class SmoothL1Loss(LossModule, of=F.smooth_l1_loss): ...
+
+
+class SoftMarginLoss(LossModule, of=F.soft_margin_loss): ...
+
+
+class TripletMarginLoss(LossModule, of=F.triplet_margin_loss): ...

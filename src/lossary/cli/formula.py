@@ -9,13 +9,24 @@ GREEK = {
 }  # fmt: skip
 WORDS = {name: name for name in ("log", "exp", "cos", "max", "min")}
 SYMBOLS = GREEK | WORDS
-SYMBOLS |= {"ell": "ℓ", "sum": "Σ", "prod": "∏", "le": "≤", "ge": "≥", "ne": "≠", "in": "∈", "cdot": "·", "infty": "∞"}
+SYMBOLS |= {
+    "ell": "ℓ",
+    "sum": "Σ",
+    "prod": "∏",
+    "le": "≤",
+    "ge": "≥",
+    "ne": "≠",
+    "in": "∈",
+    "notin": "∉",
+    "cdot": "·",
+    "infty": "∞",
+}
 SYMBOLS |= {",": " ", ";": " ", "!": "", "|": "‖", "{": "{", "}": "}", "left": "", "right": "", "textstyle": ""}
 WRAPPERS = ("mathrm", "text", "mathcal", "operatorname")
 SCRIPTED = {"B": "ℬ"}
 FRACTIONS = {"1/2": "½", "1/4": "¼", "3/4": "¾"}
 SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
-SUPERSCRIPTS = str.maketrans("0123456789+-=()intxyT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵗˣʸᵀ")
+SUPERSCRIPTS = str.maketrans("0123456789+-=()inptxyT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵖᵗˣʸᵀ")
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.")
 WIDTH = 76
 CASES = re.compile(r"(.*)\\begin\{cases\}(.*)\\end\{cases\}(.*)")

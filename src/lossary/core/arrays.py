@@ -33,6 +33,8 @@ def is_jax(x: object) -> bool:
 
 
 def is_array(x: object) -> bool:
+    if type(x) in (bool, int, float):  # first: torch.compile cannot ask a traced number for its attributes
+        return False
     return isinstance(x, NUMPY) or is_torch(x) or hasattr(x, "__array_namespace__")
 
 
@@ -81,11 +83,38 @@ def dtype_name(x: Array) -> str:
     return str(x.dtype).removeprefix("torch.").removeprefix("array_api_strict.")
 
 
+def _is_numeric(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        ranks = {_is_numeric(item) and (len(item) if isinstance(item, (list, tuple)) else -1) for item in x}
+        return len(ranks) <= 1 and False not in ranks
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "biuf"
+    return isinstance(x, (bool, int, float)) or is_array(x)
+
+
 def as_array(x: Any, like: Array) -> Any:
-    """Numbers, lists and NumPy arrays as arrays of the library and on the device of `like`; others as they are."""
-    if isinstance(x, CONVERTIBLE):
-        return namespace(like).asarray(x, device=like.device) if is_torch(like) else namespace(like).asarray(x)
-    return x
+    """Numbers, lists and NumPy arrays as arrays of the library and on the device of `like`; others as they are.
+
+    Floats become fp64 where `like` is fp64: 0.1 keeps its digits. What holds no numbers, or ragged lists, stays as it
+    is, for the check to name.
+    """
+    if not isinstance(x, CONVERTIBLE) or not _is_numeric(x):
+        return x
+    if not is_torch(like):
+        return namespace(like).asarray(x)
+    torch = sys.modules["torch"]
+    wide = torch.float64 if like.dtype == torch.float64 else torch.float32
+    if isinstance(x, (bool, int, float)):  # full, not as_tensor: a token count that changes must not recompile
+        return torch.full((), x, dtype=wide if isinstance(x, float) else torch.int64, device=like.device)
+    array = torch.as_tensor(x, device=like.device)
+    return torch.as_tensor(x, dtype=wide, device=like.device) if array.is_floating_point() else array
+
+
+def as_scalar(x: float, like: Array) -> Array:
+    """A number as a 0-d array of the dtype that `like` is computed in."""
+    xp = namespace(like)
+    dtype = compute_dtype(like, like.dtype) if kind(like) == "float" else None
+    return xp.asarray(x, dtype=dtype, device=like.device) if is_torch(like) else xp.asarray(x, dtype=dtype)
 
 
 def result_dtype(arrays: list[Array]) -> Any:
@@ -105,10 +134,28 @@ def cast(x: Array, dtype: Any) -> Array:
     return x if x.dtype == dtype else namespace(x).astype(x, dtype)
 
 
-def cast_index(x: Array) -> Array:
-    """`x` in a dtype that can index: small and unsigned integers cannot be compared with -100."""
+def cast_index(x: Array, like: Array) -> Array:
+    """`x` in a dtype that can index, on the device of `like`: small and unsigned integers cannot be compared with -100.
+
+    CTC's lengths come from the CPU as a rule.
+    """
     xp = namespace(x)
-    return cast(x, xp.int32 if is_jax(x) and x.dtype != xp.int64 else xp.int64)
+    x = cast(x, xp.int32 if is_jax(x) and x.dtype != xp.int64 else xp.int64)
+    return x.to(like.device) if is_torch(x) and x.device != like.device else x
+
+
+def size_fits(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether each size is 1 or the other's; one by one, since traced sizes have no hash."""
+    return all(a == 1 or a == b for a, b in zip(shape, to, strict=True))
+
+
+def plain(loss: str, name: str, x: Any) -> Any:
+    """`x`, as a plain ndarray where it is of a subclass: `*` multiplies matrices of np.matrix."""
+    if not isinstance(x, np.ndarray) or type(x) is np.ndarray:
+        return x
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{loss}: {name} is a masked array; pass {name}.data, and sample_weight=~{name}.mask")
+    return np.asarray(x)
 
 
 def full(shape: tuple[int, ...], value: float, like: Array) -> Array:
@@ -123,6 +170,13 @@ def arange(n: int, like: Array) -> Array:
     """0, 1, ..., n - 1, of the dtype and on the device of `like`."""
     xp = namespace(like)
     return xp.arange(n, dtype=like.dtype, device=like.device) if is_torch(like) else xp.arange(n, dtype=like.dtype)
+
+
+def take_along(x: Array, index: Array, axis: int) -> Array:
+    """x[..., index, ...] along `axis`; `index` has the shape of `x` but for that axis."""
+    if is_torch(x):
+        return sys.modules["torch"].gather(x, axis, index)  # take_along_dim fixes the batch size of compiled code
+    return namespace(x).take_along_axis(x, index, axis=axis)
 
 
 def detach(x: Array) -> Array:
@@ -147,11 +201,28 @@ def is_transformed(x: Array) -> bool:
     return sys.modules["torch"]._C._functorch.is_functorch_wrapped_tensor(x)
 
 
+def may_be_differentiated(x: Array) -> bool:
+    """Whether a derivative with respect to `x` may be asked for."""
+    if is_torch(x):
+        return x.requires_grad or is_transformed(x)
+    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+
+
+def under_autocast(x: Array, dtype: Any) -> Any:
+    """The dtype of a loss: fp32 instead of half precision inside torch.autocast, as torch has it."""
+    if not is_torch(x):
+        return dtype
+    torch, device = sys.modules["torch"], x.device.type
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return compute_dtype(x, dtype) if on else dtype
+
+
 def is_concrete(x: Array) -> bool:
     """Whether the values of `x` can be read on the host now, at no cost of a device synchronisation."""
     if is_torch(x):
         torch = sys.modules["torch"]
-        if torch.compiler.is_compiling() or type(x) not in (torch.Tensor, torch.nn.Parameter):
+        stands_for_another = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+        if torch.compiler.is_compiling() or stands_for_another:
             return False
         return x.device.type == "cpu" and not is_transformed(x)
     if is_jax(x):
@@ -164,6 +235,19 @@ def to_numpy(x: Array) -> np.ndarray:
     """`x` on the host; only where its values can be read."""
     # torch's numpy() detaches, which functorch wraps; tolist() does not.
     return np.asarray(x.tolist()).reshape(x.shape) if is_torch(x) else np.asarray(x)
+
+
+def pairwise_sum(x: Array) -> Array:
+    """The sum of a flat JAX array by halves; XLA on the CPU adds one by one."""
+    return sys.modules["jax"].jit(_halved)(x)
+
+
+def _halved(x: Array) -> Array:
+    xp = namespace(x)
+    while x.shape[0] > 1:
+        half = x.shape[0] // 2
+        x = xp.concatenate([x[:half] + x[half : 2 * half], x[2 * half :]])
+    return x[0]
 
 
 def scan(step: Callable[[Array, tuple[Array, ...]], Array], state: Array, xs: tuple[Array, ...]) -> Array:

@@ -1,5 +1,6 @@
 """The check of a call: arguments by their contract, brought to one library and one dtype."""
 
+import math
 import sys
 import warnings
 from dataclasses import dataclass
@@ -8,20 +9,26 @@ from typing import Any
 from lossary.core.arrays import (
     Array,
     as_array,
+    as_scalar,
     cast,
     cast_index,
     compute_dtype,
     is_array,
     is_compiling,
+    is_concrete,
     kind,
     library,
+    may_be_differentiated,
     namespace,
+    plain,
     result_dtype,
+    size_fits,
+    under_autocast,
 )
 from lossary.core.contract import Dims, Spec, axes, check_array, check_values, describe
 from lossary.core.record import HANDLED, Loss
 
-BESIDE = ("weights", "lengths")
+BESIDE = ("weights", "lengths", "signs")
 """Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
 
 
@@ -51,13 +58,14 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     _check_options(loss, values)
     specs, dims = _check_data(loss, values)
     first = values[next(iter(loss.data))]
-    floats = [values[n] for n, s in specs.items() if s.domain.name not in BESIDE and kind(values[n]) == "float"]
+    arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in BESIDE and not _is_number(arguments[n])}
+    floats = [x for x in arrays.values() if kind(x) == "float"]
     if not floats:
         raise TypeError(f"{loss.name}: {next(iter(loss.data))} is {describe(first)}; it must have a floating dtype")
-    answer_dtype = result_dtype(floats)
+    answer_dtype = under_autocast(first, result_dtype(floats))
     dtype = compute_dtype(first, answer_dtype)
     for name, spec in specs.items():
-        values[name] = cast_index(values[name]) if spec.domain.dtype == "integer" else cast(values[name], dtype)
+        values[name] = cast_index(values[name], first) if spec.domain.dtype == "integer" else cast(values[name], dtype)
     checked = Checked(
         loss=loss,
         values=values,
@@ -91,7 +99,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
-    reduction = _legacy_reduction(
+    reduction = legacy_reduction(
         loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
     )
     if reduction not in loss.reductions:
@@ -100,7 +108,7 @@ def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
     return reduction
 
 
-def _legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduce: bool | None) -> str:
     """The reduction that torch's deprecated `size_average`, `reduce` and "elementwise_mean" ask for."""
     if size_average is None and reduce is None and reduction != "elementwise_mean":
         return reduction
@@ -114,6 +122,8 @@ def _legacy_reduction(name: str, reduction: str, size_average: bool | None, redu
 
 def _check_options(loss: Loss, values: dict[str, Any]) -> None:
     for name, allowed in loss.options.items():
+        if is_array(values[name]) and values[name].ndim == 0 and is_concrete(values[name]):
+            values[name] = values[name].item()
         must = allowed.refuse(values[name])
         if must is not None:
             raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
@@ -124,14 +134,23 @@ def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Di
     dims: Dims = {"1": 1}
     specs: dict[str, Spec] = {}
     first_name = next(iter(loss.data))
-    first = values[first_name]
+    first = plain(loss.name, first_name, values[first_name])
     for name, spec in loss.data.items():
         if values[name] is None and loss.signature.parameters[name].default is None:
             continue
+        values[name] = plain(loss.name, name, values[name])
         if spec.domain.name in BESIDE and is_array(first):
             values[name] = as_array(values[name], like=first)
+        if spec.domain.number and _is_number(values[name]) and is_array(first):
+            values[name] = as_scalar(values[name], like=first)
         specs[name] = check_array(loss.name, name, values[name], spec, dims, (first_name, first))
+        if specs[name].by_row and 0 < values[name].ndim < first.ndim:
+            values[name] = namespace(first).expand_dims(values[name], axis=-1)
     return specs, dims
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool)
 
 
 def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
@@ -145,7 +164,7 @@ def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any
     if kind(weight) not in ("float", "integer", "bool"):
         raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be of a real dtype")
     shape = tuple(weight.shape)
-    if len(shape) > len(unreduced) or any(a not in (1, b) for a, b in zip(shape, unreduced, strict=False)):
+    if len(shape) > len(unreduced) or not size_fits(shape, unreduced[: len(shape)]):
         raise ValueError(
             f"{loss.name}: sample_weight is {describe(weight)}; from the left it must broadcast to the unreduced "
             f"loss, of shape {unreduced}: one weight for each of its first dimensions"
@@ -158,10 +177,12 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
         return None
     if reduction not in ("mean", "batchmean"):
         raise ValueError(f"{loss.name}: normalizer replaces the denominator of a mean; reduction is {reduction!r}")
-    normalizer = as_array(normalizer, like=first)
-    if not is_array(normalizer) or normalizer.ndim != 0:
+    array = as_array(normalizer, like=first)
+    if not is_array(array) or array.ndim != 0 or kind(array) not in ("float", "integer"):
         raise ValueError(f"{loss.name}: normalizer is {describe(normalizer)}; it must be a number or a 0-d array")
-    return cast(normalizer, dtype)
+    if isinstance(normalizer, (int, float)) and not 0 <= normalizer < math.inf:
+        raise ValueError(f"{loss.name}: normalizer is {normalizer!r}; a count or a sum of weights is in [0, inf)")
+    return cast(array, dtype)
 
 
 def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
@@ -171,4 +192,6 @@ def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
     xp = namespace(x)
     sizes = {name: weight.shape[i] for i, (name, _) in enumerate(axes(call.loss.unreduced, call.dims))}
     shape = tuple(sizes.get(name, 1) for name, _ in axes(spec.shape, call.dims))
-    return xp.where(xp.reshape(weight != 0, shape), x, 0)
+    keep = xp.reshape(weight != 0, shape)
+    # The derivative with respect to a weight of 0 needs the row: then only what is not finite is taken out.
+    return xp.where(keep | xp.isfinite(x), x, 0) if may_be_differentiated(weight) else xp.where(keep, x, 0)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import Array, namespace, take_along
 
 
 def class_axis(x: Array) -> int:
@@ -22,9 +22,9 @@ class Targets(NamedTuple):
     outside: Array
 
 
-def targets(target: Array, classes: int, ignore_index: int) -> Targets:
+def targets(target: Array, classes: int, ignore_index: int | None = None) -> Targets:
     xp = namespace(target)
-    counted = target != ignore_index
+    counted = target == target if ignore_index is None else target != ignore_index
     outside = counted & ((target < 0) | (target >= classes))
     return Targets(xp.where(counted & ~outside, target, 0), counted, outside)
 
@@ -34,7 +34,7 @@ def pick(x: Array, index: Array, axis: int) -> Array:
     xp = namespace(x)
     if x.shape[axis] == 0:
         return xp.astype(xp.zeros_like(index), x.dtype)
-    return xp.squeeze(xp.take_along_axis(x, xp.expand_dims(index, axis=axis), axis=axis), axis=axis)
+    return xp.squeeze(take_along(x, xp.expand_dims(index, axis=axis), axis), axis=axis)
 
 
 def pick_weight(weight: Array, index: Array) -> Array:

@@ -21,6 +21,7 @@ from lossary.core.arrays import (
     library,
     namespace,
     size,
+    size_fits,
     to_numpy,
 )
 
@@ -35,6 +36,7 @@ class Domain:
     dtype: "float" (integers are converted too, where the loss is over real numbers), or "integer".
     low, high: closed bounds; `enforced` says that they are checked on the CPU and not only under strict checking.
     slack: how far rounding may carry a value past a bound, in units of the dtype's epsilon.
+    number: whether a plain number will do.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Domain:
     enforced: bool = False
     slack: float = 0.0
     values: tuple[float, ...] | None = None
+    number: bool = False
 
     def __str__(self) -> str:
         if self.values is not None:
@@ -64,12 +67,14 @@ class Spec:
     """One array argument: its domain and shape, or alternatives of them.
 
     broadcasts: whether a shape that broadcasts to `shape` will do. of: the dimension that lengths are lengths of.
+    by_row: of these shapes, only those with as many dimensions or none, and `shape` without its last dimension.
     """
 
     domain: Domain
     shape: str
     broadcasts: bool = False
     of: str = ""
+    by_row: bool = False
     others: tuple["Spec", ...] = ()
 
     def __or__(self, other: "Spec") -> "Spec":
@@ -84,8 +89,8 @@ class Spec:
 
 
 def word(domain: Domain) -> Callable[..., Spec]:
-    def spec(shape: str, *, broadcasts: bool = False, of: str = "") -> Spec:
-        return Spec(domain, shape, broadcasts, of)
+    def spec(shape: str, *, broadcasts: bool = False, of: str = "", by_row: bool = False) -> Spec:
+        return Spec(domain, shape, broadcasts or by_row, of, by_row)
 
     return spec
 
@@ -95,7 +100,13 @@ logits = word(Domain("logits"))
 log_probabilities = word(Domain("log-probabilities", high=0.0))
 probabilities = word(Domain("probabilities", low=0.0, high=1.0, enforced=True))
 target_probabilities = word(Domain("target probabilities", low=0.0, high=1.0, enforced=True, slack=4.0))
+log_rates = word(Domain("log-rates"))
+rates = word(Domain("rates", low=0.0, enforced=True))
+counts = word(Domain("counts", low=0.0))
+variances = word(Domain("variances", low=0.0, enforced=True, number=True))
+label_probabilities = word(Domain("label probabilities", low=0.0, high=1.0))
 class_indices = word(Domain("class indices", dtype="integer", low=0, enforced=True))
+label_sets = word(Domain("label sets", dtype="integer", low=-1, enforced=True))
 label_sequences = word(Domain("label sequences", dtype="integer", low=0))
 lengths = word(Domain("lengths", dtype="integer", low=0))
 signs = word(Domain("signs", low=-1, high=1, values=(-1.0, 1.0)))
@@ -185,15 +196,16 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
     _check_library(loss, name, x, first)
     integer = kind(x) == "integer"
     fitting = [s for s in spec if s.domain.dtype != "integer" or integer]
+    convertible = ("float", "integer") if name == first[0] else ("float", "integer", "bool")
     # An integer array means indices wherever a loss takes indices; elsewhere it is converted to real numbers.
     if integer and any(s.domain.dtype == "integer" for s in spec):
         fitting = [s for s in spec if s.domain.dtype == "integer"]
-    if kind(x) not in ("float", "integer") or not fitting:
+    if kind(x) not in convertible or not fitting:
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
     for candidate in fitting:
         if bind(candidate.shape, tuple(x.shape), dims):
             return candidate
-        if candidate.broadcasts and _broadcasts(tuple(x.shape), tuple(n for _, n in axes(candidate.shape, dims))):
+        if candidate.broadcasts and _broadcasts(tuple(x.shape), candidate, dims):
             return candidate
     if any(bind(s.shape, tuple(x.shape), dict(dims)) for s in spec):  # the shape fits another dtype
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
@@ -227,6 +239,8 @@ def _wanted(spec: Spec, dims: Dims) -> str:
         known = all(t.lstrip("?*") in dims for t in s.shape.split())
         shape = str(tuple(n for _, n in axes(s.shape, dims))) if known else f"({', '.join(s.shape.split())})"
         broadcasts = " or a shape that broadcasts to it" if s.broadcasts else ""
+        if s.by_row and known:
+            broadcasts = f", with dimensions of size 1 in it, or {shape_of(s, dims)[:-1]}, one for each row"
         wanted.append(f"{s.domain} of shape {shape}{broadcasts}")
     return ", or ".join(wanted)
 
@@ -241,9 +255,17 @@ def _dtype_fix(name: str, x: Array, spec: Spec) -> str:
     return f"Convert {name} to a floating dtype (torch: {name}.float())"
 
 
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+def shape_of(spec: Spec, dims: Dims) -> tuple[int, ...]:
+    return tuple(n for _, n in axes(spec.shape, dims))
+
+
+def _broadcasts(shape: tuple[int, ...], spec: Spec, dims: Dims) -> bool:
+    to = shape_of(spec, dims)
+    if spec.by_row and len(shape) not in (0, len(to)):
+        # (N,) beside (N, D) means rows, as in torch; broadcasting would take it for columns where N = D.
+        return shape == to[:-1]
     padded = (1,) * (len(to) - len(shape)) + shape
-    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(padded, to, strict=True))
+    return len(shape) <= len(to) and size_fits(padded, to)
 
 
 def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: Dims) -> str:
@@ -273,7 +295,7 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     x = to_numpy(x) if is_jax(x) else detach(x)  # under jit, JAX would trace the check of a constant
     xp = namespace(x)
     if domain.dtype == "integer":
-        wrong = (x < 0) | (x >= classes)
+        wrong = (x < domain.low) | (x >= classes)
         if ignored is not None:
             wrong = wrong & (x != ignored)
         allowed = f"the classes are 0 to {classes - 1}" if classes else "there are no classes"
@@ -298,7 +320,7 @@ def _where(name: str, x: Array, wrong: Array) -> str:
 
 
 def _number(x: Array) -> str:
-    return str(int(x)) if kind(x) == "integer" else f"{float(x):g}"
+    return str(int(x)) if kind(x) == "integer" else f"{float(x):.9g}"
 
 
 def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | None) -> str:
@@ -314,6 +336,10 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
     lowest, highest = float(xp.min(x)), float(xp.max(x))
     if domain.name == "probabilities":
         return ". Logits? Use binary_cross_entropy_with_logits"
+    if domain.name == "variances":
+        return ". End the model in softplus or exp; logarithms of variances? Pass var.exp()"
+    if domain.name == "rates":
+        return ". Logarithms of rates? Pass log_input=True"
     if (lowest, highest) == (-1.0, 1.0):
         return ". Labels of -1 and +1? Map them to 0 and 1: (target + 1) / 2"
     if highest == 255:

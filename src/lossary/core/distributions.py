@@ -138,7 +138,7 @@ def one_hot(function: str, name: str, indices: Array, like: Array, axis: int) ->
             raise IndexError(
                 f"{function}: {name} holds {values[outside]} at {list(outside)}; the classes are 0 to {classes - 1}"
             )
-    indices = cast_index(indices)
+    indices = cast_index(indices, indices)
     rows = namespace(like).expand_dims(indices, axis=-1) == arange(classes, like=indices)
     return classes_at(axis, cast(rows, like.dtype))
 

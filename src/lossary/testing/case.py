@@ -59,6 +59,23 @@ class Case:
     def unreduced_shape(self) -> tuple[int, ...]:
         return tuple(n for _, n in axes(self.loss.unreduced, self.sample.dims))
 
+    @cached_property
+    def row_scale(self) -> np.ndarray:
+        """The largest finite magnitude that each element of the unreduced loss is made of, at least 1."""
+        rows = [name for name, _ in axes(self.loss.unreduced, self.sample.dims)]
+        scale = np.ones(self.unreduced_shape)
+        for name, spec in self.sample.specs.items():
+            x = self.rounded[name]
+            if spec.domain.dtype != "float" or not isinstance(x, np.ndarray) or x.size == 0:
+                continue
+            names = [n for n, _ in axes(spec.shape, self.sample.dims)][-x.ndim or None :] if x.ndim else []
+            shared = tuple(i for i, n in enumerate(names) if n not in rows)
+            size = np.where(np.isfinite(x), np.abs(x), 0.0).max(axis=shared, keepdims=True)
+            kept = [n for n in names if n in rows]
+            size = size.reshape([x.shape[names.index(n)] for n in kept])
+            scale = np.maximum(scale, size.reshape([size.shape[kept.index(n)] if n in kept else 1 for n in rows]))
+        return scale
+
     def call(self, **changes: Any) -> Any:
         return self.function(**{**self.arguments, **changes})
 

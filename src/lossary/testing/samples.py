@@ -15,6 +15,11 @@ EXTREMES = {
     "log-probabilities": (0.0, -1e-30, -88.9, -1e4, -np.inf),
     "probabilities": (0.0, 1.0, 1e-45, 1e-38, 1e-10, 1 - 2**-24),
     "target probabilities": (0.0, 1.0, 0.5),
+    "label probabilities": (0.0, 1.0, 0.5),
+    "log-rates": (0.0, 1e-30, 80.0, -104.0, 1e4, -1e4, np.inf, -np.inf),
+    "rates": (0.0, 1e-30, 1e4, 1e18, np.inf),
+    "counts": (0.0, 1.0, 1e4),
+    "variances": (0.0, 1e-30, 1e-8, 1.0, 1e4, np.inf),
     "signs": (-1.0, 1.0),
     "weights": (0.0, 1.0, 1e4),
 }
@@ -77,7 +82,7 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         "D": int(rng.integers(2, 6)),
     }
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
-    dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1}
+    dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1, "K": dims["D"]}
     if not empty and rng.random() < 0.2:
         dims |= {"N": None, "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in loss.options.items()}
@@ -93,6 +98,8 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         arguments[name] = _draw(specs[name], dims, options, rng)
     if "log_target" in options:
         arguments["target"] = np.asarray(np.log(arguments["target"])) if options["log_target"] else arguments["target"]
+    if not options.get("log_input", True):
+        arguments["input"] = np.asarray(np.maximum(np.exp(arguments["input"]), 0.5))
     if "ignore_index" in options and "class indices" not in [s.domain.name for s in specs.values()]:
         arguments["ignore_index"] = loss.defaults["ignore_index"]
     ordered = {name: arguments[name] for name in loss.signature.parameters if name in arguments}
@@ -108,6 +115,8 @@ def _batch_axis(shape: str, dims: Dims) -> int | None:
 def _option(name: str, allowed: Range | Flag, dims: Dims, loss: Loss, rng: np.random.Generator) -> Any:
     if isinstance(allowed, Flag):
         return bool(rng.integers(2))
+    if allowed.integer and np.isfinite(allowed.high):
+        return int(rng.integers(int(allowed.low), int(allowed.high) + 1))
     if allowed.integer:  # a class: the blank, or the one that is ignored
         return int(rng.integers(dims["C"])) if rng.random() < 0.7 else loss.defaults[name]
     if rng.random() < 0.3:
@@ -122,6 +131,9 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
     name = spec.domain.name
     if name == "class indices":
         return np.asarray(rng.integers(0, dims["C"], shape))
+    if name == "label sets":
+        sets = rng.permuted(np.broadcast_to(np.arange(shape[-1]), shape), axis=-1)
+        return np.where(np.arange(shape[-1]) < rng.integers(0, shape[-1] + 1, (*shape[:-1], 1)), sets, -1)
     if name == "label sequences":
         others = np.delete(np.arange(dims["C"]), options["blank"])
         return np.asarray(rng.choice(others, shape))
@@ -131,9 +143,11 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         x = 2 * rng.normal(size=shape)
         axis = next((i for i, (n, _) in enumerate(named) if n == "C"), None)
         return np.asarray(-np.abs(x) - 0.01 if axis is None else x - np.log(np.exp(x).sum(axis, keepdims=True)))
+    if name == "counts":
+        return np.asarray(rng.choice([0.0, 2.0, 3.0, 7.0], shape))  # at 1 Stirling's term of a Poisson loss jumps
     if name == "signs":
         return np.asarray(rng.choice([-1.0, 1.0], shape))
-    if name == "weights":
+    if name in ("weights", "variances"):
         return np.asarray(rng.uniform(0.25, 3.0, shape))
     if "probabilities" in name or spec.broadcasts:
         return np.asarray(rng.uniform(0.02, 0.98, shape))
@@ -157,6 +171,8 @@ def _domain(name: str, spec: Spec, sample: Sample) -> Domain:
     """What an argument holds here: the meaning of some follows an option."""
     if name == "target" and "log_target" in sample.arguments:
         return Domain("log-probabilities" if sample.arguments["log_target"] else "target probabilities")
+    if name == "input" and not sample.arguments.get("log_input", True):
+        return Domain("rates")
     return spec.domain
 
 
@@ -203,6 +219,8 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
         )
         return sample.but(**{name: x}, **full)
 
+    if spec.domain.name == "label sets":
+        return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims["C"], 10**9)]
     if spec.domain.name == "class indices":
         return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims["C"], 10**9)]
     if spec.domain.name == "label sequences":
@@ -211,7 +229,8 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
     if spec.domain.name == "lengths":
         return [Invalid(planted(v), ValueError, name) for v in (-1, 10**6)]
     if spec.domain.enforced:
-        return [Invalid(planted(v), ValueError, name) for v in (-0.5, 1.5, np.inf)]
+        outside = [v for v in (-0.5, 1.5, np.inf) if not spec.domain.low <= v <= spec.domain.high]
+        return [Invalid(planted(v), ValueError, name) for v in outside]
     return []
 
 

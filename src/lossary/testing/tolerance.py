@@ -6,10 +6,10 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloa
 SMALLEST = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-24, "bfloat16": 2.0**-126}
 
 
-def allowed(true: np.ndarray, scale: float, dtype: str, operations: float = 16.0) -> np.ndarray:
+def allowed(true: np.ndarray, scale: float | np.ndarray, dtype: str, operations: float = 16.0) -> np.ndarray:
     """The error that rounding explains: some `operations`, each on numbers as large as the answer or the input.
 
-    scale: the largest finite magnitude of the inputs; their differences cancel, so its rounding may remain.
+    scale: the largest finite magnitude of the inputs, of all or of each row; their differences cancel, so its rounding may remain.
     Half precision is computed in fp32 and rounded once: half a unit in its last place, and fp32's own error.
     """
     size = np.abs(np.where(np.isfinite(true), true, 0.0))
@@ -20,7 +20,7 @@ def allowed(true: np.ndarray, scale: float, dtype: str, operations: float = 16.0
 
 
 def assert_close(
-    got: np.ndarray, true: np.ndarray, scale: float, dtype: str, what: str, operations: float = 16.0
+    got: np.ndarray, true: np.ndarray, scale: float | np.ndarray, dtype: str, what: str, operations: float = 16.0
 ) -> None:
     """Every element of `got` is as near to `true` as rounding allows; where `true` is NaN anything will do."""
     assert got.shape == true.shape, f"{what}: shape {got.shape}, and it should be {true.shape}"

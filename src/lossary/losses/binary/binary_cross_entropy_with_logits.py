@@ -2,7 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array
 from lossary.core.contract import logits, target_probabilities, weights
-from lossary.core.elementary import scaled, softplus, times
+from lossary.core.elementary import softplus, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -94,5 +94,7 @@ def binary_cross_entropy_with_logits(
     >>> float(binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0])))
     0.6931471805599453
     """
-    positive = target if pos_weight is None else pos_weight * target
-    return scaled(times(positive, softplus(-input)) + times(1 - target, softplus(input)), weight)
+    # The weight goes to the labels, not to the sum: 0 · inf must be 0 in the derivative with respect to the target too.
+    positive, negative = (t if weight is None else weight * t for t in (target, 1 - target))
+    positive = positive if pos_weight is None else pos_weight * positive
+    return times(positive, softplus(-input)) + times(negative, softplus(input))

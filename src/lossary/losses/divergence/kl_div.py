@@ -119,7 +119,7 @@ def kl_div(
     """
     xp = namespace(input)
     if log_target:
-        impossible = xp.isinf(target) & (target < 0)
-        safe = xp.where(impossible, 0.0, target)
-        return xp.where(impossible, 0.0, xp.exp(safe)) * xp.where(impossible & xp.isinf(input), 0.0, safe - input)
+        gone = xp.exp(target) == 0  # -inf, or so far down that the probability is 0 in this dtype
+        log_ratio = xp.where(gone, 0.0, target) - xp.where(gone & xp.isinf(input), 0.0, input)
+        return xp.where(gone, 0.0, xp.exp(xp.where(gone, 0.0, target))) * log_ratio
     return xlogx(target) - times(target, input)

@@ -23,7 +23,7 @@ def unit(x: Array) -> Array:
     family="embedding",
     title="Cosine embedding loss: pull similar pairs together in angle, push others apart",
     formula=r"\ell_i = \begin{cases} 1 - \cos(a_i, b_i) & y_i = 1 \\ \max(0, \cos(a_i, b_i) - m) & y_i = -1 "
-    r"\end{cases} \qquad \cos(a, b) = 1 - \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
+    r"\end{cases} \qquad 1 - \cos(a, b) = \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
     unreduced="?N",
     sources=(
         Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),
@@ -54,8 +54,8 @@ def unit(x: Array) -> Array:
 )
 def cosine_embedding_loss(
     input1: Annotated[Array, real("?N D")],
-    input2: Annotated[Array, real("?N D")],
-    target: Annotated[Array, signs("?N")],
+    input2: Annotated[Array, real("?N D", broadcasts=True)],
+    target: Annotated[Array, signs("?N", broadcasts=True)],
     margin: Annotated[float, Range()] = 0.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -73,8 +73,8 @@ def cosine_embedding_loss(
     Parameters
     ----------
     input1, input2 : floating arrays (N, D), or (D,)
-        Embeddings.
-    target : array (N,), or ()
+        Embeddings. The second may broadcast to the first.
+    target : array or list that broadcasts to (N,), or ()
         1 for a pair that belongs together, -1 for one that does not.
     margin : float
         Cosine up to which a negative pair costs nothing. Usually in [0, 0.5]; below -1 it never lets go, at 1 and
@@ -110,6 +110,10 @@ def cosine_embedding_loss(
     xp = namespace(input1)
     a, b = unit(input1), unit(input2)
     zero = xp.all(a == 0, axis=-1) | xp.all(b == 0, axis=-1)
-    distance = xp.where(zero, 1.0, 0.5 * xp.sum((a - b) ** 2, axis=-1))
-    above = 1 - distance - margin
-    return xp.where(target == 1, distance, xp.where((target == -1) & ~(above <= 0), above, 0.0))
+    # Near 0 each form keeps the digits that the other loses: 1 - cos for parallel vectors, cos for orthogonal ones.
+    distance = 0.5 * xp.sum((a - b) ** 2, axis=-1)
+    distance = xp.where(zero & ~xp.isnan(distance), 1.0, distance)
+    cosine = xp.sum(a * b, axis=-1)
+    above = xp.where(cosine > 1, 1.0, cosine) - margin
+    apart = xp.where(above <= 0, 0.0, above)
+    return xp.where(target == 1, distance, xp.where(target == -1, apart, xp.where(xp.isnan(target), xp.nan, 0.0)))

@@ -28,7 +28,6 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "beta has the unit of the target: box coordinates in pixels and in fractions of the image want different ones.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"beta": (0.25, 1.0, 2.0)}, axis="x - y"),
-    aten="smooth_l1_loss",
 )
 def smooth_l1_loss(
     input: Annotated[Array, real("*s")],
@@ -36,7 +35,7 @@ def smooth_l1_loss(
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    beta: Annotated[float, Range(0.0, high_open=True)] = 1.0,
+    beta: Annotated[float, Range(0.0)] = 1.0,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
@@ -53,8 +52,8 @@ def smooth_l1_loss(
         Predictions.
     target : array that broadcasts to the shape of `input`
         True values.
-    beta : float in [0, inf)
-        Below it the loss is quadratic. 0 is exactly `l1_loss`.
+    beta : float in [0, inf]
+        Below it the loss is quadratic. 0 is exactly `l1_loss`, inf leaves nothing.
     reduction : "mean", "sum" or "none"
     size_average, reduce : bool, optional
         Deprecated; as in torch.
@@ -74,7 +73,7 @@ def smooth_l1_loss(
     Raises
     ------
     ValueError, TypeError
-        Where beta is negative or infinite, or shapes, dtypes or options do not fit.
+        Where beta is negative, or shapes, dtypes or options do not fit.
 
     Examples
     --------

@@ -2,7 +2,7 @@ from typing import Annotated
 
 import numpy as np
 
-from lossary.core.arrays import Array, arange, cast_index, full, is_concrete, namespace, scan, to_numpy
+from lossary.core.arrays import Array, arange, full, is_concrete, namespace, scan, take_along, to_numpy
 from lossary.core.check import Checked
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
 from lossary.core.elementary import logsumexp
@@ -157,10 +157,9 @@ def ctc_loss(
     if unbatched:
         log_probs, targets = log_probs[:, None, :], targets[None, :]
     frames, labels = (xp.reshape(n, (-1,)) for n in (input_lengths, target_lengths))
-    states, counted = _states(_padded(targets, labels), labels, blank)
-    emitted = xp.take_along_axis(
-        log_probs, xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape)), axis=2
-    )
+    states, counted, outside = _states(_padded(targets, labels), labels, blank, log_probs.shape[2])
+    everywhere = xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape))
+    emitted = take_along(log_probs, everywhere, axis=2)
 
     # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
     never = full(states.shape, -xp.inf, like=log_probs)
@@ -177,8 +176,10 @@ def ctc_loss(
     start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
     alpha = scan(step, start, (emitted, time))
     nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
+    beyond = (frames < 0) | (frames > log_probs.shape[0]) | (labels < 0)
     if zero_infinity:
         nll = xp.where(xp.isinf(nll), 0.0, nll)
+    nll = xp.where(outside | beyond, xp.nan, nll)
     per_label = nll / xp.astype(xp.where(labels > 0, labels, 1), nll.dtype)
     return Unreduced(nll[0], mean_of=per_label[0]) if unbatched else Unreduced(nll, mean_of=per_label)
 
@@ -197,16 +198,17 @@ def _padded(targets: Array, labels: Array) -> Array:
     return xp.reshape(xp.take(targets, xp.reshape(place, (-1,)), axis=0), place.shape)
 
 
-def _states(targets: Array, labels: Array, blank: int) -> tuple[Array, Array]:
-    """The classes of blank, label, blank, ..., label, blank, and which of these states may be the last."""
+def _states(targets: Array, labels: Array, blank: int, classes: int) -> tuple[Array, Array, Array]:
+    """The classes of blank, label, blank, ..., label, blank; which of these states may be the last; and which samples
+    hold a label that is no class."""
     xp = namespace(targets)
-    targets = cast_index(targets)
     batch, length = targets.shape
     position = arange(2 * length + 1, like=labels)[None, :]
     inside = position[:, 1::2] < 2 * labels[:, None]
-    known = xp.where(inside, targets, blank)
+    wrong = inside & ((targets < 0) | (targets >= classes))
+    known = xp.where(inside & ~wrong, targets, blank)
     blanks = full((batch, length, 1), blank, like=known)
     pairs = xp.reshape(xp.concat([blanks, known[:, :, None]], axis=2), (batch, 2 * length))
     states = xp.concat([pairs, full((batch, 1), blank, like=known)], axis=1)
     last = (position == 2 * labels[:, None]) | (position == 2 * labels[:, None] - 1)
-    return states, last
+    return states, last, xp.any(wrong, axis=1)

@@ -1,0 +1,107 @@
+import math
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Flag, Range, real, variances
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="likelihood",
+    title="Gaussian negative log-likelihood: regression with a predicted variance",
+    formula=r"\ell_i = \tfrac12 \left( \log v_i + \frac{(x_i - y_i)^2}{v_i} \right), \qquad "
+    r"v_i = \max(\sigma_i^2, \epsilon)",
+    unreduced="*s",
+    sources=(
+        Source(
+            "Nix and Weigend, Estimating the Mean and Variance of the Target Probability Distribution, 1994",
+            "the cost function, for each pattern",
+        ),
+    ),
+    properties=("convex", "symmetric"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.gaussian_nll_loss"),
+        Elsewhere("scipy", "scipy.stats.norm.logpdf", "minus it with scale √var, and full=True"),
+        Elsewhere("lossary", "mse_loss", "half of it where var = 1"),
+    ),
+    examples=(
+        Example({"input": [1.0, 3.0], "target": [1.0, 1.0], "var": [1.0, 1.0]}, 1.0, "½ (0 + 2²) / 2"),
+        Example({"input": [1.0], "target": [1.0], "var": 2.718281828459045}, 0.5, "½ log e"),
+    ),
+    pitfalls=(
+        "var is the variance σ², not σ and not log σ². Let the model predict log σ² and pass its exponential, or a "
+        "softplus.",
+        "It has no lower bound: where the model can fit a target exactly, var falls to eps and the loss to ½ log eps. "
+        "Watch the error beside it.",
+        "Errors are divided by the variance: hard samples get a large one and are hardly fitted any more. Fit the mean "
+        "first, with mse_loss, or weigh rows by the detached variance.",
+        "At a variance below eps its gradient is 0: raise eps, or the floor of the model, before variances get there.",
+    ),
+    plot=Plot(-3.0, 3.0, {"target": 0.0}, {"var": (0.25, 1.0, 4.0)}, axis="x - y"),
+)
+def gaussian_nll_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    var: Annotated[Array | float, variances("*s", by_row=True)],
+    full: Annotated[bool, Flag()] = False,
+    eps: Annotated[float, Range(0.0)] = 1e-6,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Minus the log-density of targets under Gaussians of predicted mean and variance, in nats, up to a constant.
+
+    Use it where a model should also say how sure it is of each prediction. With one fixed variance it is `mse_loss`.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Predicted means.
+    target : array that broadcasts to the shape of `input`
+        True values.
+    var : array or number
+        Variances: of the shape of `input`, with dimensions of size 1 in it, without its last dimension (one variance
+        for each row), or a single number.
+    full : bool
+        Whether to add the constant ½ log 2π.
+    eps : float in [0, inf)
+        The smallest variance: lower ones are raised to it. 1e-6 suits fp32; in fp64 a smaller one may be meant.
+    reduction : "mean", "sum" or "none"
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    With eps=0, a variance of 0 costs -inf where the error is 0 and inf elsewhere. An infinite error, or an infinite
+    variance, costs inf.
+
+    Differs from torch
+    ------------------
+    The gradient of a variance below eps is 0, the derivative of the value, where torch lets it through. Half-precision
+    variances of 0 do not end in NaN: fp16 and bf16 are computed and summed in fp32. It works in compiled code and vmap,
+    `var` may be an integer or a 0-d array too, and a target that would enlarge the input raises.
+
+    Raises
+    ------
+    ValueError, TypeError
+        On the CPU where a variance is negative; where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(gaussian_nll_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0]), 1.0))
+    1.0
+    """
+    xp = namespace(input)
+    error = input - target
+    raised = xp.where(var < eps, eps, var)
+    degenerate = raised == 0
+    v = xp.where(degenerate, 1.0, raised)
+    z = error / xp.sqrt(v)
+    nll = xp.where(degenerate, xp.inf, 0.5 * (xp.log(v) + z * z))
+    nll = xp.where(degenerate & (error == 0), -xp.inf, nll)
+    return nll + 0.5 * math.log(2 * math.pi) if full else nll

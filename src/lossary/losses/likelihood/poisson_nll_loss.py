@@ -1,0 +1,122 @@
+import math
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.check import Checked
+from lossary.core.contract import Flag, Range, check_values, counts, log_rates, rates
+from lossary.core.elementary import times
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+def _check(call: Checked) -> None:
+    if not call.values["log_input"]:
+        check_values("poisson_nll_loss", "input", call.values["input"], rates("*s").domain, None, None)
+
+
+def stirling(n: Array) -> Array:
+    """Stirling's approximation of log n!, and 0 up to n = 1, as in torch."""
+    xp = namespace(n)
+    few = n <= 1
+    many = xp.where(few, 2.0, n)
+    return xp.where(few, 0.0, many * xp.log(many) - many + 0.5 * xp.log(2 * math.pi * many))
+
+
+@loss(
+    family="likelihood",
+    title="Poisson negative log-likelihood: regression of counts",
+    formula=r"\ell_i = e^{x_i} - t_i x_i, \qquad \text{of rates} \; \ell_i = x_i - t_i \log(x_i + \epsilon)",
+    unreduced="*s",
+    sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989", "ch. 6"),),
+    properties=("convex",),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.poisson_nll_loss"),
+        Elsewhere("optax", "optax.poisson_nll_loss", "unreduced"),
+        Elsewhere("keras", "keras.losses.Poisson", "with log_input=False; its mean is over the last axis first"),
+        Elsewhere("scikit-learn", "sklearn.metrics.mean_poisson_deviance", "twice the loss less that of λ = t"),
+    ),
+    examples=(
+        Example({"input": [0.0, 0.0], "target": [0.0, 5.0]}, 1.0, "e^0 - t·0 = 1"),
+        Example({"input": [2.0], "target": [0.0], "log_input": False}, 2.0, "2 - 0·log 2"),
+    ),
+    pitfalls=(
+        "By default the input is the logarithm of the rate. A rate passed as a logarithm is exponentiated: 10 becomes "
+        "22026.",
+        "Without full=True the loss leaves out log t!: it can be negative, and is no likelihood to compare models of "
+        "different noise with.",
+        "With log_input=False the rate must be positive: end the model in softplus or exp, not in relu, whose zeros "
+        "cost t · 18.4 and have gradients near -t / eps.",
+        "Counts that vary more than their mean (overdispersion) make its errors look too certain.",
+    ),
+    plot=Plot(-3.0, 3.0, {}, {"target": (0.0, 1.0, 3.0)}, axis="log rate"),
+    check=_check,
+)
+def poisson_nll_loss(
+    input: Annotated[Array, log_rates("*s")],
+    target: Annotated[Array, counts("*s", broadcasts=True)],
+    log_input: Annotated[bool, Flag()] = True,
+    full: Annotated[bool, Flag()] = False,
+    size_average: bool | None = None,
+    eps: Annotated[float, Range(0.0)] = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Minus the log-probability of counts under Poisson distributions, in nats, up to a constant.
+
+    Use it to predict counts or rates of events: its noise grows with the mean, as that of counts does, where
+    `mse_loss` believes the noise of large and small counts alike.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Logarithms of the rates; the rates themselves with log_input=False.
+    target : array that broadcasts to the shape of `input`
+        Counts, of any integer or floating dtype.
+    log_input : bool
+        Whether `input` holds logarithms. Prefer it: no rate can then be negative, and the loss is smooth.
+    full : bool
+        Whether to add Stirling's approximation of log t!, t log t - t + ½ log(2πt), for t > 1. It depends on the
+        target alone.
+    eps : float in [0, inf)
+        Added to the rate inside the logarithm with log_input=False.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    A rate of 0 costs 0 at a count of 0, also as a logarithm of -inf, and at eps=0; at another count it costs inf (with
+    eps, -t log eps). An infinite rate costs inf.
+
+    Differs from torch
+    ------------------
+    0 · inf is 0, and an infinite rate inf, instead of NaN. Negative rates raise on the CPU instead of answering NaN.
+    The gradient of full=True is 0 at counts of 0, and not NaN. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        On the CPU where a rate is negative; where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> poisson_nll_loss(np.array([0.0, 0.0]), np.array([0, 5]), reduction="none").tolist()
+    [1.0, 1.0]
+    """
+    xp = namespace(input)
+    infinite = input == xp.inf  # where the rate, and not t log rate, decides
+    if log_input:
+        nll = xp.exp(input) - times(target, xp.where(infinite, 0.0, input))
+    else:
+        rate = xp.where(infinite, 1.0, input) + eps
+        nothing = (rate == 0) & (target == 0)  # 0 log 0 = 0, in the derivatives too
+        nll = input - times(target, xp.log(xp.where(nothing, 1.0, rate)))
+    return nll + stirling(target) if full else nll

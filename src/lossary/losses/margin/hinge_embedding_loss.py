@@ -1,0 +1,91 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Range, real, signs
+from lossary.core.elementary import hinge
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Hinge embedding loss: shrink the distances of similar pairs, keep others beyond a margin",
+    formula=r"\ell_i = \begin{cases} x_i & y_i = 1 \\ \max(0, m - x_i) & y_i = -1 \end{cases}",
+    unreduced="*s",
+    sources=(
+        Source(
+            "Mobahi, Collobert, Weston, Deep Learning from Temporal Coherence in Video, 2009",
+            "the coherence loss, of any distance",
+        ),
+    ),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.hinge_embedding_loss"),
+        Elsewhere("lossary", "cosine_embedding_loss", "the same of x = 1 - cos, with margin 1 - margin"),
+    ),
+    examples=(
+        Example({"input": [0.25, 0.25], "target": [1.0, -1.0]}, 0.5, "(0.25 + (1 - 0.25)) / 2"),
+        Example({"input": [3.0], "target": [-1.0], "margin": 2.0}, 0.0, "far enough: 3 > 2"),
+    ),
+    pitfalls=(
+        "The input is a distance, so not below 0. A score would be driven to -inf on pairs with target 1.",
+        "The target is +1 or -1. A label of 0 pays both terms, and is never learnt.",
+        "The margin has the unit of the distance: below the typical distance negatives teach nothing.",
+    ),
+    plot=Plot(0.0, 3.0, {}, {"target": (1.0, -1.0)}, axis="distance"),
+)
+def hinge_embedding_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, signs("*s", broadcasts=True)],
+    margin: Annotated[float, Range()] = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """The distance of pairs that belong together, and what those that do not lack to a margin.
+
+    Use it to learn embeddings from labelled pairs with a distance of your own; for cosines `cosine_embedding_loss` does
+    both at once.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Distances of pairs.
+    target : array that broadcasts to the shape of `input`
+        1 for a pair that belongs together, -1 for one that does not.
+    margin : float
+        Distance from which a negative pair costs nothing.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    A target other than ±1 pays both terms, and a negative input with target 1 is a negative loss, as in torch. At the
+    margin itself the gradient is -1, as in torch.
+
+    Differs from torch
+    ------------------
+    A target that would enlarge the input raises. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hinge_embedding_loss(np.array([0.25, 0.25]), np.array([1.0, -1.0]), reduction="none").tolist()
+    [0.25, 0.75]
+    """
+    xp = namespace(input)
+    similar = xp.where(target == -1, 0.0, input)
+    different = xp.where(target == 1, 0.0, hinge(margin - input))
+    return similar + different

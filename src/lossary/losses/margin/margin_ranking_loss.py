@@ -1,0 +1,89 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array
+from lossary.core.contract import Range, real, signs
+from lossary.core.elementary import hinge, times
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Margin ranking loss: the better of two scores must lead by a margin",
+    formula=r"\ell_i = \max(0, m - y_i (a_i - b_i))",
+    unreduced="*s",
+    sources=(Source("Herbrich, Graepel, Obermayer, Large Margin Rank Boundaries for Ordinal Regression, 2000"),),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.margin_ranking_loss"),
+        Elsewhere("optax", "optax.hinge_loss", "of a - b with margin 1, unreduced"),
+    ),
+    examples=(
+        Example({"input1": [2.0, 1.0], "input2": [1.0, 3.0], "target": [1.0, 1.0]}, 1.0, "(0 + (3 - 1)) / 2"),
+        Example({"input1": [2.0], "input2": [1.5], "target": [1.0], "margin": 1.0}, 0.5, "1 - (2 - 1.5)"),
+    ),
+    pitfalls=(
+        "The target is +1 (input1 is better) or -1. With labels of 0 and 1 every pair labelled 0 costs the margin and "
+        "is never learnt.",
+        "With the default margin of 0 equal scores cost nothing: a model that answers a constant has loss 0.",
+        "Scores that grow make any margin small: normalise or regularise them.",
+    ),
+    plot=Plot(-3.0, 3.0, {"input2": 0.0, "target": 1.0}, {"margin": (0.0, 0.5, 1.0)}, axis="a - b"),
+)
+def margin_ranking_loss(
+    input1: Annotated[Array, real("*s")],
+    input2: Annotated[Array, real("*s", broadcasts=True)],
+    target: Annotated[Array, signs("*s", broadcasts=True)],
+    margin: Annotated[float, Range()] = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """What the score that should be higher lacks to a lead of `margin` over the other.
+
+    Use it to learn a ranking from pairs of which one is known to be better. For more than pairs, or where the lead
+    should have a probability, the logistic `soft_margin_loss` of the difference is smoother.
+
+    Parameters
+    ----------
+    input1 : floating array of any shape
+        Scores.
+    input2 : array that broadcasts to the shape of `input1`
+        The scores they are compared with.
+    target : array that broadcasts to the shape of `input1`
+        1 where `input1` should be higher, -1 where `input2` should.
+    margin : float
+        The lead from which a pair costs nothing.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    An infinite lead costs 0 with gradient 0, an infinite lag inf. Where the lead is the margin exactly the gradient is
+    -y, as in torch: equal scores learn at margin 0. Any number is taken for a label, and scales the difference.
+
+    Differs from torch
+    ------------------
+    An `input2` or target that would enlarge `input1` raises, and either may have fewer dimensions. fp16 and bf16 are
+    computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(margin_ranking_loss(np.array([2.0, 1.0]), np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+    1.0
+    """
+    return hinge(margin - times(target, input1 - input2))

@@ -1,0 +1,113 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, arange, namespace
+from lossary.core.classes import class_axis, pick, pick_weight, targets
+from lossary.core.contract import Range, class_indices, real, weights
+from lossary.core.elementary import times
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Multi-class margin loss: the true class must lead every other by a margin",
+    formula=r"\ell_n = \frac{1}{C} \sum_{j \ne y_n} w_{y_n} \max(0, m - x_{n, y_n} + x_{nj})^p",
+    unreduced="?N",
+    sources=(Source("Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, 1999"),),
+    properties=("convex", "nonnegative", "shift_invariant"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.multi_margin_loss"),
+        Elsewhere("optax", "optax.multiclass_hinge_loss", "the strongest rival only (Crammer and Singer)"),
+        Elsewhere("keras", "keras.losses.CategoricalHinge", "the strongest rival only"),
+    ),
+    examples=(
+        Example({"input": [[0.5, 0.0, 2.0]], "target": [0]}, 1.0, "((1 - 0.5 + 0) + (1 - 0.5 + 2)) / 3"),
+        Example({"input": [[0.0, 1.0]], "target": [0], "p": 2}, 2.0, "(1 + 1)² / 2"),
+    ),
+    pitfalls=(
+        "It divides by all C classes, the true one included: with many classes of which few compete it is small.",
+        "Its scores are no logits: a softmax of them is not calibrated. For probabilities use cross_entropy.",
+        "The weight does not divide the mean: weights that average 2 double the loss.",
+    ),
+    plot=Plot(
+        -2.0,
+        4.0,
+        {"target": [0]},
+        {"p": (1, 2)},
+        axis="lead of the true class",
+        embed=lambda x: namespace(x).stack([x, namespace(x).zeros_like(x)], axis=-1),
+    ),
+)
+def multi_margin_loss(
+    input: Annotated[Array, real("?N C")],
+    target: Annotated[Array, class_indices("?N")],
+    p: Annotated[int, Range(1, 2, integer=True)] = 1,
+    margin: Annotated[float, Range()] = 1.0,
+    weight: Annotated[Array | None, weights("C")] = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """What the score of the true class lacks to a lead of `margin` over each other class, averaged over classes.
+
+    Use it for classification where only the decision counts: classes that lag by the margin cost nothing, and scores
+    stop growing. Where probabilities are wanted use `cross_entropy`.
+
+    Parameters
+    ----------
+    input : floating array (N, C), or (C,)
+        Scores of the classes.
+    target : integer array (N,), or ()
+        Classes, 0 to C - 1, of any integer dtype.
+    p : 1 or 2
+        The power of what is lacking; 2 makes the loss smooth.
+    margin : float
+        The lead from which another class costs nothing.
+    weight : array (C,), optional
+        Weight of each class. As in torch, the mean divides by N and not by the sum of weights.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    An infinite lead costs 0 with gradient 0, an infinite lag inf. Where the lead is the margin exactly the gradient is
+    0, as in torch. A class weight of 0 removes an infinite loss.
+
+    Differs from torch
+    ------------------
+    NaN scores answer NaN instead of being swallowed. Targets may have any integer dtype. It is differentiable in
+    forward mode. Where values cannot be read (compiled code, vmap, CUDA) a target out of range gives NaN and reads
+    nothing out of bounds. Scores without a class dimension, and a target of shape (1,) for a single row, raise. fp16
+    and bf16 work, computed and summed in fp32.
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where p is neither 1 nor 2; where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(multi_margin_loss(np.array([[0.5, 0.0, 2.0]]), np.array([0])))
+    1.0
+    """
+    xp = namespace(input)
+    axis = class_axis(input)
+    index, _, outside = targets(target, input.shape[axis])
+    true = xp.expand_dims(index, axis=axis) == arange(input.shape[axis], like=index)
+    lack = input - xp.expand_dims(pick(input, index, axis), axis=axis) + margin
+    lack = xp.where(true | (lack <= 0), 0.0, lack)
+    values = xp.sum(lack if p == 1 else lack * lack, axis=axis) / max(input.shape[axis], 1)
+    if weight is not None:
+        values = times(pick_weight(weight, index), values)
+    return xp.where(outside, xp.nan, values)

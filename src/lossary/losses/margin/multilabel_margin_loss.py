@@ -1,0 +1,107 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, arange, namespace
+from lossary.core.contract import label_sets, real
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Multi-label margin loss: every true label must lead every other by 1",
+    formula=r"\ell_n = \frac{1}{C} \sum_{j \in Y_n} \sum_{i \notin Y_n} \max(0, 1 - x_{nj} + x_{ni})",
+    unreduced="?N",
+    sources=(Source("Elisseeff and Weston, A Kernel Method for Multi-Labelled Classification, 2001"),),
+    properties=("convex", "nonnegative", "shift_invariant"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.multilabel_margin_loss"),
+        Elsewhere("lossary", "multi_margin_loss", "the same with one label a row and margin 1"),
+    ),
+    examples=(
+        Example(
+            {"input": [[0.5, 0.25, 0.0, 2.0]], "target": [[3, 0, -1, 1]]},
+            0.3125,
+            "labels 3 and 0: (0 + 0 + (1 - 0.5 + 0.25) + (1 - 0.5 + 0)) / 4",
+        ),
+        Example({"input": [[0.0, 0.0]], "target": [[-1, 0]]}, 0.0, "no label at all"),
+    ),
+    pitfalls=(
+        "The target is a list of labels that the first -1 ends, not a row of 0 and 1: a row [0, 1, 0] says that the "
+        "labels are 0, 1 and 0.",
+        "It takes memory and time in proportion to N · C²: for many classes use multilabel_soft_margin_loss.",
+        "A row without a label, and a row of all labels, cost 0 and teach nothing.",
+    ),
+    plot=Plot(
+        -2.0,
+        4.0,
+        {"target": [[0, -1]]},
+        axis="lead of the true label",
+        embed=lambda x: namespace(x).stack([x, namespace(x).zeros_like(x)], axis=-1),
+    ),
+)
+def multilabel_margin_loss(
+    input: Annotated[Array, real("?N C")],
+    target: Annotated[Array, label_sets("?N C")],
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """What each true label of a row lacks to a lead of 1 over each label that is not true, divided by C.
+
+    Use it to rank the true labels of a row before all others. For labels with probabilities use
+    `multilabel_soft_margin_loss`.
+
+    Parameters
+    ----------
+    input : floating array (N, C), or (C,)
+        Scores of the classes.
+    target : integer array (N, C), or (C,)
+        The true labels of each row, ended by the first -1; what stands behind it is not read. A label that stands
+        there twice counts twice.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    An infinite lead costs 0 with gradient 0, an infinite lag inf. Where the lead is 1 exactly the gradient is 0, as in
+    torch.
+
+    Differs from torch
+    ------------------
+    NaN scores answer NaN instead of being swallowed, where they are compared with anything. Targets may have any
+    integer dtype. It is differentiable in forward mode. Where values cannot be read (compiled code, vmap, CUDA) a label
+    out of range gives NaN. Scores without a class dimension raise. fp16 and bf16 work, computed and summed in fp32.
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is neither a class nor -1.
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(multilabel_margin_loss(np.array([[0.5, 0.25, 0.0, 2.0]]), np.array([[3, 0, -1, 1]])))
+    0.3125
+    """
+    xp = namespace(input)
+    classes = input.shape[-1]
+    place = arange(classes, like=target)
+    ended = xp.any(xp.expand_dims(target < 0, axis=-2) & (place <= xp.expand_dims(place, axis=-1)), axis=-1)
+    said = xp.expand_dims(~ended, axis=-1) & (xp.expand_dims(target, axis=-1) == place)
+    times_said = xp.sum(xp.astype(said, input.dtype), axis=-2)
+    is_label = times_said > 0
+    outside = xp.any((target < -1) | (target >= classes), axis=-1)
+    compared = xp.expand_dims(is_label, axis=-1) & ~xp.expand_dims(is_label, axis=-2)
+    lack = xp.expand_dims(input, axis=-2) - xp.expand_dims(input, axis=-1) + 1
+    lack = xp.where(~compared | (lack <= 0), 0.0, lack) * xp.expand_dims(times_said, axis=-1)
+    return xp.where(outside, xp.nan, xp.sum(lack, axis=(-2, -1)) / max(classes, 1))

@@ -1,0 +1,103 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import label_probabilities, logits, weights
+from lossary.core.elementary import scaled, softplus, times
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Multi-label soft margin loss: binary cross-entropy averaged over the labels of a row",
+    formula=r"\ell_n = \frac{1}{K} \sum_k w_k \left[ t_{nk} \log(1 + e^{-x_{nk}}) "
+    r"+ (1 - t_{nk}) \log(1 + e^{x_{nk}}) \right]",
+    unreduced="?N *d",
+    sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), for each label"),),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.multilabel_soft_margin_loss"),
+        Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "averaged over the last axis"),
+        Elsewhere("lossary", "binary_cross_entropy_with_logits", "the same mean; unreduced it keeps the labels apart"),
+    ),
+    examples=(
+        Example({"input": [[0.0, 0.0]], "target": [[1.0, 0.0]]}, 0.6931471805599453, "(log 2 + log 2) / 2"),
+        Example(
+            {"input": [[0.0, 0.0]], "target": [[1.0, 0.0]], "weight": [3.0, 1.0]},
+            1.3862943611198906,
+            "(3 log 2 + log 2) / 2",
+        ),
+    ),
+    pitfalls=(
+        "Do not apply a sigmoid first: the input is logits.",
+        "Where most labels are absent, rare ones are learnt late; binary_cross_entropy_with_logits has pos_weight.",
+        "Targets are 0 and 1. With -1 for absent labels the loss has no lower bound, and nothing says so.",
+        "The weight does not divide the mean: weights that average 2 double the loss.",
+    ),
+    plot=Plot(
+        -6.0,
+        6.0,
+        {},
+        {"target": ([[1.0]], [[0.0]], [[0.5]])},
+        axis="logit of one label",
+        embed=lambda x: namespace(x).expand_dims(x, axis=-1),
+    ),
+)
+def multilabel_soft_margin_loss(
+    input: Annotated[Array, logits("?N *d K")],
+    target: Annotated[Array, label_probabilities("?N *d K", broadcasts=True)],
+    weight: Annotated[Array | None, weights("?N *d K", broadcasts=True)] = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Binary cross-entropy of several independent labels, averaged over the labels of each row, in nats.
+
+    Use it for multi-label classification where one loss for each row is wanted. `binary_cross_entropy_with_logits` has
+    the same mean, the same gradient, and more options.
+
+    Parameters
+    ----------
+    input : floating array (..., K)
+        Logits of K labels; labels are the last dimension.
+    target : array that broadcasts to the shape of `input`
+        0 for absent, 1 for present, or probabilities.
+    weight : array (K,), or one that broadcasts to the shape of `input`, optional
+        Weight of each label. As in torch, the mean divides by K and not by the sum of weights.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    A logit of ±inf on the right side of a label of exactly 0 or 1 costs 0 with gradient 0; on the wrong side inf. A row
+    without labels (K = 0) costs 0. Targets outside [0, 1] are accepted, as in torch.
+
+    Differs from torch
+    ------------------
+    Infinite logits answer as above instead of NaN, also under a weight of 0. Targets may have any integer dtype. fp16
+    and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(multilabel_soft_margin_loss(np.array([[0.0, 0.0]]), np.array([[1, 0]])))
+    0.6931471805599453
+    """
+    xp = namespace(input)
+    # The weight goes to the labels: a weight of 0 removes an infinite term from the gradient of the target too.
+    positive, negative = scaled(target, weight), scaled(1 - target, weight)
+    nll = times(positive, softplus(-input)) + times(negative, softplus(input))
+    return xp.sum(nll, axis=-1) / max(input.shape[-1], 1)

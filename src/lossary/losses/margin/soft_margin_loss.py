@@ -1,0 +1,85 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array
+from lossary.core.contract import logits, signs
+from lossary.core.elementary import softplus, times
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+@loss(
+    family="margin",
+    title="Soft margin loss: logistic loss of labels ±1",
+    formula=r"\ell_i = \log(1 + e^{-y_i x_i})",
+    unreduced="*s",
+    sources=(
+        Source("Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009", "eq. (10.18), with f = x/2"),
+    ),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.soft_margin_loss"),
+        Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "with labels (y + 1) / 2, unreduced"),
+        Elsewhere("lossary", "binary_cross_entropy_with_logits", "with target (y + 1) / 2"),
+    ),
+    examples=(
+        Example({"input": [0.0, 0.0], "target": [1.0, -1.0]}, 0.6931471805599453, "log(1 + e^0) = log 2"),
+        Example({"input": [1000.0], "target": [-1.0]}, 1000.0, "log(1 + e^1000), to the last digit 1000"),
+    ),
+    pitfalls=(
+        "The target is +1 or -1. A label of 0 costs log 2 whatever the input, and is never learnt.",
+        "Inputs are logits: do not apply a sigmoid or a tanh first.",
+        "Rescaling the target rescales the gradient: it is not the hinge loss, and no margin is ever large enough.",
+    ),
+    plot=Plot(-6.0, 6.0, {}, {"target": (1.0, -1.0)}, axis="logit"),
+)
+def soft_margin_loss(
+    input: Annotated[Array, logits("*s")],
+    target: Annotated[Array, signs("*s", broadcasts=True)],
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Logistic loss of a two-class score, for labels of +1 and -1, in nats.
+
+    Use it where labels come as ±1; for labels of 0 and 1, for probabilities as targets and for class weights use
+    `binary_cross_entropy_with_logits`, which is the same loss.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Scores: log-odds of the label +1.
+    target : array that broadcasts to the shape of `input`
+        Labels, 1 or -1.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    An infinite score on the right side costs 0 with gradient 0; on the wrong side inf, with gradient -y. Any number is
+    taken for a label, as in torch; one of exactly 0 costs log 2.
+
+    Differs from torch
+    ------------------
+    Large scores on the wrong side cost what they should instead of inf with NaN gradients. A target that would enlarge
+    the input raises. fp16 and bf16 are computed and summed in fp32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(soft_margin_loss(np.array([0.0]), np.array([1.0])))
+    0.6931471805599453
+    """
+    return softplus(-times(target, input))
