@@ -9,7 +9,7 @@ SMALLEST = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-24, "b
 def allowed(true: np.ndarray, scale: float | np.ndarray, dtype: str, operations: float = 16.0) -> np.ndarray:
     """The error that rounding explains: some `operations`, each on numbers as large as the answer or the input.
 
-    scale: the largest finite magnitude of the inputs, of all or of each row; their differences cancel, so its rounding may remain.
+    scale: the largest finite magnitude of the inputs, of all or of each row; differences cancel, its rounding remains.
     Half precision is computed in fp32 and rounded once: half a unit in its last place, and fp32's own error.
     """
     size = np.abs(np.where(np.isfinite(true), true, 0.0))
