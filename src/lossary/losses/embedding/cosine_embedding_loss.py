@@ -116,4 +116,5 @@ def cosine_embedding_loss(
     cosine = xp.sum(a * b, axis=-1)
     above = xp.where(cosine > 1, 1.0, cosine) - margin
     apart = xp.where(above <= 0, 0.0, above)
-    return xp.where(target == 1, distance, xp.where(target == -1, apart, 0.0 * target))
+    neither = 0.0 * target  # 0, and NaN of a NaN
+    return xp.where(target == 1, distance, xp.where(target == -1, apart, neither))
