@@ -383,7 +383,7 @@ def test_doctor_finds_this_installation_healthy() -> None:
     assert report["healthy"]
     assert found["numpy"]["text"] == np.__version__ and found["lossary"]["text"] == lossary.__version__
     assert found["typer"]["text"] == version_of("typer")
-    assert {"torch", "jax", "matplotlib", "scipy", "jinja2", "pyarrow", "safetensors"} <= set(found)
+    assert {"torch", "jax", "matplotlib", "scipy", "jinja2", "pyarrow"} <= set(found)
     assert "none in this version" in found["fused kernels"]["text"]
     assert f"{len(catalogue())} losses answer" in found["losses on numpy"]["text"]
 
