@@ -71,11 +71,6 @@ def xlogx(x: Array) -> Array:
     return x * xp.log(xp.where(x == 0, 1.0, x))
 
 
-def xlogy(x: Array, y: Array) -> Array:
-    """x log y, with 0 log 0 = 0."""
-    return times(x, namespace(y).log(y))
-
-
 def hinge(x: Array) -> Array:
     """max(0, x); NaN stays, and at 0 the derivative is 1, as torch's clamp has it: equal scores must not get stuck."""
     return namespace(x).where(x < 0, 0.0, x)
