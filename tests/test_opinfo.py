@@ -42,6 +42,9 @@ def has_no_row_for_its_class(call: opinfo.Call) -> bool:
     return call.args[1].shape != call.args[0].shape[:-1] or not call.args[0].ndim
 
 
+FEW_SAMPLES = {"multilabel_soft_margin_loss": 9, "triplet_margin_loss": 7}
+"""What PyTorch ships where it ships fewer than ten samples of a loss."""
+
 DIFFERENCES = {
     "cross_entropy": (averages_nothing, "a mean over nothing is 0 with zero gradients, and not NaN"),
     "nll_loss": (averages_nothing, "a mean over nothing is 0 with zero gradients, and not NaN"),
@@ -76,7 +79,7 @@ def expected_warning(loss: str, call: opinfo.Call) -> AbstractContextManager:
 def test_values_and_gradients_equal_torch(loss: str, dtype: torch.dtype) -> None:
     rtol, atol = CTC_FP32 if (loss, dtype) == ("ctc_loss", torch.float32) else TOLERANCES[dtype]
     calls, _ = split(loss, dtype)
-    assert len(calls) >= 7, "torch has moved its samples"
+    assert len(calls) >= FEW_SAMPLES.get(loss, 10), "torch has moved its samples"
     for i, call in enumerate(calls):
         ours = of_logits(loss, call.of(lossary, lossary.nn))
         torchs = of_logits(loss, call.of(torch.nn.functional, torch.nn))
