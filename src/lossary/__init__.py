@@ -6,6 +6,7 @@ arrays of torch, NumPy, JAX and any library that follows the array API standard,
 
 from lossary.core.call import explain as explain
 from lossary.core.record import catalogue as catalogue
+from lossary.core.strict import strict as strict
 from lossary.functional import *  # noqa: F403
 from lossary.weights import class_weights as class_weights
 from lossary.weights import pos_weight as pos_weight

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lossary.core.strict import is_strict
+
 Array = Any
 """An array of NumPy, torch, JAX or any other library that follows the array API standard."""
 
@@ -110,13 +112,6 @@ def as_array(x: Any, like: Array) -> Any:
     return torch.as_tensor(x, dtype=wide, device=like.device) if array.is_floating_point() else array
 
 
-def as_scalar(x: float, like: Array) -> Array:
-    """A number as a 0-d array of the dtype that `like` is computed in."""
-    xp = namespace(like)
-    dtype = compute_dtype(like, like.dtype) if kind(like) == "float" else None
-    return xp.asarray(x, dtype=dtype, device=like.device) if is_torch(like) else xp.asarray(x, dtype=dtype)
-
-
 def result_dtype(arrays: list[Array]) -> Any:
     """The dtype that the arrays promote to."""
     dtype = arrays[0].dtype
@@ -205,7 +200,7 @@ def may_be_differentiated(x: Array) -> bool:
     """Whether a derivative with respect to `x` may be asked for."""
     if is_torch(x):
         return x.requires_grad or is_transformed(x)
-    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+    return is_traced(x)
 
 
 def under_autocast(x: Array, dtype: Any) -> Any:
@@ -217,18 +212,22 @@ def under_autocast(x: Array, dtype: Any) -> Any:
     return compute_dtype(x, dtype) if on else dtype
 
 
-def is_concrete(x: Array) -> bool:
-    """Whether the values of `x` can be read on the host now, at no cost of a device synchronisation."""
+def is_traced(x: Array) -> bool:
+    """Whether `x` has no values yet, or stands for others: in torch.compile, vmap and its kin, jax.jit."""
     if is_torch(x):
         torch = sys.modules["torch"]
         stands_for_another = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
-        if torch.compiler.is_compiling() or stands_for_another:
-            return False
-        return x.device.type == "cpu" and not is_transformed(x)
-    if is_jax(x):
-        jax = sys.modules["jax"]
-        return not isinstance(x, jax.core.Tracer) and all(d.platform == "cpu" for d in x.devices())
-    return True
+        return torch.compiler.is_compiling() or stands_for_another or is_transformed(x)
+    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+
+
+def is_concrete(x: Array) -> bool:
+    """Whether the values of `x` may be read on the host now: where no device has to wait, or under strict checking."""
+    if is_traced(x):
+        return False
+    if is_torch(x):
+        return x.device.type == "cpu" or is_strict()
+    return not is_jax(x) or is_strict() or all(d.platform == "cpu" for d in x.devices())
 
 
 def to_numpy(x: Array) -> np.ndarray:

@@ -9,13 +9,14 @@ from typing import Any
 from lossary.core.arrays import (
     Array,
     as_array,
-    as_scalar,
     cast,
     cast_index,
     compute_dtype,
+    detach,
     is_array,
     is_compiling,
     is_concrete,
+    is_traced,
     kind,
     library,
     may_be_differentiated,
@@ -25,8 +26,9 @@ from lossary.core.arrays import (
     size_fits,
     under_autocast,
 )
-from lossary.core.contract import Dims, Spec, axes, check_array, check_values, describe
+from lossary.core.contract import Dims, Spec, axes, check_array, check_sums, check_values, describe
 from lossary.core.record import HANDLED, Loss
+from lossary.core.strict import is_strict
 
 BESIDE = ("weights", "lengths", "signs")
 """Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
@@ -81,8 +83,13 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     if checked.sample_weight is not None:
         for name, spec in specs.items():
             values[name] = _silence(values[name], spec, checked.sample_weight, checked)
+    rows = _counted_rows(checked, specs) if is_strict() else None
     for name, spec in specs.items():
-        check_values(loss.name, name, values[name], spec.domain, dims.get("C"), values.get("ignore_index"))
+        seen = values[name] if rows is None else _silence(values[name], spec, rows, checked)
+        check_values(loss.name, name, seen, spec.domain, dims.get("C"), values.get("ignore_index"))
+        if is_strict():
+            eps = float(namespace(first).finfo(answer_dtype).eps)
+            check_sums(loss.name, name, seen, spec, dims, None if rows is None else rows != 0, eps)
     if loss.check is not None:
         loss.check(checked)
     return checked
@@ -139,10 +146,9 @@ def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Di
         if values[name] is None and loss.signature.parameters[name].default is None:
             continue
         values[name] = plain(loss.name, name, values[name])
-        if spec.domain.name in BESIDE and is_array(first):
+        beside = spec.domain.name in BESIDE or (spec.domain.number and _is_number(values[name]))
+        if beside and is_array(first):
             values[name] = as_array(values[name], like=first)
-        if spec.domain.number and _is_number(values[name]) and is_array(first):
-            values[name] = as_scalar(values[name], like=first)
         specs[name] = check_array(loss.name, name, values[name], spec, dims, (first_name, first))
         if specs[name].by_row and 0 < values[name].ndim < first.ndim:
             values[name] = namespace(first).expand_dims(values[name], axis=-1)
@@ -183,6 +189,22 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
     if isinstance(normalizer, (int, float)) and not 0 <= normalizer < math.inf:
         raise ValueError(f"{loss.name}: normalizer is {normalizer!r}; a count or a sum of weights is in [0, inf)")
     return cast(array, dtype)
+
+
+def _counted_rows(call: Checked, specs: dict[str, Spec]) -> Array | None:
+    """Not 0 for rows that are neither ignored nor of weight 0; strict checking looks at these alone."""
+    for name in specs:
+        if is_traced(call.values[name]):
+            raise ValueError(
+                f"{call.loss.name}: strict() reads values, and {name} has none inside torch.compile, torch.func, vmap "
+                "or JAX's transformations. Call the loss once outside of them, or leave strict()"
+            )
+    rows, ignored = call.sample_weight, call.values.get("ignore_index")
+    target = next((n for n, s in specs.items() if s.domain.name == "class indices"), None)
+    if target is not None and ignored is not None:
+        kept = cast(call.values[target] != ignored, call.dtype)
+        rows = kept if rows is None else rows * kept
+    return None if rows is None else detach(rows)
 
 
 def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:

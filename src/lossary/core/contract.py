@@ -4,8 +4,10 @@ A loss states them in its signature: ``input: Annotated[Array, logits("?N C *d")
 dimension, `?N` one that may be missing, `*d` any number. The first argument that uses a name gives it its size.
 """
 
+import functools
 import math
 import numbers
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +26,7 @@ from lossary.core.arrays import (
     size_fits,
     to_numpy,
 )
+from lossary.core.strict import is_strict
 
 Dims = dict[str, Any]
 """Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
@@ -36,7 +39,9 @@ class Domain:
     dtype: "float" (integers are converted too, where the loss is over real numbers), or "integer".
     low, high: closed bounds; `enforced` says that they are checked on the CPU and not only under strict checking.
     slack: how far rounding may carry a value past a bound, in units of the dtype's epsilon.
-    number: whether a plain number will do.
+    number: whether a plain number will do. masked: whether -inf is a value, of a class that is masked out.
+    sums: what the values of a row of classes sum to 1 as, "probabilities" or "logarithms".
+    Strict checking holds every bound, wants finite numbers, and rows that sum to 1.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Domain:
     slack: float = 0.0
     values: tuple[float, ...] | None = None
     number: bool = False
+    masked: bool = False
+    sums: str = ""
 
     def __str__(self) -> str:
         if self.values is not None:
@@ -96,10 +103,13 @@ def word(domain: Domain) -> Callable[..., Spec]:
 
 
 real = word(Domain("real numbers"))
-logits = word(Domain("logits"))
-log_probabilities = word(Domain("log-probabilities", high=0.0))
+logits = word(Domain("logits", masked=True))
+log_probabilities = word(Domain("log-probabilities", high=0.0, slack=4.0, masked=True, sums="logarithms"))
 probabilities = word(Domain("probabilities", low=0.0, high=1.0, enforced=True))
-target_probabilities = word(Domain("target probabilities", low=0.0, high=1.0, enforced=True, slack=4.0))
+target_probabilities = word(
+    Domain("target probabilities", low=0.0, high=1.0, enforced=True, slack=4.0, sums="probabilities")
+)
+target_distribution = word(Domain("probabilities, or log-probabilities", masked=True))
 log_rates = word(Domain("log-rates"))
 rates = word(Domain("rates", low=0.0, enforced=True))
 counts = word(Domain("counts", low=0.0))
@@ -289,10 +299,11 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
 
 
 def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | None, ignored: int | None) -> None:
-    """Raise where `x`, if it can be read at no cost, holds a value outside an enforced domain."""
-    if not domain.enforced or not is_concrete(x) or size(x) == 0:
+    """Raise where `x`, if it may be read, holds a value outside an enforced domain, or under strict() outside any."""
+    unchecked = not domain.enforced and (domain.dtype == "integer" or not is_strict())  # lengths: the loss checks them
+    if unchecked or not is_concrete(x) or size(x) == 0:
         return
-    x = to_numpy(x) if is_jax(x) else detach(x)  # under jit, JAX would trace the check of a constant
+    x = _held(x)
     xp = namespace(x)
     if domain.dtype == "integer":
         wrong = (x < domain.low) | (x >= classes)
@@ -303,10 +314,40 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     else:
         slack = domain.slack * float(xp.finfo(x.dtype).eps)
         wrong = (x < domain.low - slack) | (x > domain.high + slack)
-        allowed = f"{domain.name} lie in {interval(domain.low, domain.high)}"
+        bounded = f"{domain.name} lie in {interval(domain.low, domain.high)}"
+        finite = f"{domain.name} are finite{' or -inf' if domain.masked else ''}"
+        allowed = bounded if math.isfinite(domain.low) or math.isfinite(domain.high) else finite
+        if is_strict():
+            wrong = wrong | ~(xp.isfinite(x) | (domain.masked & (x == -xp.inf)))
+            if domain.values is not None:
+                wrong = wrong | ~functools.reduce(operator.or_, [x == v for v in domain.values])
+                allowed = f"{domain.name} are {' or '.join(f'{v:g}' for v in domain.values)}"
         error = ValueError
     if bool(xp.any(wrong)):
         raise error(f"{loss}: {_where(name, x, wrong)}; {allowed}{_value_fix(x, domain, classes, ignored)}")
+
+
+def check_sums(loss: str, name: str, x: Array, spec: Spec, dims: Dims, counted: Array | None, eps: float) -> None:
+    """Raise where a row of classes that counts does not sum to 1, by more than rounding to `eps` explains."""
+    names = [n for n, _ in axes(spec.shape, dims)]
+    if not spec.domain.sums or "C" not in names or size(x) == 0:
+        return
+    x = _held(x)
+    xp = namespace(x)
+    sums = xp.sum(xp.exp(x) if spec.domain.sums == "logarithms" else x, axis=names.index("C"))
+    wrong = ~(xp.abs(sums - 1) <= math.sqrt(eps))
+    if counted is not None:
+        wrong = wrong & counted
+    if bool(xp.any(wrong)):
+        of = "their exponentials" if spec.domain.sums == "logarithms" else "they"
+        fix = f"Pass log_softmax of {name}" if spec.domain.sums == "logarithms" else f"Divide {name} by its sums"
+        where = _where(f"the row sums of {name}", sums, wrong).replace(" holds ", " are ")
+        raise ValueError(f"{loss}: {where}; {spec.domain.name}: {of} sum to 1 in each row. {fix}")
+
+
+def _held(x: Array) -> Array:
+    """`x` as a constant that can be read: under jit, JAX would trace the check of one."""
+    return to_numpy(x) if is_jax(x) else detach(x)
 
 
 def _where(name: str, x: Array, wrong: Array) -> str:
@@ -340,6 +381,10 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
         return ". End the model in softplus or exp; logarithms of variances? Pass var.exp()"
     if domain.name == "rates":
         return ". Logarithms of rates? Pass log_input=True"
+    if domain.name == "log-probabilities" and highest > 0:
+        return ". Pass its log_softmax"
+    if domain.name == "signs" and (lowest, highest) == (0.0, 1.0):
+        return ". Labels of 0 and 1? Map them to -1 and +1: 2 * target - 1"
     if (lowest, highest) == (-1.0, 1.0):
         return ". Labels of -1 and +1? Map them to 0 and 1: (target + 1) / 2"
     if highest == 255:

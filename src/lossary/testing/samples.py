@@ -150,7 +150,9 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
     if name in ("weights", "variances"):
         return np.asarray(rng.uniform(0.25, 3.0, shape))
     if "probabilities" in name or spec.broadcasts:
-        return np.asarray(rng.uniform(0.02, 0.98, shape))
+        x = np.asarray(rng.uniform(0.02, 0.98, shape))
+        classes = [i for i, (n, _) in enumerate(named) if n == "C" and spec.domain.sums]
+        return x / x.sum(axis=classes[0], keepdims=True) if classes else x
     return np.asarray(2 * rng.normal(size=shape))
 
 

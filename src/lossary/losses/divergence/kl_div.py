@@ -2,7 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.check import Checked, warn
-from lossary.core.contract import Flag, check_values, log_probabilities, real, target_probabilities
+from lossary.core.contract import Flag, check_values, log_probabilities, target_distribution, target_probabilities
 from lossary.core.elementary import times, xlogx
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -64,7 +64,7 @@ def _check(call: Checked) -> None:
 )
 def kl_div(
     input: Annotated[Array, log_probabilities("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    target: Annotated[Array, target_distribution("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
