@@ -1,36 +1,50 @@
-# All that CI runs, and all that a newcomer needs: make demo, make test, make check.
+# All that CI runs, and all that a newcomer needs: make demo, make test, make check; make docs, make fuzz.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs fuzz clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
 	$(BIN)/lossary report --fail-on never
 
 # Everything: conformance on every library, the checks' own tests, OpInfo, the tools.
-test: $(VENV)/dev.done
+test: $(VENV)/kernels.done
 	$(BIN)/pytest -n auto
 
 # Under two minutes: format, lint, types, the fast half of the conformance suite.
-check: $(VENV)/dev.done
+check: $(VENV)/kernels.done
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/pytest -n auto -m "not slow" tests/test_catalogue.py tests/test_conformance.py
 
+# The pages that are written from the code and its measurements.
+docs: $(VENV)/kernels.done
+	$(BIN)/python docs/generate.py
+
+# Nightly: 10,000 valid and 10,000 broken calls of every loss.
+fuzz: $(VENV)/kernels.done
+	$(BIN)/pytest -n auto --hypothesis-profile=fuzz tests/test_fuzz.py
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,liblossary.so build.json)
 
 $(VENV)/demo.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[cli,files]'
+	$(PIP) $(KERNELS)=false --editable '.[cli,files]'
 	touch $@
 
 # torch first and pinned: its newest build would bring gigabytes of CUDA along.
 $(VENV)/dev.done: $(VENV)/demo.done
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[dev]'
+	$(PIP) $(KERNELS)=false --editable '.[dev]'
+	touch $@
+
+# Whenever they change. Where there is a compiler, a build that fails must not pass for none.
+$(VENV)/kernels.done: $(VENV)/dev.done CMakeLists.txt $(wildcard src/lossary/kernels/cpu/*)
+	$(PIP) --no-deps $(if $(shell command -v $(CXX)),$(KERNELS)=true) --editable .
 	touch $@

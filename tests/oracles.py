@@ -111,10 +111,10 @@ def neg_log_softmax(row: Reals) -> list[Real]:
 
     A single logit of +inf has all the probability; two of them, or none but -inf, leave it undefined: nan.
     """
-    if not len(row) or any(mp.isnan(x) for x in row):
+    best = mp.nan if any(mp.isnan(x) for x in row) else max(row, default=mp.nan)
+    if mp.isnan(best) or best == -mp.inf:
         return [mp.nan for _ in row]
-    top = max(range(len(row)), key=lambda k: row[k])
-    best = row[top]
+    top = next(k for k, x in enumerate(row) if x == best)
     rest = mp.log1p(mp.fsum(mp.exp(x - best) for k, x in enumerate(row) if k != top))
     return [rest if k == top else mp.inf if x < best == mp.inf else best - x + rest for k, x in enumerate(row)]
 
@@ -138,6 +138,30 @@ def cross_entropy(
     if not hard:
         return Unreduced(of_rows(of_row, rows, classes_last(exact(target))))
     return Unreduced(of_rows(of_row, rows, labels, ignore_index), weight_of_class(w, labels, ignore_index))
+
+
+@reduces("input linear_weight target")
+def linear_cross_entropy(
+    input: Numbers,
+    linear_weight: Numbers,
+    target: Numbers,
+    linear_bias: Numbers = None,
+    weight: Numbers = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object = None,
+) -> Unreduced:
+    x, w = exact(input), exact(linear_weight)
+    b = exact(np.zeros(w.shape[:-1]) if linear_bias is None else linear_bias)
+    logits = np.empty(x.shape[:-1] + w.shape[:-1], dtype=object)
+    for n, c in product(np.ndindex(x.shape[:-1]), np.ndindex(w.shape[:-1])):
+        logits[n + c] = mp.fdot(x[n], w[c]) + b[c]
+    classes, labels = x.ndim - 1, np.asarray(target)
+    logits, labels = (
+        np.moveaxis(a, classes, min(1, classes)) if a.ndim == logits.ndim else a for a in (logits, labels)
+    )
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy.__wrapped__(logits, labels, weight, ignored, label_smoothing)
 
 
 @reduces("input target weight size_average ignore_index reduce reduction")
@@ -181,6 +205,45 @@ def binary_cross_entropy_with_logits(
 
     weights = (exact(1 if w is None else w) for w in (weight, pos_weight))
     return Unreduced(each(of_element, exact(input), exact(target), *weights))
+
+
+def power(base: Real, exponent: Real) -> Real:
+    return mp.one if exponent == 0 else base**exponent
+
+
+@reduces("input target weight ignore_index reduction")
+def focal_loss(
+    input: Numbers, target: Numbers, weight: Numbers = None, ignore_index: int = -100, gamma: float = 2.0
+) -> Unreduced:
+    rows, labels, g = classes_last(exact(input)), np.asarray(target), exact(gamma).item()
+    classes = range(rows.shape[-1])
+    w = exact(np.ones(len(classes)) if weight is None else weight)
+    hard = labels.dtype.kind in "iub"
+
+    def of_class(row: Reals, k: int) -> Real:
+        nll = neg_log_softmax(row)[k]
+        return nll if mp.isinf(nll) else power(-mp.expm1(-nll), g) * nll
+
+    def of_row(row: Reals, target: Any) -> Real:
+        t = [mp.one if k == target else mp.zero for k in classes] if hard else target
+        return mp.fsum(times(w[k] * t[k], of_class(row, k)) for k in classes if t[k] != 0 or mp.isnan(row[k]))
+
+    if not hard:
+        return Unreduced(of_rows(of_row, rows, classes_last(exact(target))))
+    return Unreduced(of_rows(of_row, rows, labels, ignore_index), weight_of_class(w, labels, ignore_index))
+
+
+@reduces("input target alpha gamma reduction")
+def sigmoid_focal_loss(input: Numbers, target: Numbers, alpha: float = 0.25, gamma: float = 2.0) -> Unreduced:
+    a, g = exact(alpha).item(), exact(gamma).item()
+
+    def of_element(x: Real, t: Real) -> Real:
+        nll = times(t, mp.log1p(mp.exp(-x))) + times(1 - t, mp.log1p(mp.exp(x)))
+        rest = t / (1 + mp.exp(x)) + (1 - t) / (1 + mp.exp(-x))
+        balance = 1 if a == -1 else a * t + (1 - a) * (1 - t)
+        return times(mp.mpf(balance), nll if mp.isinf(nll) else power(rest, g) * nll)
+
+    return Unreduced(each(of_element, exact(input), exact(target)))
 
 
 @reduces("input1 input2 target margin size_average reduce reduction")
@@ -315,14 +378,30 @@ def triplet_margin_loss(
     eps: float = 1e-6,
     swap: bool = False,
 ) -> Unreduced:
-    m, power, shift = (exact(x).item() for x in (margin, p, eps))
+    power, shift = (exact(x).item() for x in (p, eps))
 
     def distance(x: Reals, y: Reals) -> Real:
         sizes = [abs(a - b + shift) for a, b in zip(x, y, strict=True)]
-        return max(sizes) if power == mp.inf else mp.fsum(s**power for s in sizes) ** (1 / power)
+        return max(sizes, default=mp.zero) if power == mp.inf else mp.fsum(s**power for s in sizes) ** (1 / power)
 
+    return triplet_margin_with_distance_loss.__wrapped__(anchor, positive, negative, distance, margin, swap)
+
+
+def euclidean(x: Reals, y: Reals) -> Real:
+    return mp.sqrt(mp.fsum((a - b + mp.mpf(1e-6)) ** 2 for a, b in zip(x, y, strict=True)))
+
+
+@reduces("anchor positive negative")
+def triplet_margin_with_distance_loss(
+    anchor: Numbers,
+    positive: Numbers,
+    negative: Numbers,
+    distance_function: Callable[[Reals, Reals], Real] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+) -> Unreduced:
     a, b, c = np.broadcast_arrays(exact(anchor), exact(positive), exact(negative))
-    losses = np.empty(a.shape[:-1], dtype=object)
+    distance, m, losses = distance_function or euclidean, exact(margin).item(), np.empty(a.shape[:-1], dtype=object)
     for i in np.ndindex(losses.shape):
         far = min(distance(a[i], c[i]), distance(b[i], c[i])) if swap else distance(a[i], c[i])
         losses[i] = hinge(m + distance(a[i], b[i]) - far)

@@ -54,15 +54,23 @@ def test_its_docstring_has_every_section(loss: Loss):
         assert parameter in described, f"{loss.name}: the docstring does not describe {parameter}"
 
 
+def assert_extends(ours: inspect.Signature, theirs: inspect.Signature) -> None:
+    """It begins as torch's does, takes by position what torch does, and adds keyword-only what Lossary adds."""
+    mine, torchs = (list(signature.parameters.values()) for signature in (ours, theirs))
+    begun, added = mine[: len(torchs)], mine[len(torchs) :]
+    assert [(p.name, p.default) for p in begun] == [(p.name, p.default) for p in torchs]
+    for parameter, torchs_own in zip(begun, torchs, strict=True):
+        assert parameter.kind is torchs_own.kind or torchs_own.kind is parameter.KEYWORD_ONLY, parameter
+    assert all(p.kind is p.KEYWORD_ONLY for p in added)
+
+
 @each
 def test_the_signature_is_torchs(loss: Loss):
     """Names, order, defaults: what Lossary adds is keyword-only."""
     theirs = getattr(torch.nn.functional, loss.name, None)
     if theirs is None:
         return
-    ours = [p for p in loss.signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    expected = list(inspect.signature(theirs).parameters.values())
-    assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in expected]
+    assert_extends(loss.signature, inspect.signature(theirs))
 
 
 @each
@@ -71,15 +79,19 @@ def test_the_module_is_torchs(loss: Loss):
     theirs = getattr(torch.nn, module.__name__, None)
     if theirs is None:
         return
-    parameters = inspect.signature(module).parameters.values()
-    ours = [(p.name, p.default) for p in parameters if p.kind is not p.KEYWORD_ONLY]
-    expected = [(p.name, p.default) for p in inspect.signature(theirs).parameters.values()]
-    assert ours == expected
+    assert_extends(inspect.signature(module), inspect.signature(theirs))
 
 
 def test_every_module_of_torch_nn_answers_to_its_own_name():
     ours = {name for name, value in vars(nn).items() if inspect.isclass(value) and issubclass(value, nn.LossModule)}
     assert ours - {"LossModule"} == {nn.module_of(loss.public).__name__ for loss in CATALOGUE}
+
+
+def test_every_loss_of_torch_is_here():
+    classes = {name for name in dir(torch.nn) if name.endswith("Loss")}
+    assert {name for name in classes if getattr(nn, name) is getattr(torch.nn, name)} == set()
+    functions = {name for name in dir(torch.nn.functional) if name.endswith("_loss") or "cross_entropy" in name}
+    assert functions <= {loss.name for loss in CATALOGUE}
 
 
 def test_one_import_is_the_whole_migration():

@@ -24,6 +24,7 @@ from lossary.cli.app import app
 from lossary.core.contract import Range
 from lossary.core.record import Loss, catalogue
 from lossary.identities import IDENTITIES, Domain, Identity
+from lossary.kernels import status
 
 LOSSES = [pytest.param(record, id=record.name) for record in catalogue()]
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
@@ -55,7 +56,7 @@ def on_one_line(text: str) -> str:
 def test_help_lists_the_commands() -> None:
     for given in ([], ["--help"], ["-h"]):
         shown = run(*given)
-        for command in ("list", "show", "plot", "verify", "explain", "doctor", "report"):
+        for command in ("list", "show", "plot", "verify", "explain", "check", "doctor", "report"):
             assert re.search(rf"^  {command} +\w.*[^.]\.$", shown, re.MULTILINE), command
 
 
@@ -172,7 +173,8 @@ def test_show_json_holds_the_record(record: Loss) -> None:
     assert [a["name"] for a in page["arguments"]] == [n for n in record.signature.parameters if n not in options]
     assert [e["value"] for e in page["examples"]] == [e.value for e in record.examples]
     assert {i["name"] for i in page["identities"]} == {i.name for i in IDENTITIES if record.name in i.losses}
-    assert all(page[section] for section in ("summary", "use", "edge_cases", "differs_from_torch", "raises", "sources"))
+    assert all(page[section] for section in ("summary", "use", "edge_cases", "raises", "sources"))
+    assert page["differs_from_torch"] or page["differences"]
     for name, allowed in record.options.items():
         if isinstance(allowed, Range):
             bounds = (options[name]["range"]["low"], options[name]["range"]["high"])
@@ -384,7 +386,7 @@ def test_doctor_finds_this_installation_healthy() -> None:
     assert found["numpy"]["text"] == np.__version__ and found["lossary"]["text"] == lossary.__version__
     assert found["typer"]["text"] == version_of("typer")
     assert {"torch", "jax", "matplotlib", "scipy", "jinja2", "pyarrow"} <= set(found)
-    assert "none in this version" in found["fused kernels"]["text"]
+    assert found["fused kernels"]["state"] == ("absent" if status.missing() else "ok")
     assert f"{len(catalogue())} losses answer" in found["losses on numpy"]["text"]
 
 
@@ -422,6 +424,23 @@ def test_what_cannot_be_imported_is_broken(numpy_only: pytest.MonkeyPatch) -> No
 
     numpy_only.setattr(doctor.importlib, "import_module", import_module)
     assert "cannot be imported (OSError: libarrow.so" in run("doctor", code=1)
+
+
+def test_without_kernels_it_says_what_that_costs_and_how_to_get_them(
+    numpy_only: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    numpy_only.setattr(status, "__file__", str(tmp_path / "status.py"))
+    (found,) = [finding for finding in run_json("doctor")["findings"] if finding["name"] == "fused kernels"]
+    assert found["state"] == "absent" and "several times slower" in found["text"]
+    assert str(status.missing()) in found["text"]
+
+
+def test_kernels_that_do_not_load_are_broken(numpy_only: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # which loads them
+    numpy_only.setattr(status, "__file__", str(tmp_path / "status.py"))
+    (tmp_path / "liblossary.so").write_text("not a library")
+    (found,) = [finding for finding in run_json("doctor", code=1)["findings"] if finding["state"] == "broken"]
+    assert found["name"] == "fused kernels" and "cannot be loaded (OSError" in found["text"]
 
 
 def test_a_loss_that_answers_wrongly_is_broken(numpy_only: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What code written for torch relies on, beyond the samples that PyTorch ships."""
 
 import copy
+import itertools
 import math
 
 import jax
@@ -44,6 +45,15 @@ def test_compiled_code_takes_any_normalizer():
         torch.testing.assert_close(compiled(n), F.mse_loss(X, X * 3, reduction="sum") / n)
 
 
+def test_compiled_code_takes_mixed_dtypes():
+    torch.compiler.reset()
+    compiled = torch.compile(lambda x, y: F.mse_loss(x, y), fullgraph=True, backend="eager")
+    for other in (torch.float64, torch.float16, torch.bfloat16):
+        answer = compiled(X, (X * 3).to(other))
+        assert answer.dtype == torch.promote_types(torch.float32, other)
+        torch.testing.assert_close(answer, F.mse_loss(X, (X * 3).to(other)))
+
+
 def test_a_dynamic_batch_exports():
     class Program(torch.nn.Module):
         def forward(self, x, y):
@@ -52,6 +62,21 @@ def test_a_dynamic_batch_exports():
     batch = torch.export.Dim("batch", min=2, max=1024)
     exported = torch.export.export(Program(), (X, Y), dynamic_shapes=({0: batch}, {0: batch})).module()
     torch.testing.assert_close(exported(X.repeat(3, 1), Y.repeat(3)), F.cross_entropy(X, Y))
+
+
+def test_functional_calls_compile():
+    """They write to the module's dictionaries, after which Dynamo reads no mapping proxy: no signature, that is."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Flatten())
+    model.criterion = nn.CrossEntropyLoss()
+
+    def loss(parameters, x, y):
+        return model.criterion(torch.func.functional_call(model[0], parameters, (x,)), y)
+
+    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    arguments = dict(model[0].named_parameters()), X[:, None], Y[:, None]
+    torch.compiler.reset()
+    compiled = torch.compile(per_sample, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*arguments), per_sample(*arguments))
 
 
 def test_autocast_answers_in_fp32():
@@ -97,6 +122,67 @@ def test_modules_load_torchs_state_and_resolve_its_deprecated_arguments():
         assert nn.MSELoss(size_average=False).reduction == "sum"
     with pytest.raises(TypeError, match="CrossEntropyLoss takes input, target; got 3"):
         module(X, Y, weight)
+
+
+def answer(function, *args, **kwargs):
+    """The answer; None if there is an error."""
+    try:
+        return np.asarray(function(*args, **kwargs))
+    except (ValueError, TypeError, IndexError, RuntimeError):
+        return None
+
+
+@pytest.mark.parametrize("convert", [torch.as_tensor, np.asarray, jnp.asarray], ids=["torch", "numpy", "jax"])
+@pytest.mark.parametrize("loss", ["multi_margin_loss", "multilabel_margin_loss"])
+def test_single_rows_of_margin_losses_have_the_shapes_that_torch_gives_them(loss, convert):
+    shapes, accepted = [(), (1,), (3,), (1, 1), (1, 3), (2, 3)], 0
+    for scores, labels in itertools.product(shapes, repeat=2):
+        x, y = torch.linspace(-1, 1, math.prod(scores)).reshape(scores), torch.zeros(labels, dtype=torch.long)
+        theirs = answer(getattr(torch.nn.functional, loss), x, y, reduction="none")
+        ours = answer(getattr(F, loss), convert(x), convert(y), reduction="none")
+        if theirs is not None:
+            accepted += 1
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, err_msg=f"{scores}, {labels}", strict=True)
+        else:
+            assert ours is None, f"{scores}, {labels}"
+    assert accepted > 5
+
+
+def test_the_power_of_multi_margin_loss_may_be_a_whole_float():
+    assert F.multi_margin_loss(X, Y, p=2.0) == F.multi_margin_loss(X, Y, p=2) != F.multi_margin_loss(X, Y)
+    with pytest.raises(ValueError, match=r"p is 1\.5; it must be an integer in \[1, 2\]"):
+        F.multi_margin_loss(X, Y, p=1.5)
+
+
+def test_a_variance_may_be_a_number_or_one_for_each_row():
+    rows = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    every = rows[:, None].expand(4, 3)
+    for full in (False, True):
+        each = F.gaussian_nll_loss(X, X * 2, every, full, reduction="none")
+        for var in (rows, rows[:, None]):
+            torch.testing.assert_close(F.gaussian_nll_loss(X, X * 2, var, full, reduction="none"), each)
+            torch.testing.assert_close(nn.GaussianNLLLoss(full=full)(X, X * 2, var), each.mean())
+        number, of_0d, of_each = (F.gaussian_nll_loss(X, X * 2, v, full) for v in (0.5, rows[0], X * 0 + 0.5))
+        assert number == of_0d == of_each
+    square = X[:, :1] - rows  # (4, 4): a variance for each row, and not for each column
+    ours, theirs = (f.gaussian_nll_loss(square, square * 2, rows, reduction="none") for f in (F, torch.nn.functional))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_gaussian_rows_may_be_weighted():
+    rows, weight = torch.tensor([0.5, 1.0, 2.0, 4.0]), torch.tensor([1.0, 0.0, 2.0, 3.0])
+    for var in (rows, 0.5):
+        each = F.gaussian_nll_loss(X, X * 2, var, reduction="none")
+        mean = (each * weight[:, None]).sum() / (3 * weight.sum())
+        torch.testing.assert_close(F.gaussian_nll_loss(X, X * 2, var, sample_weight=weight), mean)
+    poisoned = X.clone()
+    poisoned[1] = NAN
+    var = torch.tensor([0.5, NAN, 2.0, 4.0], requires_grad=True)
+    loss = F.gaussian_nll_loss(poisoned, X * 2, var, sample_weight=weight, reduction="sum")
+    hidden = F.gaussian_nll_loss(X, X * 2, rows, sample_weight=weight, reduction="sum")
+    torch.testing.assert_close(loss, hidden)
+    (slope,) = torch.autograd.grad(loss, var)
+    assert slope[1] == 0 and slope.isfinite().all()
 
 
 def test_cosine_targets_and_inputs_broadcast():

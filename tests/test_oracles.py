@@ -28,6 +28,9 @@ def agree(answer: Any, expected: Any) -> bool:
     return answer.shape == expected.shape and all(map(same, answer.flat, expected.flat))
 
 
+GAMMA_1 = {"gamma": 1}
+GREATEST = {"distance_function": lambda x, y: max(abs(x - y))}
+
 HAND = {
     "cross_entropy": [
         ("equal logits: log C", ([[5.0, 5.0, 5.0]], [1]), {}, log(3)),
@@ -51,6 +54,32 @@ HAND = {
         ("two certainties", ([[inf, inf, 0.0]] * 2, [0, 2]), NONE, [mp.nan, mp.inf]),
         ("no class at all", ([[-inf, -inf]], [0]), {}, mp.nan),
         ("nan stays", ([[nan, 0.0]], [[0.0, 1.0]]), {}, mp.nan),
+    ],
+    "linear_cross_entropy": [
+        ("features of 0: log C", ([[0.0]], [[5.0], [6.0], [7.0]], [1]), {}, log(3)),
+        ("logits 2·1 + 3·1 and 2·2 + 3·⅓", ([[2.0, 3.0]], [[1.0, 1.0], [2.0, ONE_THIRD]], [0]), {}, HALF),
+        ("a bias of log 3", ([2.0], [[1.0], [1.0]], 1), {"linear_bias": logs(3, 1)}, QUARTER),
+        ("(C, d, D)", ([[1.0]], [[logs(3), [0]], [[0], logs(3)]], [[1, 1]]), NONE, [[QUARTER, QUARTER - log(3)]]),
+        ("(N, n, D)", ([[[1.0], [0.0]]], [logs(3), [0]], [[1, 1]]), NONE, [[QUARTER, HALF]]),
+        ("probabilities", ([[[1.0]]], [logs(3), [0]], [[[0.5, 0.5]]]), NONE, [[QUARTER - log(3) / 2]]),
+        ("an ignored row", ([[nan], [0]], [[1], [2]], [-100, 1]), {}, HALF),
+        ("an ignored class", ([[nan], [0]], [[1], [2]], [0, 1]), {"ignore_index": 0}, HALF),
+        ("weights: (log 2 + 3·log 4) / 4", ([[0], [1]], [logs(3), [0]], [0, 1]), {"weight": [1, 3]}, 7 * HALF / 4),
+        ("0 · inf", ([[inf]], [[0.0], [1.0]], [0]), {}, mp.nan),
+    ],
+    "focal_loss": [
+        ("(1 - ½)² log 2", ([[0.0, 0.0]], [1]), {}, HALF / 4),
+        ("gamma 1: ¼ log (4/3)", (logs(3, 1), 0), GAMMA_1, QUARTER / 4 - log(3) / 4),
+        ("gamma 1: ¾ log 4", (logs(3, 1), 1), GAMMA_1, 3 * QUARTER / 4),
+        ("gamma ½: √¾ log 4", (logs(1, 3), 0), {"gamma": 0.5}, mp.sqrt(3) * HALF),
+        ("gamma 0: log C", ([[5.0, 5.0, 5.0]], [1]), {"gamma": 0}, log(3)),
+        ("probabilities: ½·¼ log (4/3) + ½·¾ log 4", ([logs(3, 1)], [[0.5, 0.5]]), GAMMA_1, QUARTER / 2 - log(3) / 8),
+        ("weights: (1 + 3)·¼ log 2 / (1 + 3)", ([[0, 0], [0, 0]], [0, 1]), {"weight": [1, 3]}, HALF / 4),
+        ("weights of probabilities: over N", ([[0, 0], [0, 0]], [[1, 0], [0, 1.0]]), {"weight": [1, 3]}, HALF / 2),
+        ("an ignored row", ([[nan, nan], [0, 0]], [-100, 1]), {}, HALF / 4),
+        ("a tail far below the unit", ([[0.0, -1000.0]], [0]), GAMMA_1, mp.log1p(exp(-1000)) / (exp(1000) + 1)),
+        ("certain, impossible", ([[inf, 0.0, -inf]] * 2, [0, 2]), {"gamma": 0.5, **NONE}, [0, mp.inf]),
+        ("0 · inf", ([[-inf, 0.0, 0.0]], [[0, 0.5, 0.5]]), GAMMA_1, HALF / 2),
     ],
     "nll_loss": [
         ("-x[y]", ([[-1.0, -2.0]], [1]), {}, 2),
@@ -85,6 +114,15 @@ HAND = {
         ("weight is no denominator", ([0.0, 0.0], [1.0, 0.0]), {"weight": [1.0, 3.0]}, 2 * HALF),
         ("infinite", ([inf, -inf, inf, -inf], [1.0, 0.0, 0.0, 0.5]), NONE, [0, 0, mp.inf, mp.inf]),
         ("a tail far below the unit", ([1000.0], [1.0]), {}, mp.log1p(exp(-1000))),
+    ],
+    "sigmoid_focal_loss": [
+        ("¼·¼ log 2 and ¾·¼ log 2", ([0.0, 0.0], [1.0, 0.0]), NONE, [HALF / 16, 3 * HALF / 16]),
+        ("alpha -1: ½ log 2", ([0.0], [1.0]), GAMMA_1 | {"alpha": -1}, HALF / 2),
+        ("¼·¼ log (4/3)", (log(3), 1.0), GAMMA_1, QUARTER / 16 - log(3) / 16),
+        ("¾·¾ log 4", (log(3), 0.0), GAMMA_1, 9 * QUARTER / 16),
+        ("soft: (½·¼ + ½·¾)(log 4 - ½ log 3)", (log(3), 0.5), GAMMA_1 | {"alpha": -1}, QUARTER / 2 - log(3) / 4),
+        ("infinite", ([inf, -inf, inf, -inf], [1.0, 0.0, 0.0, 0.5]), {"gamma": 0.5, **NONE}, [0, 0, mp.inf, mp.inf]),
+        ("alpha 1 removes negatives", ([inf, 0.0], [0.0, 1.0]), {"alpha": 1, "gamma": 0, **NONE}, [0, HALF]),
     ],
     "cosine_embedding_loss": [
         ("0, 90, 180 degrees", ([[3e200, 0]] * 3, [[2, 0], [0, 1], [-1, 0]], [1, 1, 1]), NONE, [0, 1, 2]),
@@ -171,6 +209,12 @@ HAND = {
         ("swapped: 1 - min(3, 2) + 2", ([0.0], [1.0], [3.0]), {"eps": 0, "swap": True, "margin": 2.0}, 1),
         ("eps: 1 + ¼ - ¾", ([0.0], [0.0], [-0.5]), {"eps": 0.25}, mp.mpf(1) / 2),
         ("infinitely far", ([[0.0]] * 2, [[0.0], [inf]], [[inf], [0.0]]), {"eps": 0, **NONE}, [0, mp.inf]),
+    ],
+    "triplet_margin_with_distance_loss": [
+        ("1 - 3 + 4: eps cancels", ([[0.0]], [[1.0]], [[3.0]]), {"margin": 4.0}, 2),
+        ("the greatest difference: 4 - 4 + 1", ([0.0, 0.0], [3.0, 4.0], [0.0, 4.0]), GREATEST, 1),
+        ("swapped: 4 - min(4, 3) + 1", ([0.0, 0.0], [3.0, 4.0], [0.0, 4.0]), GREATEST | {"swap": True}, 2),
+        ("infinitely far", ([[0.0]] * 2, [[0.0], [inf]], [[inf], [0.0]]), NONE, [0, mp.inf]),
     ],
     "ctc_loss": [
         ("one frame, one letter", ([logs(0.25, 0.75)], [1], 1, 1), {}, QUARTER - log(3)),

@@ -8,6 +8,8 @@ from lossary.core.call import explain as explain
 from lossary.core.record import catalogue as catalogue
 from lossary.core.strict import strict as strict
 from lossary.functional import *  # noqa: F403
+from lossary.misuse import check as check
+from lossary.patch import patch_torch as patch_torch
 from lossary.weights import class_weights as class_weights
 from lossary.weights import pos_weight as pos_weight
 

@@ -11,11 +11,17 @@ from lossary.losses.binary.binary_cross_entropy import binary_cross_entropy as b
 from lossary.losses.binary.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
+from lossary.losses.binary.sigmoid_focal_loss import sigmoid_focal_loss as sigmoid_focal_loss
 from lossary.losses.classification.cross_entropy import cross_entropy as cross_entropy
+from lossary.losses.classification.focal_loss import focal_loss as focal_loss
+from lossary.losses.classification.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from lossary.losses.classification.nll_loss import nll_loss as nll_loss
 from lossary.losses.divergence.kl_div import kl_div as kl_div
 from lossary.losses.embedding.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
 from lossary.losses.embedding.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
+from lossary.losses.embedding.triplet_margin_with_distance_loss import (
+    triplet_margin_with_distance_loss as triplet_margin_with_distance_loss,
+)
 from lossary.losses.likelihood.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from lossary.losses.likelihood.poisson_nll_loss import poisson_nll_loss as poisson_nll_loss
 from lossary.losses.margin.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lossary import __version__
+from lossary.cli.check import check_files
 from lossary.cli.doctor import doctor
 from lossary.cli.explain import explain
 from lossary.cli.listing import list_losses
@@ -56,6 +57,14 @@ app.command(
         "lossary report predictions.npz --json --no-html",
     ),
 )(report_command)
+app.command(
+    "check",
+    epilog=_examples(
+        "lossary check predictions.npz --loss cross_entropy",
+        "lossary check logits.npy labels.npy --loss nll_loss --option ignore_index=255",
+        "lossary check --list",
+    ),
+)(check_files)
 app.command("list", epilog=_examples("lossary list", "lossary list --family regression --json"))(list_losses)
 app.command("show", epilog=_examples("lossary show cross_entropy", "lossary show huber_loss --json"))(show_loss)
 app.command(

@@ -20,6 +20,7 @@ from lossary import __version__
 from lossary.cli.page import call
 from lossary.cli.terminal import FINDINGS, AsJson, show, show_json, table
 from lossary.core.record import Example, Loss, catalogue
+from lossary.kernels import status
 from lossary.testing.libraries import LIBRARIES, Library
 
 State = Literal["ok", "absent", "broken"]
@@ -91,7 +92,7 @@ def _parts(version: str) -> list[int]:
 
 
 def _hardware() -> Iterator[Finding]:
-    yield Finding("fused kernels", "absent", "none in this version; losses run on the array library's own operations")
+    yield _kernels()
     threads = f"{os.cpu_count()} processors"
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -99,6 +100,22 @@ def _hardware() -> Iterator[Finding]:
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use"
         yield Finding("GPU", "ok" if torch.cuda.is_available() else "absent", device)
     yield Finding("threads", "ok", threads)
+
+
+def _kernels() -> Finding:
+    name, library, built, torch = "fused kernels", status.library(), status.build(), sys.modules.get("torch")
+    if library is None:
+        costs = "losses of torch tensors run as array operations, several times slower (docs/conventions.md)"
+        return Finding(name, "absent", f"{costs}. {status.missing()}")
+    if torch is not None:
+        try:
+            torch.ops.load_library(str(library))
+        except Exception as error:  # as above
+            return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
+    if built is None:
+        return Finding(name, "ok", str(library))
+    sets = ", ".join(built.instruction_sets)
+    return Finding(name, "ok", f"for {sets}; built by {built.compiler} against torch {built.torch}")
 
 
 def _self_checks() -> Iterator[Finding]:

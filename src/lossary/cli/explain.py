@@ -21,6 +21,8 @@ from lossary.testing.libraries import LIBRARIES, Library
 CHOICES = ("torch", "numpy", "jax")
 LARGEST = 10**8
 """Elements: the arrays are made in memory."""
+CLASSES = 10
+"""Where the shape of the first argument does not say how many."""
 
 VALUES = {"log-probabilities": -1.0, "probabilities": 0.5, "target probabilities": 0.5, "label sequences": 1}
 """What an array of a domain is filled with; in other domains indices are 0 and numbers 1."""
@@ -100,7 +102,7 @@ def _data(record: Loss, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         raise Refusal(
             f"--shape {'x'.join(map(str, shape))}: {record.name} takes as {first} {contract(record.data[first])}"
         )
-    dims |= {"S": max(dims.get("T", 0) // 2, 1)}
+    dims = {"C": CLASSES, "d": (), "S": max(dims.get("T", 0) // 2, 1)} | dims
     data = {first: np.full(shape, _value(record.data[first], dims))}
     for name in others:
         spec = next(iter(record.data[name]))

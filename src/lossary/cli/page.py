@@ -23,6 +23,21 @@ class Argument:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """What Lossary answers and what another library does, as a rule torch; threads: "#1" of pytorch, "owner/name#1"."""
+
+    what: str
+    answer: str
+    library: str
+    other: str
+    threads: tuple[str, ...]
+
+    def __str__(self) -> str:
+        threads = f" ({', '.join(self.threads)})" if self.threads else ""
+        return f"{self.what}: {self.answer}; {self.library}: {self.other}{threads}"
+
+
+@dataclass(frozen=True)
 class Page:
     name: str
     title: str
@@ -37,6 +52,7 @@ class Page:
     unreduced: str
     edge_cases: str
     differs_from_torch: str
+    differences: list[Difference]
     raises: list[tuple[str, str]]
     properties: tuple[str, ...]
     pitfalls: tuple[str, ...]
@@ -53,6 +69,7 @@ def page(record: Loss) -> Page:
         for names, kind, text in _entries(sections.get("Parameters", ""))
         for name in names.split(", ")
     }
+    differs, *items = re.split(r"^- ", sections.get("Differs from torch", ""), flags=re.MULTILINE)
     arguments = [_argument(record, name, described.get(name, ("", ""))) for name in record.signature.parameters]
     return Page(
         name=record.name,
@@ -67,7 +84,8 @@ def page(record: Loss) -> Page:
         reductions=record.reductions,
         unreduced=shape(record.unreduced),
         edge_cases=_unwrapped(sections.get("Edge cases", "")),
-        differs_from_torch=_unwrapped(sections.get("Differs from torch", "")),
+        differs_from_torch=_unwrapped(differs),
+        differences=[_difference(record.name, _unwrapped(item)) for item in items],
         raises=[(names, text) for names, _, text in _entries(sections.get("Raises", ""))],
         properties=record.properties,
         pitfalls=record.pitfalls,
@@ -92,6 +110,14 @@ def _argument(record: Loss, name: str, described: tuple[str, str]) -> Argument:
         range=allowed if isinstance(allowed, Range) else None,
         description=text,
     )
+
+
+def _difference(loss: str, item: str) -> Difference:
+    found = re.fullmatch(r"([^:]+): (.+?); ([\w ,-]+): (.+?)(?: \(((?:[\w./-]*#\d+(?:, )?)+)\))?", item)
+    if found is None:
+        raise ValueError(f"{loss}: {item!r} is not of the form 'what: answer; torch: its answer (threads)'")
+    what, answer, library, other, threads = found.groups()
+    return Difference(what, answer, library, other, tuple(threads.split(", ")) if threads else ())
 
 
 def contract(spec: Spec) -> str:

@@ -38,7 +38,7 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield from _section("Options", *_arguments(shown.options))
     yield from _section("Shape of the unreduced loss", Text(shown.unreduced))
     yield from _section("Edge cases", Text(shown.edge_cases))
-    yield from _section("Differs from torch", Text(shown.differs_from_torch))
+    yield from _section("Differs from torch", *_differences(shown))
     yield from _section("Raises", *(Text(f"{names}: {text}") for names, text in shown.raises))
     yield from _section("Pitfalls", bullets(shown.pitfalls))
     yield from _section("Elsewhere", bullets(f"{e.name} ({e.library}): {e.conversion}" for e in shown.elsewhere))
@@ -47,6 +47,13 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     examples = (f"{call(shown.name, e)} = {e.value:.12g}: {e.because}" for e in shown.examples)
     yield from _section("Worked by hand", bullets(examples))
     yield from _section("Sources", bullets(map(str, shown.sources)))
+
+
+def _differences(shown: Page) -> Iterator[RenderableType]:
+    if shown.differs_from_torch:
+        yield Text(shown.differs_from_torch)
+    if shown.differences:
+        yield bullets(map(str, shown.differences))
 
 
 def _legend(shown: Page) -> str:

@@ -7,9 +7,10 @@ reading a value on the host) stands in this file and nowhere else.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,8 @@ def result_dtype(arrays: list[Array]) -> Any:
     dtype = arrays[0].dtype
     if all(x.dtype == dtype for x in arrays):
         return dtype
+    if is_torch(arrays[0]):  # torch.compile cannot trace result_type
+        return functools.reduce(sys.modules["torch"].promote_types, (x.dtype for x in arrays))
     return namespace(arrays[0]).result_type(*(x.dtype for x in arrays))
 
 
@@ -205,11 +208,22 @@ def may_be_differentiated(x: Array) -> bool:
 
 def under_autocast(x: Array, dtype: Any) -> Any:
     """The dtype of a loss: fp32 instead of half precision inside torch.autocast, as torch has it."""
+    return compute_dtype(x, dtype) if _autocasts(x) else dtype
+
+
+def _autocasts(x: Array) -> bool:
     if not is_torch(x):
-        return dtype
+        return False
     torch, device = sys.modules["torch"], x.device.type
-    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return compute_dtype(x, dtype) if on else dtype
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def linear(x: Array, weight: Array) -> Array:
+    """Σ_D x[..., D] · weight[..., D] in their own dtype, which torch.autocast would round to half precision."""
+    if _autocasts(x):
+        with sys.modules["torch"].autocast(x.device.type, enabled=False):
+            return linear(x, weight)
+    return namespace(x).tensordot(x, weight, axes=((x.ndim - 1,), (weight.ndim - 1,)))
 
 
 def is_traced(x: Array) -> bool:
@@ -253,6 +267,11 @@ def scan(step: Callable[[Array, tuple[Array, ...]], Array], state: Array, xs: tu
     """The state that `step` ends in along the first axis of `xs`."""
     if is_jax(state):
         return sys.modules["jax"].lax.scan(lambda carry, x: (step(carry, x), None), state, xs)[0]
-    for t in range(xs[0].shape[0]):
-        state = step(state, tuple(x[t, ...] for x in xs))
+    for row in zip(*(_along_first(x) for x in xs), strict=True):
+        state = step(state, row)
     return state
+
+
+def _along_first(x: Array) -> Sequence[Array]:
+    """x[0], x[1], ...; torch at once, since the backward of each x[t] alone would write zeros over all of x."""
+    return x.unbind() if is_torch(x) else [x[t, ...] for t in range(x.shape[0])]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core import implementations
-from lossary.core.arrays import Array, cast, is_jax, is_torch
+from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, size_fits
 from lossary.core.check import Checked, check
 from lossary.core.record import Loss, of
 from lossary.core.reduce import Unreduced, reduce
@@ -26,8 +26,23 @@ def run(checked: Checked) -> Array:
     implementation = implementations.choose(checked)
     answer = implementation.run(checked)
     unreduced = answer if isinstance(answer, Unreduced) else Unreduced(answer)
-    reduced = reduce(unreduced, checked.reduction, checked.sample_weight, checked.normalizer)
+    reduced = reduce(unreduced, checked.reduction, _sample_weight(checked, unreduced.values), checked.normalizer)
     return cast(reduced, checked.answer_dtype)
+
+
+def _sample_weight(checked: Checked, values: Array) -> Array | None:
+    """The sample weight with as many dimensions as the loss, which a distance of the caller's own decides."""
+    weight = checked.sample_weight
+    if weight is None or weight.ndim == values.ndim:
+        return weight
+    shape, rows = tuple(weight.shape), tuple(values.shape)
+    kept, rest = shape[: len(rows)], shape[len(rows) :]
+    if any(n != 1 for n in rest) or not size_fits(kept, rows[: len(kept)]):
+        raise ValueError(
+            f"{checked.loss.name}: sample_weight has the dimensions {shape}, and the unreduced loss the shape {rows}; "
+            "give one weight for each of its rows"
+        )
+    return namespace(values).reshape(weight, kept + (1,) * (len(rows) - len(kept)))
 
 
 @dataclass(frozen=True)

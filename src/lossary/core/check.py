@@ -26,7 +26,7 @@ from lossary.core.arrays import (
     size_fits,
     under_autocast,
 )
-from lossary.core.contract import Dims, Spec, axes, check_array, check_sums, check_values, describe
+from lossary.core.contract import Dims, Range, Spec, axes, check_array, check_sums, check_values, describe
 from lossary.core.record import HANDLED, Loss
 from lossary.core.strict import is_strict
 
@@ -56,6 +56,8 @@ class Checked:
 
 def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
+    if loss.adapt is not None:
+        loss.adapt(values)
     reduction = _reduction(loss, arguments)
     _check_options(loss, values)
     specs, dims = _check_data(loss, values)
@@ -86,7 +88,8 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     rows = _counted_rows(checked, specs) if is_strict() else None
     for name, spec in specs.items():
         seen = values[name] if rows is None else _silence(values[name], spec, rows, checked)
-        check_values(loss.name, name, seen, spec.domain, dims.get("C"), values.get("ignore_index"))
+        held = check_values(loss.name, name, seen, spec.domain, dims.get("C"), values.get("ignore_index"))
+        values[name] = held if rows is None else values[name]
         if is_strict():
             eps = float(namespace(first).finfo(answer_dtype).eps)
             check_sums(loss.name, name, seen, spec, dims, None if rows is None else rows != 0, eps)
@@ -100,7 +103,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     if is_compiling():
         return
     frame, depth = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("lossary."):
+    # torch.nn: a module's own call, and torch's functions under `lossary.patch_torch`.
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("lossary.", "torch.nn.")):
         frame, depth = frame.f_back, depth + 1
     warnings.warn(message, category, stacklevel=depth)
 
@@ -129,11 +133,15 @@ def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduc
 
 def _check_options(loss: Loss, values: dict[str, Any]) -> None:
     for name, allowed in loss.options.items():
+        if values[name] is None and isinstance(allowed, Range):
+            values[name] = allowed.none
         if is_array(values[name]) and values[name].ndim == 0 and is_concrete(values[name]):
             values[name] = values[name].item()
         must = allowed.refuse(values[name])
         if must is not None:
             raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
+        if isinstance(allowed, Range) and allowed.integer:
+            values[name] = int(values[name])
 
 
 def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
@@ -143,7 +151,7 @@ def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Di
     first_name = next(iter(loss.data))
     first = plain(loss.name, first_name, values[first_name])
     for name, spec in loss.data.items():
-        if values[name] is None and loss.signature.parameters[name].default is None:
+        if values[name] is None and name in loss.defaults and loss.defaults[name] is None:
             continue
         values[name] = plain(loss.name, name, values[name])
         beside = spec.domain.name in BESIDE or (spec.domain.number and _is_number(values[name]))
@@ -208,12 +216,19 @@ def _counted_rows(call: Checked, specs: dict[str, Spec]) -> Array | None:
 
 
 def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
-    """`x` with zeros in the rows whose sample weight is 0, so that nothing they hold reaches a value or a gradient."""
+    """`x` with zeros, or ignored, where the sample weight is 0, so that nothing there reaches a value or a gradient."""
     if spec.domain.name in (*BESIDE, "label sequences"):
         return x
     xp = namespace(x)
-    sizes = {name: weight.shape[i] for i, (name, _) in enumerate(axes(call.loss.unreduced, call.dims))}
-    shape = tuple(sizes.get(name, 1) for name, _ in axes(spec.shape, call.dims))
-    keep = xp.reshape(weight != 0, shape)
+    rows, names = ([name for name, _ in axes(shape, call.dims)] for shape in (call.loss.unreduced, spec.shape))
+    if not set(rows) & set(names):  # shared by all rows, as a matrix of weights is
+        return x
+    counts, elsewhere = weight != 0, tuple(i for i, name in enumerate(rows) if name not in names)
+    if elsewhere:  # part of several losses: kept for any one that counts
+        counts = xp.any(counts, axis=elsewhere, keepdims=True)
+    sizes = dict(zip(rows, counts.shape, strict=True))
+    keep = xp.reshape(counts, tuple(sizes.get(name, 1) for name in names))
+    # What all rows share may be infinite: a row whose class is ignored takes no derivative from there either.
+    nothing = call.values.get("ignore_index", 0) if spec.domain.name == "class indices" else 0
     # The derivative with respect to a weight of 0 needs the row: then only what is not finite is taken out.
-    return xp.where(keep | xp.isfinite(x), x, 0) if may_be_differentiated(weight) else xp.where(keep, x, 0)
+    return xp.where(keep | xp.isfinite(x), x, 0) if may_be_differentiated(weight) else xp.where(keep, x, nothing)

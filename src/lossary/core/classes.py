@@ -1,13 +1,30 @@
 """Class indices: which rows count, and what stands at their class."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lossary.core.arrays import Array, namespace, take_along
+from lossary.core.arrays import Array, arange, is_array, kind, namespace, size, take_along
+from lossary.core.elementary import logsumexp
 
 
 def class_axis(x: Array) -> int:
     """Classes lie along dimension 1, or 0 without a batch, as in torch."""
     return min(x.ndim - 1, 1)
+
+
+def with_class_axis(x: Array, axis: int) -> Array:
+    """`x` with its classes, which lie along `axis`, where losses look for them."""
+    order = [i for i in range(x.ndim) if i != axis]
+    order.insert(class_axis(x), axis)
+    return namespace(x).permute_dims(x, tuple(order))
+
+
+def adapt_target(arguments: dict[str, Any]) -> None:
+    """As in torch the class of a row without a batch may have shape (1,)."""
+    input, target = arguments["input"], arguments["target"]
+    if not is_array(input) or not is_array(target) or kind(target) != "integer":
+        return
+    if input.ndim == target.ndim == 1 and size(target) == 1:
+        arguments["target"] = namespace(target).reshape(target, ())
 
 
 class Targets(NamedTuple):
@@ -48,3 +65,16 @@ def pick_weight(weight: Array, index: Array) -> Array:
 def along(values: Array, axis: int, ndim: int) -> Array:
     """A vector over classes, shaped to broadcast along `axis` of `ndim`."""
     return namespace(values).reshape(values, tuple(-1 if i == axis else 1 for i in range(ndim)))
+
+
+def log_odds_against(x: Array, index: Array, axis: int) -> Array:
+    """log((1 - p) / p) of each row's class `index`, p being the softmax of `x`: its softplus is -log p.
+
+    Each small loss keeps its digits: logsumexp(x) - x_y rounds it to 0, and drops digits of large x.
+    """
+    xp = namespace(x)
+    here = along(arange(x.shape[axis], like=index), axis, x.ndim) == xp.expand_dims(index, axis=axis)
+    own = pick(x, index, axis)
+    origin = xp.where(xp.abs(own) > float(xp.finfo(x.dtype).max) / 4, 0.0, own)  # or the difference may overflow
+    others = xp.where(here, -xp.inf, x - xp.expand_dims(origin, axis=axis))
+    return logsumexp(others, axis) - (own - origin)

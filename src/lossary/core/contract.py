@@ -114,6 +114,8 @@ log_rates = word(Domain("log-rates"))
 rates = word(Domain("rates", low=0.0, enforced=True))
 counts = word(Domain("counts", low=0.0))
 variances = word(Domain("variances", low=0.0, enforced=True, number=True))
+features = word(Domain("features"))
+linear_weights = word(Domain("linear weights"))
 label_probabilities = word(Domain("label probabilities", low=0.0, high=1.0))
 class_indices = word(Domain("class indices", dtype="integer", low=0, enforced=True))
 label_sets = word(Domain("label sets", dtype="integer", low=-1, enforced=True))
@@ -125,25 +127,36 @@ weights = word(Domain("weights"))
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that an option may be."""
+    """The numbers that an option may be.
+
+    also: single numbers outside the interval, each with a meaning of its own. none: the number that None stands for.
+    """
 
     low: float = -math.inf
     high: float = math.inf
     low_open: bool = False
     high_open: bool = False
     integer: bool = False
+    also: tuple[float, ...] = ()
+    none: float | None = None
 
     def refuse(self, value: object) -> str | None:
-        wanted = numbers.Integral if self.integer else numbers.Real
-        if isinstance(value, bool) or not isinstance(value, wanted):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or (self.integer and not _is_whole(value)):
             return f"{'an integer' if self.integer else 'a number'} in {self}"
         number = float(value)
         too_low = number < self.low or (self.low_open and number == self.low)
         too_high = number > self.high or (self.high_open and number == self.high)
-        return f"in {self}" if too_low or too_high or number != number else None
+        outside = too_low or too_high or number != number
+        return f"in {self}" if outside and number not in self.also else None
 
     def __str__(self) -> str:
-        return interval(self.low, self.high, self.low_open, self.high_open)
+        allowed = interval(self.low, self.high, self.low_open, self.high_open)
+        return " or ".join([allowed, *(f"{number:g}" for number in self.also)])
+
+
+def _is_whole(value: numbers.Real) -> bool:
+    """2.0 is an integer, as in torch."""
+    return isinstance(value, numbers.Integral) or float(value).is_integer()
 
 
 @dataclass(frozen=True)
@@ -155,6 +168,30 @@ class Flag:
 
     def __str__(self) -> str:
         return "True or False"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """None, or an object of the class of that name: nothing is imported for it."""
+
+    of: str
+
+    def refuse(self, value: object) -> str | None:
+        return None if value is None or type(value).__name__ == self.of.rpartition(".")[2] else str(self)
+
+    def __str__(self) -> str:
+        return f"None or a {self.of}"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the caller's, or None for the loss's own."""
+
+    def refuse(self, value: object) -> str | None:
+        return None if value is None or callable(value) else str(self)
+
+    def __str__(self) -> str:
+        return "a function, or None"
 
 
 def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
@@ -188,11 +225,14 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
             spare -= here is not None
         elif token[0] == "*":
             after = sum(t[0] not in "?*" for t in tokens[i + 1 :])
-            here, sizes = tuple(sizes[: len(sizes) - after]), sizes[len(sizes) - after :]
+            count = len(trial[name]) if name in trial else len(sizes) - after
+            here, sizes = tuple(sizes[:count]), sizes[count:]
         else:
             here = sizes.pop(0)
         if trial.setdefault(name, here) != here:
             return False
+    if sizes:
+        return False
     dims.update(trial)
     return True
 
@@ -247,12 +287,18 @@ def _wanted(spec: Spec, dims: Dims) -> str:
     wanted = []
     for s in spec:
         known = all(t.lstrip("?*") in dims for t in s.shape.split())
-        shape = str(tuple(n for _, n in axes(s.shape, dims))) if known else f"({', '.join(s.shape.split())})"
+        shape = str(shape_of(s, dims)) if known else _partly_known(s.shape, dims)
         broadcasts = " or a shape that broadcasts to it" if s.broadcasts else ""
         if s.by_row and known:
             broadcasts = f", with dimensions of size 1 in it, or {shape_of(s, dims)[:-1]}, one for each row"
         wanted.append(f"{s.domain} of shape {shape}{broadcasts}")
     return ", or ".join(wanted)
+
+
+def _partly_known(shape: str, dims: Dims) -> str:
+    """Sizes where they are known, names where they are not: (N, D) beside three features is (N, 3)."""
+    parts = [[t] if t.lstrip("?*") not in dims else [str(n) for _, n in axes(t, dims)] for t in shape.split()]
+    return f"({', '.join(size for part in parts for size in part)})"
 
 
 def _dtype_fix(name: str, x: Array, spec: Spec) -> str:
@@ -289,7 +335,7 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
             return f". Drop its last dimension: {name}.squeeze({len(shape) - 1})"
         if (*shape, 1) == wanted:
             return f". Add a last dimension, {name}.unsqueeze({len(shape)}), or drop that of {first[0]}"
-        if s.domain.dtype == "integer" and shape == reference[:-1]:
+        if s.domain.dtype == "integer" and shape == reference[:-1] and "D" not in dims:
             return f". Classes are dimension 1; if they are the last of {first[0]}, pass {first[0]}.movedim(-1, 1)"
         if s.broadcasts and shape == wanted[: len(shape)]:
             return f". Add dimensions on the right: {name}.reshape({(*shape, *(1 for _ in wanted[len(shape) :]))})"
@@ -298,12 +344,17 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
     return ""
 
 
-def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | None, ignored: int | None) -> None:
-    """Raise where `x`, if it may be read, holds a value outside an enforced domain, or under strict() outside any."""
+def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | None, ignored: int | None) -> Array:
+    """Raise where `x`, if it may be read, holds a value outside an enforced domain, or under strict() outside any.
+
+    Answers `x`; where it cannot be read, with NaN for values outside an enforced domain.
+    """
     unchecked = not domain.enforced and (domain.dtype == "integer" or not is_strict())  # lengths: the loss checks them
-    if unchecked or not is_concrete(x) or size(x) == 0:
-        return
-    x = _held(x)
+    if unchecked or size(x) == 0:
+        return x
+    if not is_concrete(x):
+        return x if domain.dtype == "integer" else _without_strangers(x, domain)
+    given, x = x, _held(x)
     xp = namespace(x)
     if domain.dtype == "integer":
         wrong = (x < domain.low) | (x >= classes)
@@ -312,8 +363,7 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
         allowed = f"the classes are 0 to {classes - 1}" if classes else "there are no classes"
         error: type[Exception] = IndexError
     else:
-        slack = domain.slack * float(xp.finfo(x.dtype).eps)
-        wrong = (x < domain.low - slack) | (x > domain.high + slack)
+        wrong = _strangers(x, domain)
         bounded = f"{domain.name} lie in {interval(domain.low, domain.high)}"
         finite = f"{domain.name} are finite{' or -inf' if domain.masked else ''}"
         allowed = bounded if math.isfinite(domain.low) or math.isfinite(domain.high) else finite
@@ -325,6 +375,17 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
         error = ValueError
     if bool(xp.any(wrong)):
         raise error(f"{loss}: {_where(name, x, wrong)}; {allowed}{_value_fix(x, domain, classes, ignored)}")
+    return given
+
+
+def _strangers(x: Array, domain: Domain) -> Array:
+    slack = domain.slack * float(namespace(x).finfo(x.dtype).eps)
+    return (x < domain.low - slack) | (x > domain.high + slack)
+
+
+def _without_strangers(x: Array, domain: Domain) -> Array:
+    xp = namespace(x)
+    return xp.where(_strangers(x, domain), xp.nan, x)
 
 
 def check_sums(loss: str, name: str, x: Array, spec: Spec, dims: Dims, counted: Array | None, eps: float) -> None:

@@ -74,3 +74,12 @@ def xlogx(x: Array) -> Array:
 def hinge(x: Array) -> Array:
     """max(0, x); NaN stays, and at 0 the derivative is 1, as torch's clamp has it: equal scores must not get stuck."""
     return namespace(x).where(x < 0, 0.0, x)
+
+
+def modulated(nll: Array, log_rest: Array, gamma: float) -> Array:
+    """(1 - p)^gamma · nll, given log(1 - p). An infinite nll stays as it is: there p is 0."""
+    if gamma == 0:
+        return nll
+    xp = namespace(nll)
+    infinite = xp.isinf(nll)
+    return xp.where(infinite, nll, xp.exp(gamma * log_rest) * xp.where(infinite, 0.0, nll))

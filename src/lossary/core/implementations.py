@@ -36,9 +36,10 @@ def _refuse_aten(call: Checked) -> str | None:
 
 
 def _run_aten(call: Checked) -> Any:
-    operator = getattr(sys.modules["torch"].nn.functional, str(call.loss.aten))
-    given = {name: value for name, value in call.values.items() if value is not None}
-    return operator(**given, reduction="none")
+    # Not torch.nn.functional, which `lossary.patch_torch` sends here; its "none" is 0.
+    operator = getattr(sys.modules["torch"].ops.aten, str(call.loss.aten))
+    data = [call.values[name] for name in call.loss.data if call.values[name] is not None]
+    return operator(*data, 0)
 
 
 ALL = (

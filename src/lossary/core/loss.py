@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from lossary.core.call import call
-from lossary.core.contract import Flag, Range, Spec
+from lossary.core.contract import Flag, Function, Instance, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 
 P = ParamSpec("P")
@@ -36,12 +36,14 @@ def loss(
     aten: str | None = None,
     reductions: tuple[str, ...] = ("none", "mean", "sum"),
     check: Callable[..., None] | None = None,
+    adapt: Callable[[dict[str, Any]], None] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
     title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction.
-    properties: what tests verify, from PROPERTIES. aten: the function of torch.nn.functional that answers exactly
+    properties: what tests verify, from PROPERTIES. aten: the operator of ATen that answers exactly
     the formula on equal floating dtypes. check: what the contract's words cannot say, called with every argument.
+    adapt: brings what torch takes beside the contract to it, called with the arguments as they were given.
     """
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
@@ -56,7 +58,7 @@ def loss(
             function=formula_of,
             signature=signature,
             data=_annotated(signature, Spec),
-            options=_annotated(signature, (Range, Flag)),
+            options=_annotated(signature, (Range, Flag, Instance, Function)),
             family=family,
             title=title,
             formula=formula,
@@ -70,6 +72,7 @@ def loss(
             aten=aten,
             reductions=reductions,
             check=check,
+            adapt=adapt,
             defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
             positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
         )
@@ -99,7 +102,7 @@ def _refuse_incomplete(record: Loss) -> None:
         (record.family not in FAMILIES, f"family {record.family!r} is not one of {FAMILIES}"),
         (keyword_only[-3:] != KEYWORD_TAIL, f"the signature must end in the keyword-only {KEYWORD_TAIL}"),
         ("reduction" not in parameters, "the signature has no `reduction`"),
-        (bool(undeclared), f"{undeclared} carry no contract: annotate them with a domain, a Range or a Flag"),
+        (bool(undeclared), f"{undeclared} carry no contract: annotate them with a domain, a Range or their kin"),
         (not set(record.properties) <= set(PROPERTIES), f"properties must be among {PROPERTIES}"),
         (not record.doc, "it has no docstring"),
         (not (record.sources and record.examples and record.pitfalls), "sources, examples and pitfalls are needed"),

@@ -96,6 +96,7 @@ class Loss:
     aten: str | None
     reductions: tuple[str, ...]
     check: Callable[..., None] | None
+    adapt: Callable[[dict[str, Any]], None] | None
     defaults: Mapping[str, Any]
     positional: int
 

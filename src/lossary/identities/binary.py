@@ -100,6 +100,31 @@ BINARY = (
         differentiates=True,
     ),
     Identity(
+        name="sigmoid_focal_loss_of_gamma_zero_is_binary_cross_entropy",
+        statement="Sigmoid focal loss with gamma = 0, not balanced by alpha, is binary cross-entropy.",
+        formula=r"\mathrm{FL}_0(x, t) = \mathrm{BCE}_{\mathrm{logits}}(x, t)",
+        inputs=domains.BINARY_LOGITS,
+        relation="equal",
+        left=lambda logits, target: F.sigmoid_focal_loss(logits, target, alpha=-1, gamma=0.0),
+        right=_with_logits,
+        losses=("sigmoid_focal_loss", "binary_cross_entropy_with_logits"),
+        ulps=0.0,
+    ),
+    Identity(
+        name="two_focal_logits_are_one",
+        statement="Focal loss over two classes = sigmoid focal loss of the difference of the logits.",
+        formula=r"\mathrm{FL}_{w = (1 - \alpha, \alpha)}((a, b), y) = \mathrm{FL}_\alpha(b - a, y)",
+        inputs=domains.with_option(
+            domains.TWO_LOGITS, "alpha", "alpha in [0, 1]", lambda rng, extreme: float(rng.uniform()), default=0.25
+        ),
+        relation="equal",
+        left=lambda logits, labels, alpha: F.focal_loss(logits, labels, [1 - alpha, alpha], reduction="none"),
+        right=lambda logits, labels, alpha: F.sigmoid_focal_loss(
+            logits[:, 1] - logits[:, 0], namespace(logits).astype(labels, logits.dtype), alpha
+        ),
+        losses=("focal_loss", "sigmoid_focal_loss"),
+    ),
+    Identity(
         name="pos_weight_duplicates_positives",
         statement="pos_weight = n counts each positive n times.",
         formula=r"\sum_i \mathrm{BCE}_{w=n}(x_i, y_i) = "

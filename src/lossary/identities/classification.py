@@ -17,6 +17,11 @@ def _relative_entropy(logits: Array, target: Array) -> Array:
     return namespace(logits).sum(F.kl_div(log_softmax(logits, 1), target, reduction="none"), axis=1)
 
 
+def _projection(features: Array, weight: Array, bias: Array) -> Array:
+    xp = namespace(features)
+    return xp.matmul(features, xp.matrix_transpose(weight)) + bias
+
+
 def _one_hot(labels: Array, logits: Array) -> Array:
     return distributions.one_hot("identities", "labels", labels, like=logits, axis=-1)
 
@@ -42,6 +47,14 @@ SMOOTHED = domains.with_option(
     "smoothing in [0, 1]",
     lambda rng, extreme: float(rng.choice([0.0, 1.0, 1e-6])) if extreme else float(rng.uniform()),
     default=0.1,
+)
+
+FOCUSED = domains.with_option(
+    domains.CLASS_TARGETS,
+    "gamma",
+    "gamma >= 0",
+    lambda rng, extreme: float(rng.choice([0.0, 0.125, 5.0]) if extreme else rng.uniform(0, 5)),
+    default=2.0,
 )
 
 CLASSIFICATION = (
@@ -119,6 +132,18 @@ CLASSIFICATION = (
         losses=("cross_entropy", "nll_loss"),
     ),
     Identity(
+        name="linear_cross_entropy_is_cross_entropy_of_linear",
+        statement="Linear cross-entropy = cross-entropy of the linear layer's outputs.",
+        formula=r"\mathrm{LCE}(x, W, b, y) = \mathrm{CE}(W x + b, y)",
+        inputs=domains.PROJECTED,
+        relation="equal",
+        left=lambda features, weight, bias, labels: F.linear_cross_entropy(
+            features, weight, labels, linear_bias=bias, reduction="none"
+        ),
+        right=lambda features, weight, bias, labels: _cross_entropy(_projection(features, weight, bias), labels),
+        losses=("linear_cross_entropy", "cross_entropy"),
+    ),
+    Identity(
         name="cross_entropy_of_one_hot",
         statement="A class label and its one-hot target have the same cross-entropy.",
         formula=r"\mathrm{CE}(z, y) = \mathrm{CE}(z, e_y)",
@@ -165,5 +190,38 @@ CLASSIFICATION = (
             (1 - smoothing) * _cross_entropy(logits, labels) + smoothing * _cross_entropy(logits, _uniform(logits))
         ),
         losses=("cross_entropy",),
+    ),
+    Identity(
+        name="focal_loss_of_gamma_zero_is_cross_entropy",
+        statement="Focal loss with gamma = 0 is cross-entropy.",
+        formula=r"\mathrm{FL}_0(z, y) = \mathrm{CE}(z, y)",
+        inputs=domains.CLASS_TARGETS,
+        relation="equal",
+        left=lambda logits, labels: F.focal_loss(logits, labels, gamma=0.0, reduction="none"),
+        right=lambda logits, labels: _cross_entropy(logits, labels),
+        losses=("focal_loss", "cross_entropy"),
+        ulps=0.0,
+    ),
+    Identity(
+        name="focal_loss_is_modulated_cross_entropy",
+        statement="Focal loss is cross-entropy times a power of the probability of all other classes.",
+        formula=r"\mathrm{FL}_\gamma(z, y) = (1 - e^{-\mathrm{CE}(z, y)})^\gamma \, \mathrm{CE}(z, y)",
+        inputs=FOCUSED,
+        relation="equal",
+        left=lambda logits, labels, gamma: F.focal_loss(logits, labels, gamma=gamma, reduction="none"),
+        right=lambda logits, labels, gamma: (
+            (-namespace(logits).expm1(-_cross_entropy(logits, labels))) ** gamma * _cross_entropy(logits, labels)
+        ),
+        losses=("focal_loss", "cross_entropy"),
+    ),
+    Identity(
+        name="focal_loss_is_at_most_cross_entropy",
+        statement="Focal loss is at most cross-entropy.",
+        formula=r"\mathrm{FL}_\gamma(z, y) \le \mathrm{CE}(z, y)",
+        inputs=FOCUSED,
+        relation="at_least",
+        left=lambda logits, labels, gamma: _cross_entropy(logits, labels),
+        right=lambda logits, labels, gamma: F.focal_loss(logits, labels, gamma=gamma, reduction="none"),
+        losses=("focal_loss", "cross_entropy"),
     ),
 )

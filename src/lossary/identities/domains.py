@@ -67,6 +67,18 @@ def _hard_moderate(rng: Rng, extreme: bool) -> Inputs:
     return {"logits": logits, "labels": _labels(rng)}
 
 
+def _projected(rng: Rng, extreme: bool) -> Inputs:
+    features, weight = rng.normal(0, 2, (ROWS, 3)), rng.normal(0, 1, (CLASSES, 3))
+    bias = rng.normal(0, 1, CLASSES)
+    if extreme:
+        features[0] = 0
+        features[1] *= 1e4
+        features[2] *= 1e-30
+        weight[2] = 0
+        bias[0] = -np.inf
+    return {"features": features, "weight": weight, "bias": bias, "labels": _labels(rng)}
+
+
 def _pair(rng: Rng, extreme: bool) -> Inputs:
     p, q = distributions(rng, extreme), distributions(rng, extreme)[::-1].copy()
     if extreme:
@@ -172,6 +184,9 @@ SOFT_TARGETS = Domain(
 )
 CLASS_TARGETS = Domain(
     "logits: real, or -inf for classes other than the label; labels: classes", _hard, data.class_labels
+)
+PROJECTED = Domain(
+    "features, weight: real; bias: real, or -inf for classes other than the label; labels: classes", _projected
 )
 MODERATE_CLASS_TARGETS = Domain(
     "logits: real, in a range of at most 60, so that no exponential underflows; labels: classes",

@@ -59,7 +59,7 @@ def open_input(
 ) -> Input:
     """Find predictions and targets by the given keys, by the usual names, or by shape and type."""
     files = tuple(str(path) for path in paths)
-    arrays = [array for file in files for array in _open(file)]
+    arrays = open_arrays(files)
     free = list(arrays)
 
     def take(found: Stored | None) -> Stored | None:
@@ -79,6 +79,11 @@ def open_input(
     if names is None and classes and classes.is_text and classes.shape[0] in predictions.shape[1:]:
         names = tuple(str(name) for name in text_of(classes.whole()))
     return Input(files, predictions, targets, ids, tuple(names or predictions.columns))
+
+
+def open_arrays(paths: Sequence[str | Path]) -> list[Stored]:
+    """All arrays of the files, still in them."""
+    return [array for path in paths for array in _open(str(path))]
 
 
 def _open(path: str) -> list[Stored]:

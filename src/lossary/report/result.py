@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from lossary.misuse.finding import SEVERITIES as SEVERITIES
+from lossary.misuse.finding import Severity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Severity = Literal["error", "warning", "note"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 Cell = str | int | float | None
 

@@ -47,13 +47,19 @@ class Case:
 
     @cached_property
     def scale(self) -> float:
-        """The largest finite magnitude among the floating arguments."""
+        """The largest finite magnitude among the floating arguments, and what a projection makes of it."""
         finite = [
             np.abs(x[np.isfinite(x)])
             for x in self.rounded.values()
             if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         ]
-        return max([1.0, *(float(x.max()) for x in finite if x.size)])
+        return self.gain * max([1.0, *(float(x.max()) for x in finite if x.size)])
+
+    @cached_property
+    def gain(self) -> float:
+        """How much larger than the features a projection can be, at least 1."""
+        matrices = [self.rounded[n] for n, s in self.sample.specs.items() if s.domain.name == "linear weights"]
+        return max([1.0, *(float(w.shape[-1] * np.abs(w).max()) for w in matrices if w.size)])
 
     @property
     def unreduced_shape(self) -> tuple[int, ...]:
@@ -66,7 +72,8 @@ class Case:
         scale = np.ones(self.unreduced_shape)
         for name, spec in self.sample.specs.items():
             x = self.rounded[name]
-            if spec.domain.dtype != "float" or not isinstance(x, np.ndarray) or x.size == 0:
+            multiplies = spec.domain.name == "linear weights"
+            if spec.domain.dtype != "float" or not isinstance(x, np.ndarray) or x.size == 0 or multiplies:
                 continue
             names = [n for n, _ in axes(spec.shape, self.sample.dims)][-x.ndim or None :] if x.ndim else []
             shared = tuple(i for i, n in enumerate(names) if n not in rows)
@@ -74,7 +81,7 @@ class Case:
             kept = [n for n in names if n in rows]
             size = size.reshape([x.shape[names.index(n)] for n in kept])
             scale = np.maximum(scale, size.reshape([size.shape[kept.index(n)] if n in kept else 1 for n in rows]))
-        return scale
+        return scale * self.gain
 
     def call(self, **changes: Any) -> Any:
         return self.function(**{**self.arguments, **changes})

@@ -61,6 +61,15 @@ def _weights(case: Case) -> np.ndarray:
     return weights
 
 
+def _wholly(case: Case, marked: np.ndarray, name: str) -> np.ndarray:
+    """The elements of an argument that belong to marked losses alone, in a shape that broadcasts to the argument's."""
+    dims = case.sample.dims
+    rows, names = ([n for n, _ in axes(shape, dims)] for shape in (case.loss.unreduced, case.sample.specs[name].shape))
+    elsewhere = tuple(i for i, row in enumerate(rows) if row not in names)
+    alone = marked.all(axis=elsewhere, keepdims=True)
+    return np.reshape(alone, [alone.shape[rows.index(n)] if n in rows else 1 for n in names])
+
+
 # Values
 
 
@@ -153,14 +162,12 @@ def check_sample_weight(case: Case) -> None:
 def check_zero_weight_hides_anything(case: Case) -> None:
     """A row of weight 0 contributes exactly 0 to value and gradient, even if it holds inf or NaN."""
     weights = _weights(case)
-    s, dims = case.convert(weights), case.sample.dims
-    rows = [name for name, _ in axes(case.loss.unreduced, dims)]
+    s = case.convert(weights)
     for name in case.sample.differentiable:
-        names, x = [n for n, _ in axes(case.sample.specs[name].shape, dims)], case.sample.arrays[name]
-        if x.ndim != len(names):
+        x = case.sample.arrays[name]
+        if x.ndim != len(axes(case.sample.specs[name].shape, case.sample.dims)):
             continue
-        weightless = np.reshape(weights == 0, [weights.shape[rows.index(n)] if n in rows else 1 for n in names])
-        hidden = np.broadcast_to(weightless, x.shape)
+        hidden = np.broadcast_to(_wholly(case, weights == 0, name), x.shape)
         poisoned = case.convert(np.where(hidden, np.nan, x))
         got = case.value(**{name: poisoned}, sample_weight=s)
         assert_close(got, case.value(sample_weight=s), 0.0, "float64", f"{case.loss.name}: NaN in a row of weight 0")
@@ -174,7 +181,7 @@ def check_zero_weight_hides_anything(case: Case) -> None:
 @check()
 def check_ignored_rows(case: Case) -> None:
     """An ignored row contributes exactly 0 to value, denominator and gradient, even if it holds inf or NaN."""
-    if "ignore_index" not in case.sample.arguments or case.sample.arrays["target"].dtype.kind == "f":
+    if case.sample.arguments.get("ignore_index") is None or case.sample.arrays["target"].dtype.kind == "f":
         return
     target = np.array(case.sample.arguments["target"])
     if target.size < 2:
@@ -182,8 +189,8 @@ def check_ignored_rows(case: Case) -> None:
     target.flat[0] = case.sample.arguments["ignore_index"]
     ignored = target == case.sample.arguments["ignore_index"]
     clean = case.of(case.sample.but(target=target))
-    x = np.array(case.sample.arguments["input"])
-    (np.moveaxis(x, 1, -1) if x.ndim > 1 else x)[ignored] = np.nan
+    x = case.sample.arrays["input"]
+    x = np.where(_wholly(case, ignored, "input"), np.nan, x)
     poisoned = clean.convert(x)
     for reduction in case.loss.reductions:
         got = clean.value(input=poisoned, reduction=reduction)
@@ -491,6 +498,8 @@ def check_module(case: Case) -> None:
     from lossary import nn
 
     module_class = nn.module_of(case.loss.public)
+    if "__init__" in vars(module_class):  # part of the data are its parameters: tests/test_modules.py
+        return
     options = {n: x for n, x in case.arguments.items() if n in module_class.options}
     data = {n: x for n, x in case.arguments.items() if n not in options}
     module = module_class(**options)

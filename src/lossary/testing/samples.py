@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core.contract import Dims, Domain, Flag, Range, Spec, axes
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Dims, Domain, Flag, Function, Instance, Range, Spec, axes
 from lossary.core.record import Loss
 
 EXTREMES = {
@@ -15,6 +16,8 @@ EXTREMES = {
     "log-probabilities": (0.0, -1e-30, -88.9, -1e4, -np.inf),
     "probabilities": (0.0, 1.0, 1e-45, 1e-38, 1e-10, 1 - 2**-24),
     "target probabilities": (0.0, 1.0, 0.5),
+    "features": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
+    "linear weights": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
     "label probabilities": (0.0, 1.0, 0.5),
     "log-rates": (0.0, 1e-30, 80.0, -104.0, 1e4, -1e4, np.inf, -np.inf),
     "rates": (0.0, 1e-30, 1e4, 1e18, np.inf),
@@ -83,9 +86,12 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     }
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
     dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1, "K": dims["D"]}
+    dims |= {"n": ((), (2,), (2, 3))[seed % 3]}
     if not empty and rng.random() < 0.2:
-        dims |= {"N": None, "d": ()}
+        dims |= {"N": None, "n": (), "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in loss.options.items()}
+    if seed % 2:  # among any two seeds
+        options |= {name: manhattan for name, allowed in loss.options.items() if isinstance(allowed, Function)}
     specs, arguments = {}, dict(options)
     for name, alternatives in loss.data.items():
         optional = loss.signature.parameters[name].default is None
@@ -102,6 +108,8 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         arguments["input"] = np.asarray(np.maximum(np.exp(arguments["input"]), 0.5))
     if "ignore_index" in options and "class indices" not in [s.domain.name for s in specs.values()]:
         arguments["ignore_index"] = loss.defaults["ignore_index"]
+    if loss.defaults["reduction"] == "none":  # which cannot be differentiated
+        arguments["reduction"] = "mean"
     ordered = {name: arguments[name] for name in loss.signature.parameters if name in arguments}
     return Sample(ordered, specs, dims, seed)
 
@@ -112,9 +120,20 @@ def _batch_axis(shape: str, dims: Dims) -> int | None:
     return names.index("N") if "N" in names else 0 if names and names[0] in ("s0", "L") else None
 
 
-def _option(name: str, allowed: Range | Flag, dims: Dims, loss: Loss, rng: np.random.Generator) -> Any:
+def manhattan(x: Array, y: Array) -> Array:
+    """A distance of each row of any library, and of an oracle's numbers."""
+    return namespace(x).sum(abs(x - y), axis=-1)
+
+
+def _option(
+    name: str, allowed: Range | Flag | Instance | Function, dims: Dims, loss: Loss, rng: np.random.Generator
+) -> Any:
     if isinstance(allowed, Flag):
         return bool(rng.integers(2))
+    if isinstance(allowed, (Instance, Function)):
+        return None
+    if allowed.also and rng.random() < 0.3:
+        return float(rng.choice(allowed.also))
     if allowed.integer and np.isfinite(allowed.high):
         return int(rng.integers(int(allowed.low), int(allowed.high) + 1))
     if allowed.integer:  # a class: the blank, or the one that is ignored
@@ -239,7 +258,7 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
 def _outside(allowed: Range) -> list[float]:
     values = [np.nan]
     if np.isfinite(allowed.low):
-        values += [allowed.low if allowed.low_open else allowed.low - 1]
+        values += [allowed.low if allowed.low_open else allowed.low - (1 if allowed.integer else 0.5)]
     if np.isfinite(allowed.high):
         values += [allowed.high + 1]
     return [v if not allowed.integer or v != v else int(v) for v in values]

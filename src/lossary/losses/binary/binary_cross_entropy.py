@@ -91,8 +91,12 @@ def binary_cross_entropy(
 
     Differs from torch
     ------------------
-    The gradient is -t/p + (1-t)/(1-p) for every p above e^-100; torch's fades below p = 1e-12. Targets of any
-    integer or floating dtype are converted.
+    - gradient at a probability below 1e-12 of a positive: -1/p, down to the clamp at e^-100; torch: -1e12, which fades
+      to 0 through a sigmoid (#103316, torch/nn#949)
+    - gradient where a logarithm is clamped: 0, as of a constant; torch: ±1e12, in fp16 inf (Oneflow-Inc/oneflow#7476)
+    - gradient of a certain, right prediction: ±1; torch: 0, in fp16 NaN (Oneflow-Inc/oneflow#7476,
+      fastino-ai/GLiNER2#155)
+    - NaN in input or target: NaN; torch: `RuntimeError`
 
     Raises
     ------

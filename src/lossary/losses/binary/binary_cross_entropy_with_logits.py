@@ -80,8 +80,9 @@ def binary_cross_entropy_with_logits(
 
     Differs from torch
     ------------------
-    Infinite logits answer as above instead of NaN. Targets outside [0, 1] raise on the CPU. Targets of any integer or
-    floating dtype are converted. fp16 and bf16 are computed and summed in fp32.
+    - a logit of ±inf on the right side of 0 or 1: 0; torch: NaN (#49844, #102894, pyro-ppl/numpyro#2240)
+    - a logit of -inf on the wrong side: inf; torch: NaN (#135359)
+    - targets outside [0, 1]: `ValueError` on the CPU; torch: accepted, and negative losses (#110865, #123339, #177506)
 
     Raises
     ------

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.classes import class_axis, pick, pick_weight, targets
+from lossary.core.classes import adapt_target, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, log_probabilities, weights
 from lossary.core.elementary import times
 from lossary.core.loss import loss
@@ -37,6 +37,7 @@ from lossary.core.reduce import Unreduced
         axis="log p of the true class",
         embed=lambda x: namespace(x).stack([x, x], axis=-1),
     ),
+    adapt=adapt_target,
 )
 def nll_loss(
     input: Annotated[Array, log_probabilities("?N C *d")],
@@ -60,7 +61,7 @@ def nll_loss(
     ----------
     input : floating array (N, C, d1, ...), or (C,)
         Log-probabilities.
-    target : integer array (N, d1, ...), or ()
+    target : integer array (N, d1, ...), or () or (1,) for an input (C,)
         Classes, 0 to C - 1, of any integer dtype.
     weight : array (C,), optional
         Weight of each class. The mean divides by the sum of the weights of the rows' classes.
@@ -79,8 +80,8 @@ def nll_loss(
 
     Differs from torch
     ------------------
-    Targets may have any integer dtype, and the mean over nothing is 0 instead of NaN. fp16 and bf16 are computed and
-    summed in fp32. Where values cannot be read (compiled code, vmap, CUDA) a target out of range gives NaN.
+    - a class weight of 0 at a log-probability of -inf: 0; torch: NaN
+    - backward of non-contiguous inputs (N, C, d1, d2): works; torch: `RuntimeError` (#175084)
 
     Raises
     ------

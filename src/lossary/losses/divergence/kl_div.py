@@ -16,7 +16,7 @@ def _check(call: Checked) -> None:
         )
     if not call.values["log_target"]:
         domain = target_probabilities("*s").domain
-        check_values("kl_div", "target", call.values["target"], domain, None, None)
+        call.values["target"] = check_values("kl_div", "target", call.values["target"], domain, None, None)
 
 
 @loss(
@@ -98,13 +98,16 @@ def kl_div(
 
     Edge cases
     ----------
-    A target of 0 (or log-target of -inf) contributes exactly 0, whatever the input holds but NaN, and the gradient
-    with respect to that target is 0, where the mathematics has -inf. A positive target against an input of -inf is inf.
+    A target of 0 (or log-target of -inf) contributes exactly 0, whatever the input holds but NaN; in the gradient with
+    respect to that target, the slope of t log t is 0, where the mathematics has -inf. A positive target against an
+    input of -inf is inf.
 
     Differs from torch
     ------------------
-    0 against -inf is 0 instead of NaN, in value and gradient. Targets outside [0, 1] raise on the CPU. A target that
-    would enlarge the input raises. fp16 and bf16 are computed and summed in fp32.
+    - a target of 0 at a log-probability of -inf: 0; torch: NaN (google-deepmind/optax#1786)
+    - a log-target of -inf: 0, gradient 0; torch: NaN (google-deepmind/optax#1786)
+    - gradient with respect to a target of 0: finite; torch: NaN (#89558)
+    - targets outside [0, 1]: `ValueError` on the CPU; torch: accepted above 1, NaN below 0 (#69230)
 
     Raises
     ------

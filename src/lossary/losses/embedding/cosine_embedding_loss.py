@@ -93,8 +93,11 @@ def cosine_embedding_loss(
 
     Differs from torch
     ------------------
-    No epsilon: parallel vectors of norm 1e-8 or 1e20 have loss 0 and not 0.99 or NaN, and a cosine never passes 1.
-    fp16 and bf16 are computed and summed in fp32.
+    - short vectors: exact, parallel ones of norm 1e-8 cost 0; torch: 0.9995, in fp16 -inf below 1e-2 (#50473, #5447)
+    - long vectors: exact; torch: 1 above norms of 4e9, NaN above 2e19 (#51912)
+    - rounding of parallel vectors: never negative; torch: a cosine above 1 (#78064, #29513, NVIDIA/apex#211)
+    - gradient of a zero vector: 0; torch: up to 1e6 (google-deepmind/optax#946, tracel-ai/burn#5584)
+    - input2 of shape (N, 1): broadcasts, then has a norm; torch: a norm of its one column
 
     Raises
     ------
@@ -108,7 +111,7 @@ def cosine_embedding_loss(
     1.0
     """
     xp = namespace(input1)
-    a, b = unit(input1), unit(input2)
+    a, b = unit(input1), unit(xp.broadcast_to(input2, input1.shape))
     zero = xp.all(a == 0, axis=-1) | xp.all(b == 0, axis=-1)
     # Near 0 each form keeps the digits that the other loses: 1 - cos for parallel vectors, cos for orthogonal ones.
     distance = 0.5 * xp.sum((a - b) ** 2, axis=-1)

@@ -1,34 +1,11 @@
-import math
 from typing import Annotated
 
-from lossary.core.arrays import Array, detach, namespace
+from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Flag, Range, real
+from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
-
-
-def norm(x: Array, p: float) -> Array:
-    """The p-norm along the last axis; gradient 0 at the zero vector and at infinite ones."""
-    xp = namespace(x)
-    if x.shape[-1] == 0:
-        return xp.sum(x, axis=-1)
-    # Scaled before powers are taken: in fp32, squares overflow at norms of 1e19 and vanish at 1e-23.
-    largest = detach(xp.max(xp.abs(x), axis=-1, keepdims=True))
-    constant = (largest == 0) | xp.isinf(largest)
-    scaled = xp.where(constant, 1.0, x / xp.where(constant, 1.0, largest))
-    if math.isinf(p):
-        length = xp.max(xp.abs(scaled), axis=-1)
-    elif p == 1:
-        length = xp.sum(xp.abs(scaled), axis=-1)
-    elif p == 2:
-        length = xp.sqrt(xp.sum(scaled * scaled, axis=-1))
-    else:
-        # Not **: the last bit of torch's pow depends on where in the batch an element lies.
-        logs = xp.log(xp.where(scaled == 0, 1.0, xp.abs(scaled)))
-        powers = xp.where(scaled == 0, 0.0, xp.exp(p * logs))
-        length = xp.exp(xp.log(xp.sum(powers, axis=-1)) / p)
-    return xp.squeeze(largest, axis=-1) * length
 
 
 @loss(
@@ -126,8 +103,9 @@ def triplet_margin_loss(
 
     Differs from torch
     ------------------
-    Distances neither overflow nor vanish: embeddings of norm 1e20 work in fp32. p below 1, where distances are no norms
-    and gradients NaN, raises. fp16 and bf16 are computed and summed in fp32.
+    - embeddings of norm 1e20, or 1e-30: exact; torch: NaN, or distances of 0 (#51912)
+    - gradient at an infinitely far negative: 0; torch: NaN
+    - p below 1, where distances are no norms: `ValueError`; torch: accepted, NaN near 0 (#187178, #187243)
 
     Raises
     ------
@@ -141,9 +119,8 @@ def triplet_margin_loss(
     >>> float(triplet_margin_loss(a, b, c, eps=0.0))
     2.0
     """
-    xp = namespace(anchor)
-    to_positive = norm(anchor - positive + eps, p)
-    to_negative = norm(anchor - negative + eps, p)
+    to_positive = pairwise_distance(anchor, positive, p, eps)
+    to_negative = pairwise_distance(anchor, negative, p, eps)
     if swap:
-        to_negative = xp.minimum(to_negative, norm(positive - negative + eps, p))
+        to_negative = namespace(anchor).minimum(to_negative, pairwise_distance(positive, negative, p, eps))
     return hinge(to_positive - to_negative + margin)

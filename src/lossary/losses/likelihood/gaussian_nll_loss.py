@@ -81,9 +81,12 @@ def gaussian_nll_loss(
 
     Differs from torch
     ------------------
-    The gradient of a variance below eps is 0, the derivative of the value, where torch lets it through. Half-precision
-    variances of 0 do not end in NaN: fp16 and bf16 are computed and summed in fp32. It works in compiled code and vmap,
-    `var` may be an integer or a 0-d array too, and a target that would enlarge the input raises.
+    - gradient of a variance below eps: 0, the derivative of the value; torch: as if it were not raised (#49807)
+    - gradient at a variance of 0 in fp16: finite; torch: NaN (#49807)
+    - a variance of 0 with eps=0: inf, or -inf at an error of 0; torch: NaN
+    - an error whose square overflows: exact; torch: inf
+    - `torch.compile(fullgraph=True)` and vmap: work; torch: fail (#194503, #194533)
+    - an integer variance: converted; torch: `RuntimeError`
 
     Raises
     ------

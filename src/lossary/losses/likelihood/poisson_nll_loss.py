@@ -11,7 +11,8 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
 
 def _check(call: Checked) -> None:
     if not call.values["log_input"]:
-        check_values("poisson_nll_loss", "input", call.values["input"], rates("*s").domain, None, None)
+        domain = rates("*s").domain
+        call.values["input"] = check_values("poisson_nll_loss", "input", call.values["input"], domain, None, None)
 
 
 def stirling(n: Array) -> Array:
@@ -97,8 +98,10 @@ def poisson_nll_loss(
 
     Differs from torch
     ------------------
-    0 · inf is 0, and an infinite rate inf, instead of NaN. Negative rates raise on the CPU instead of answering NaN.
-    The gradient of full=True is 0 at counts of 0, and not NaN. fp16 and bf16 are computed and summed in fp32.
+    - a log-rate of -inf, or with eps=0 a rate of 0, at a count of 0: 0; torch: NaN (#3336)
+    - an infinite rate: inf; torch: NaN
+    - a negative rate: `ValueError` on the CPU; torch: NaN (#184030)
+    - gradient of full=True with respect to a count of 0: finite; torch: NaN (Lightning-AI/torchmetrics#846)
 
     Raises
     ------

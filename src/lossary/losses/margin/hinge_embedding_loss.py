@@ -72,7 +72,7 @@ def hinge_embedding_loss(
 
     Differs from torch
     ------------------
-    A target that would enlarge the input raises. fp16 and bf16 are computed and summed in fp32.
+    Nothing but what differs for every loss (docs/conventions.md).
 
     Raises
     ------

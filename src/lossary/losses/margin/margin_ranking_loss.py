@@ -72,8 +72,7 @@ def margin_ranking_loss(
 
     Differs from torch
     ------------------
-    An `input2` or target that would enlarge `input1` raises, and either may have fewer dimensions. fp16 and bf16 are
-    computed and summed in fp32.
+    - input2 or a target of fewer dimensions: broadcasts; torch: `RuntimeError`
 
     Raises
     ------

@@ -1,11 +1,21 @@
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
-from lossary.core.arrays import Array, arange, namespace
+from lossary.core.arrays import Array, arange, is_array, namespace, size
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+def _adapt(arguments: dict[str, Any]) -> None:
+    """As in torch the scores of a single row may lack the batch that its target has, or have one, or be one number."""
+    input, target = arguments["input"], arguments["target"]
+    if not (is_array(input) and is_array(target)) or input.ndim > 2 or target.ndim > 1:
+        return
+    if size(target) == 1 and math.prod(input.shape[:-1]) == 1:
+        arguments["input"] = namespace(input).reshape(input, (*target.shape, size(input)))
 
 
 @loss(
@@ -37,6 +47,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         axis="lead of the true class",
         embed=lambda x: namespace(x).stack([x, namespace(x).zeros_like(x)], axis=-1),
     ),
+    adapt=_adapt,
 )
 def multi_margin_loss(
     input: Annotated[Array, real("?N C")],
@@ -60,9 +71,9 @@ def multi_margin_loss(
     Parameters
     ----------
     input : floating array (N, C), or (C,)
-        Scores of the classes.
+        Scores of the classes; a 0-d array is the score of a single class.
     target : integer array (N,), or ()
-        Classes, 0 to C - 1, of any integer dtype.
+        Classes, 0 to C - 1, of any integer dtype. A single row's loss has the shape of its target, () or (1,).
     p : 1 or 2
         The power of what is lacking; 2 makes the loss smooth.
     margin : float
@@ -83,10 +94,11 @@ def multi_margin_loss(
 
     Differs from torch
     ------------------
-    NaN scores answer NaN instead of being swallowed. Targets may have any integer dtype. It is differentiable in
-    forward mode. Where values cannot be read (compiled code, vmap, CUDA) a target out of range gives NaN and reads
-    nothing out of bounds. Scores without a class dimension, and a target of shape (1,) for a single row, raise. fp16
-    and bf16 work, computed and summed in fp32.
+    - NaN scores: NaN; torch: 0, as a lead (#7999)
+    - forward mode, and second derivatives of p=2: work; torch: not implemented (pytorch/functorch#658,
+      pytorch/functorch#434)
+    - fp16 and bf16 on the CPU: work; torch: not implemented
+    - a class weight of 0 at an infinite loss: 0; torch: NaN
 
     Raises
     ------

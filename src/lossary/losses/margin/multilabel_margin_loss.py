@@ -1,9 +1,17 @@
-from typing import Annotated
+from typing import Annotated, Any
 
-from lossary.core.arrays import Array, arange, namespace
+from lossary.core.arrays import Array, arange, is_array, namespace
 from lossary.core.contract import label_sets, real
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+
+
+def _adapt(arguments: dict[str, Any]) -> None:
+    """As in torch a 0-d array stands for a row of one."""
+    for name in ("input", "target"):
+        x = arguments[name]
+        if is_array(x) and x.ndim == 0:
+            arguments[name] = namespace(x).reshape(x, (1,))
 
 
 @loss(
@@ -38,6 +46,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         axis="lead of the true label",
         embed=lambda x: namespace(x).stack([x, namespace(x).zeros_like(x)], axis=-1),
     ),
+    adapt=_adapt,
 )
 def multilabel_margin_loss(
     input: Annotated[Array, real("?N C")],
@@ -58,7 +67,7 @@ def multilabel_margin_loss(
     Parameters
     ----------
     input : floating array (N, C), or (C,)
-        Scores of the classes.
+        Scores of the classes; a 0-d array is the score of a single class.
     target : integer array (N, C), or (C,)
         The true labels of each row, ended by the first -1; what stands behind it is not read. A label that stands
         there twice counts twice.
@@ -76,9 +85,9 @@ def multilabel_margin_loss(
 
     Differs from torch
     ------------------
-    NaN scores answer NaN instead of being swallowed, where they are compared with anything. Targets may have any
-    integer dtype. It is differentiable in forward mode. Where values cannot be read (compiled code, vmap, CUDA) a label
-    out of range gives NaN. Scores without a class dimension raise. fp16 and bf16 work, computed and summed in fp32.
+    - NaN scores that are compared with anything: NaN; torch: 0, as a lead (#7999)
+    - forward mode: works; torch: not implemented (pytorch/functorch#658, pytorch/functorch#434)
+    - fp16 and bf16 on the CPU: work; torch: not implemented
 
     Raises
     ------

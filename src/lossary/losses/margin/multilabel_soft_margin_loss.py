@@ -82,8 +82,9 @@ def multilabel_soft_margin_loss(
 
     Differs from torch
     ------------------
-    Infinite logits answer as above instead of NaN, also under a weight of 0. Targets may have any integer dtype. fp16
-    and bf16 are computed and summed in fp32.
+    - a logit of ±inf on the right side of 0 or 1: 0; torch: NaN (#49844)
+    - a weight of 0 at an infinite loss: 0; torch: NaN
+    - rows without labels (K = 0): 0; torch: NaN
 
     Raises
     ------

@@ -68,8 +68,8 @@ def soft_margin_loss(
 
     Differs from torch
     ------------------
-    Large scores on the wrong side cost what they should instead of inf with NaN gradients. A target that would enlarge
-    the input raises. fp16 and bf16 are computed and summed in fp32.
+    - a score of 89 and more on the wrong side: its size, gradient 1; torch: inf and NaN in fp32 (tracel-ai/burn#5373,
+      huggingface/sentence-transformers#4019)
 
     Raises
     ------

@@ -74,8 +74,8 @@ def huber_loss(
 
     Differs from torch
     ------------------
-    Mixed and integer target dtypes work in the backward too. A target that would enlarge the input raises instead of
-    warning. fp16 and bf16 are computed and summed in fp32.
+    - a target of another floating dtype: promotes; torch: input's dtype, and an error in the backward (#76646)
+    - a weight of 0 at an infinite error: 0; torch: NaN
 
     Raises
     ------

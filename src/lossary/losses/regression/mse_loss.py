@@ -74,7 +74,7 @@ def mse_loss(
 
     Differs from torch
     ------------------
-    A target that would enlarge the input raises instead of warning. fp16 and bf16 are computed and summed in fp32.
+    - a weight of 0 at an infinite error: 0, gradient 0; torch: NaN
 
     Raises
     ------

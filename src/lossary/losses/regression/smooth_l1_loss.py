@@ -68,7 +68,7 @@ def smooth_l1_loss(
 
     Differs from torch
     ------------------
-    A target that would enlarge the input raises instead of warning. fp16 and bf16 are computed and summed in fp32.
+    Nothing but what differs for every loss (docs/conventions.md).
 
     Raises
     ------

@@ -134,9 +134,15 @@ def ctc_loss(
 
     Differs from torch
     ------------------
-    The gradient with respect to the log-probabilities is their derivative, minus the posterior; torch's holds only
-    through log_softmax, where both agree. Labels out of range or equal to the blank raise instead of crashing. It has
-    second derivatives and forward mode.
+    - gradient with respect to the log-probabilities: minus the posterior; torch: right through log_softmax only
+      (#52241, #82545, #127608, #181534)
+    - a label that is no class: `IndexError` on the CPU; torch: a number, or a crash in the backward (#193794, #174988,
+      #197799)
+    - the blank among the labels: `ValueError` on the CPU; torch: a number (yl4579/AuxiliaryASR#4, espnet/espnet#700)
+    - gradient of a sample without an alignment: 0; torch: NaN (#31557, #14335, #21680)
+    - gradient of a class masked with -inf: 0; torch: NaN (google-deepmind/optax#896)
+    - forward mode and second derivatives: work; torch: not implemented (pytorch/functorch#658)
+    - fp16 and bf16 on the CPU: work; torch: not implemented
 
     Raises
     ------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from math import e, exp, log, sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 
 from lossary import functional as F
+from lossary.misuse import floors
 from lossary.report.accumulate import GroupMeans, Mean, Reservoir
 from lossary.report.chunk import Chunk
 from lossary.report.result import Column, Figure, Finding, Result, Table
@@ -134,11 +135,11 @@ class Losses(Section):
         if self.u.task == "soft":
             floor = ("entropy of the targets", self.target_entropy.mean, "the lowest that any prediction can reach")
         elif self.u.task == "classification":
-            value = log(1 + (self.u.classes - 1) / e)
+            value = floors.softmax_twice(self.u.classes)
             meaning = "log(1 + (C-1)/e): the least that a loss taking logits can answer when it is given probabilities"
             floor = ("floor of a doubled softmax", value, meaning)
         else:
-            value = float(shares[1]) * log(1 + 1 / e) + float(shares[0]) * log(2)
+            value = float(shares[1]) * floors.SIGMOID_TWICE_YES + float(shares[0]) * floors.SIGMOID_TWICE_NO
             meaning = "the least that a loss taking logits can answer when it is given probabilities"
             floor = ("floor of a doubled sigmoid", value, meaning)
         return known[0], prior, [uniform, known, floor]

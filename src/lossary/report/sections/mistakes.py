@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import e, log
 
 import numpy as np
 
+from lossary.misuse import floors
+from lossary.misuse.rules.sequences import better_shift
 from lossary.report.accumulate import Mean
 from lossary.report.chunk import Chunk
 from lossary.report.result import Column, Finding, Result, Table
@@ -94,7 +95,9 @@ class Mistakes(Section):
         called_logits = "logit" in (key or self.u.input.predictions.file).lower()
         if self.u.kind == "probs" and not called_logits:
             return None
-        floor = "0.3133 for yes and 0.6931 for no" if single else f"{log(1 + (self.u.classes - 1) / e):.4g}"
+        floor = f"{floors.softmax_twice(self.u.classes):.4g}"
+        if single:
+            floor = f"{floors.SIGMOID_TWICE_YES:.4f} for yes and {floors.SIGMOID_TWICE_NO:.4f} for no"
         activation = "sigmoid" if single else "softmax"
         return Finding(
             "warning",
@@ -135,11 +138,10 @@ class Mistakes(Section):
         return Finding("warning", text, "use one list of class names for training and for labels")
 
     def _shifts(self) -> Finding | None:
-        unshifted = self.shifted[0].mean
-        best = min((-1, 1), key=lambda shift: self.shifted[shift].mean)
-        loss = self.shifted[best].mean
-        if not loss < 0.9 * unshifted:
+        best = better_shift({shift: losses.mean for shift, losses in self.shifted.items()})
+        if not best:
             return None
+        loss, unshifted = self.shifted[best].mean, self.shifted[0].mean
         which = "next" if best == 1 else "previous"
         text = (
             f"Predictions fit the {which} position's targets better: loss {loss:.4g} against {unshifted:.4g} unshifted."

@@ -1,0 +1,129 @@
+"""Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
+`lossary.check`, accuracy.md as measured.
+
+Run: make docs
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lossary
+from lossary.cli.page import Difference, page
+from lossary.misuse import RULES
+
+HERE = Path(__file__).parent
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+QUANTITIES = ("unreduced", "mean", "gradient")
+MEASURED = HERE.parent / "benchmarks" / "results" / "accuracy.json"
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def link(thread: str) -> str:
+    repository, _, number = thread.partition("#")
+    return f"[{thread}](https://github.com/{repository or 'pytorch/pytorch'}/issues/{number})"
+
+
+def differs_from_torch() -> str:
+    def rows(of_torch: bool) -> Iterator[list[str]]:
+        for loss in lossary.catalogue():
+            for d in page(loss).differences:
+                if (d.library == "torch") == of_torch:
+                    yield [f"`{loss.name}`", d.what, said(d), d.answer, ", ".join(map(link, d.threads))]
+
+    def said(d: Difference) -> str:
+        return d.other if d.library == "torch" else f"{d.library}: {d.other}"
+
+    return f"""# Differs from torch
+<!-- `make docs` writes this page from the docstrings of the losses; edit those. -->
+Where torch has a loss, Lossary answers what torch answers, but for these cases and for
+[those of every loss](conventions.md#differs-from-torch). Threads are pytorch/pytorch unless named.
+
+{table(("loss", "what", "torch", "Lossary", "threads"), rows(of_torch=True))}
+
+## Losses that torch lacks
+{table(("loss", "what", "elsewhere", "Lossary", "threads"), rows(of_torch=False))}
+"""
+
+
+def misuse() -> str:
+    rows = [[f"`{rule.code}`", rule.severity, rule.title, rule.why, rule.fix] for rule in RULES]
+    return f"""# What `lossary.check` looks for
+<!-- `make docs` writes this page from the rules in src/lossary/misuse/rules; edit those. -->
+`lossary.check(loss, *args)` and `lossary check FILE --loss NAME` say it with the numbers and the places of the call. An
+error: the number means nothing until it is fixed; a warning: probably a mistake; a note: worth knowing. A code stays.
+
+{table(("code", "severity", "mistake", "why it hurts", "fix"), rows)}
+"""
+
+
+def stated(error: float) -> float:
+    """A measured error as a bound: what exceeds one rounding twice over, since other machines have other libm."""
+    return math.ceil(10 * (0.5 + 2 * max(error - 0.5, 0.05)) - 1e-9) / 10
+
+
+def accuracy(measured: dict[str, Any]) -> str:
+    def rows(of_one_sign: bool) -> Iterator[list[str]]:
+        for loss, found in measured["results"].items():
+            if found["of one sign"] == of_one_sign:
+                for implementation, errors in found["errors"].items():
+                    yield [f"`{loss}`", implementation, *(cell(errors.get(dtype, {})) for dtype in DTYPES)]
+
+    def cell(errors: dict[str, float]) -> str:
+        return " / ".join(f"{stated(errors[what]):g}" for what in QUANTITIES if what in errors)
+
+    titles, versions = ("loss", "implementation", *DTYPES), measured["versions"]
+    libraries = ", ".join(f"{name} {versions[name]}" for name in ("numpy", "torch", "jax", "mpmath"))
+    return f"""# Accuracy
+<!-- `make docs` writes this page from benchmarks/results/accuracy.json. -->
+The largest error in units in the last place (ulp) of the dtype of the answer, against mpmath:
+unreduced losses / their mean / the gradient. The arguments are {measured["seeds"]} ordinary and as many extreme calls
+(0, infinities, numbers of 1e-45 to 1e18), as they are when rounded to the dtype; on JAX fewer. A correctly
+rounded answer is off by at most 0.5.
+
+Each figure is a bound: the measured error, with twice its excess over 0.5, rounded up. A test measures again.
+
+- The gradient is counted in ulp of its largest component, where it has at least 8, over ordinary arguments. In float64
+  it is held against differences of mpmath's values, elsewhere against the formula in float64.
+- Errors below the smallest normal number count for nothing: XLA on the CPU flushes such numbers to 0.
+- float16 and bfloat16 are computed in float32, and rounded once.
+
+## Losses of terms of one sign
+In ulp of the answer.
+
+{table(titles, rows(of_one_sign=True))}
+
+## Losses whose terms cancel
+In ulp of the largest of the answer, the inputs of its row, 1, and the conditioning Σ |x · ∂ℓ/∂x| over the inputs x:
+inputs that are right to an ulp leave as much.
+
+{table(titles, rows(of_one_sign=False))}
+
+Measured with Python {versions["python"]}, {libraries}
+on {measured["machine"]["processor"]}: `python benchmarks/accuracy.py benchmarks/results/accuracy.json`.
+"""
+
+
+def pages() -> dict[Path, str]:
+    measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return {
+        HERE / "differs_from_torch.md": differs_from_torch(),
+        HERE / "misuse.md": misuse(),
+        HERE / "accuracy.md": accuracy(measured),
+    }
+
+
+def main() -> None:
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.relative_to(HERE.parent)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The fused kernels: C++ in `cpu/`, built when Lossary is installed."""

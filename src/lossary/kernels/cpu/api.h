@@ -1,0 +1,71 @@
+// What the kernels take: raw pointers and sizes, no torch. One table of functions for each instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lossary {
+
+enum DType { float64, float32, float16, bfloat16, dtypes };
+
+// Softmax over the classes of logits (N, C, S), with class indices (N, S) or probabilities (N, C, S) as targets.
+// Class indices are checked before; a row that is ignored or of weight 0 is not read.
+struct Rows {
+  const void* logits;
+  const int64_t* index;
+  const void* probabilities;
+  const void* class_weight;  // (C), in the dtype of computation: fp32, or fp64 for fp64
+  const void* row_weight;    // (N, S), likewise
+  int64_t classes, inner, ignore_index;
+  double smoothing, gamma;
+  double scale;    // of the gradient
+  void* gradient;  // like logits, or null
+  void* values;    // (N, S) in the dtype of computation, or null
+  double* sums;    // of the values of each unit
+  int64_t rows_of_unit, rows;
+};
+
+// Losses of single elements. A unit of work is a block of elements.
+struct Elementwise {
+  int64_t function;  // its place in functions.inc
+  const void* input;
+  const void* target;
+  const void* third;       // a second input, or weights with a cycle
+  const void* weight;      // element i takes weight[i % weight_cycle]; in the dtype of computation
+  const void* row_weight;  // element i takes row_weight[i / inner]; likewise. What has weight 0 may hold anything
+  int64_t n, third_cycle, weight_cycle, inner;
+  double a, b;  // beta, delta, margin, eps, alpha; gamma
+  double scale;  // of the gradients
+  void* dx;      // like input, or null
+  void* du;      // like the second input, or null
+  void* values;  // in the dtype of computation, or null
+  double* sums;  // of the values of each unit
+  int32_t* outside;  // set where a value lies outside its domain
+};
+
+// Losses of rows of vectors (N, D). A unit of work is some rows.
+struct Pairs {
+  bool triplet;           // else the cosine embedding loss
+  const void* x[3];       // (N, D)
+  const void* target;     // (N), of the cosine loss, in the dtype of computation
+  const void* row_weight; // (N), likewise
+  int64_t rows, width, rows_of_unit;
+  double margin, eps;
+  bool swap;
+  double scale;       // of the gradients
+  void* gradient[3];  // like x, or null
+  void* values;       // (N), in the dtype of computation, or null
+  double* sums;       // of the values of each unit
+};
+
+struct Kernels {
+  const char* instruction_set;
+  void (*rows[dtypes])(const Rows&, int64_t begin, int64_t end, char* scratch);
+  size_t (*rows_scratch)(const Rows&);
+  void (*elementwise[dtypes])(const Elementwise&, int64_t begin, int64_t end, char* scratch);
+  int64_t elementwise_block;
+  void (*pairs[dtypes])(const Pairs&, int64_t begin, int64_t end, char* scratch);
+  size_t (*pairs_scratch)(const Pairs&);
+};
+
+}  // namespace lossary

@@ -1,0 +1,313 @@
+// Losses of single elements: one functor each, of value and gradient, and the loop that serves them all.
+#pragma once
+
+#include "api.h"
+#include "storage.h"
+
+namespace {
+
+using lossary::Elementwise;
+
+template <class T>
+struct Options {
+  T a, b;
+  T slack = T(4) * std::numeric_limits<T>::epsilon();
+};
+
+// A value and its derivatives with respect to input x and the third argument u.
+template <class T>
+struct Element {
+  T value, dx, du;
+  T excess = 0;  // positive outside the documented domain
+};
+
+template <class T>
+INLINED T sign(T x) {
+  return x > 0 ? T(1) : x < 0 ? T(-1) : x;
+}
+
+template <class T>
+INLINED T magnitude(T x) {
+  return x < 0 ? -x : x;
+}
+
+template <class T>
+INLINED T excess_of_probability(T t, T slack) {
+  const T above = t - T(1), distance = -t > above ? -t : above;
+  return distance - slack;
+}
+
+struct L1 {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+    const T error = x - t;
+    return {magnitude(error), sign(error), T(0)};
+  }
+};
+
+struct MSE {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+    const T error = x - t;
+    return {error * error, T(2) * error, T(0)};
+  }
+};
+
+struct SmoothL1 {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    const T error = x - t, size = magnitude(error), slope = error / o.a;
+    const bool small = size < o.a;
+    return {small ? T(0.5) * error * slope : size - T(0.5) * o.a, small ? slope : sign(error), T(0)};
+  }
+};
+
+struct Huber {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    const T error = x - t, size = magnitude(error);
+    const bool small = size <= o.a;
+    return {small ? T(0.5) * error * error : o.a * (size - T(0.5) * o.a), small ? error : o.a * sign(error), T(0),
+            false};
+  }
+};
+
+template <class T>
+INLINED T larger(T a, T b) {
+  return a > b ? a : b;
+}
+
+// Logarithms end at -100, as torch's; the derivatives are those of the clamped ones.
+struct BinaryCrossEntropy {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T p, T t, T) {
+    const bool low = p <= T(3.720075976020836e-44), high = p == T(1);
+    const T log_p = low ? T(-100) : log_(p), log_1mp = high ? T(-100) : log1p_(-p);
+    const T dp = low ? T(0) : T(1) / p, d1mp = high ? T(0) : T(1) / (T(1) - p);
+    return {-(t * log_p + (T(1) - t) * log_1mp), (T(1) - t) * d1mp - t * dp, T(0),
+            larger(excess_of_probability(p, T(0)), excess_of_probability(t, o.slack))};
+  }
+};
+
+// u: the weight of positive targets.
+struct BinaryCrossEntropyWithLogits {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
+    const T positive = u * t, negative = T(1) - t;
+    const T above = softplus_(x), below = softplus_(-x), p = sigmoid_(x), q = sigmoid_(-x);
+    return {times(positive, below) + times(negative, above), negative * p - positive * q, T(0),
+            excess_of_probability(t, o.slack)};
+  }
+};
+
+struct PoissonOfLogRates {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+    const T rate = exp_(x);
+    return {rate - times(t, x == infinity<T> ? T(0) : x), rate - t, T(0)};
+  }
+};
+
+struct PoissonOfRates {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    const bool infinite = x == infinity<T>;
+    const T rate = (infinite ? T(1) : x) + o.a;
+    const bool nothing = magnitude(rate) + magnitude(t) == 0;
+    const T log_rate = log_(nothing ? T(1) : rate), slope = t / (nothing ? T(1) : rate);
+    return {x - times(t, log_rate), T(1) - (infinite ? T(0) : slope), T(0), -x};
+  }
+};
+
+// u: the variance. b: the constant of the full likelihood.
+struct Gaussian {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
+    const T error = x - t, raised = u < o.a ? o.a : u;
+    const bool degenerate = raised == 0;
+    const T v = degenerate ? T(1) : raised, root = std::sqrt(v), z = error / root;
+    const T at_zero = error == 0 ? -infinity<T> : infinity<T>, half = T(0.5) * (log_(v) + z * z);
+    const T dx = z / root, du = T(0.5) * (T(1) - z * z) / v;
+    return {(degenerate ? at_zero : half) + o.b, degenerate ? T(0) : dx, u < o.a ? T(0) : (degenerate ? T(0) : du), -u};
+  }
+};
+
+struct SoftMargin {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+    const T lead = times(t, x);
+    return {softplus_(-lead), -t * sigmoid_(-lead), T(0)};
+  }
+};
+
+struct HingeEmbedding {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    const T lack = o.a - x;
+    const bool far = lack < 0;
+    const T apart = far ? T(0) : lack, slope = far ? T(0) : T(1);
+    return {(t == -1 ? T(0) : x) + (t == 1 ? T(0) : apart), (t == -1 ? T(0) : T(1)) - (t == 1 ? T(0) : slope), T(0)};
+  }
+};
+
+// u: the other score.
+struct MarginRanking {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
+    const T lack = o.a - times(t, x - u);
+    const bool enough = lack < 0;
+    return {enough ? T(0) : lack, enough ? T(0) : -t, enough ? T(0) : t};
+  }
+};
+
+// a: the share of positive targets, or -1. b: gamma.
+struct SigmoidFocal {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    const T p = sigmoid_(x), q = sigmoid_(-x), other = T(1) - t;
+    const T nll = times(t, softplus_(-x)) + times(other, softplus_(x)), dnll = other * p - t * q;
+    const T rest = t * q + other * p;
+    const T power = exp_(times(o.b, rest == 0 ? -softplus_(magnitude(x)) : log_(rest)));
+    const T relative = rest > 0 ? (T(1) - T(2) * t) * p * q / rest : (t < T(0.5) ? q : -p);
+    const T balance = o.a == -1 ? T(1) : o.a * t + (T(1) - o.a) * other;
+    const bool infinite = nll == infinity<T>;
+    const T value = infinite ? nll : power * nll;
+    const T slope = infinite ? dnll : power * (dnll + o.b * nll * relative);
+    return {times(balance, value), balance * slope, T(0), excess_of_probability(t, o.slack)};
+  }
+};
+
+struct KLDiv {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+    return {t * log_(t == 0 ? T(1) : t) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
+  }
+};
+
+struct KLDivOfLogTargets {
+  template <class T>
+  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+    const T p = exp_(t), log_p = p == 0 ? T(0) : t;
+    const T finite = magnitude(x) == infinity<T> ? T(0) : x, ratio = log_p - (p == 0 ? finite : x);
+    return {p * ratio, -p, T(0)};
+  }
+};
+
+constexpr int64_t BLOCK = 2048;
+
+// Element i takes weights[i % period].
+template <class T>
+INLINED const T* cyclic(const T* weights, int64_t period, int64_t begin, int64_t n, T* room) {
+  int64_t at = begin % period;
+  if (at + n <= period) return weights + at;
+  for (int64_t filled = 0; filled < n; at = 0) {
+    const int64_t run = period - at < n - filled ? period - at : n - filled;
+    std::memcpy(room + filled, weights + at, run * sizeof(T));
+    filled += run;
+  }
+  return room;
+}
+
+// Element i takes weights[i / inner].
+template <class T>
+INLINED const T* leading(const T* weights, int64_t inner, int64_t begin, int64_t n, T* room) {
+  if (inner == 1) return weights + begin;
+  int64_t row = begin / inner;
+  for (int64_t i = 0; i < n; ++row) {
+    const int64_t end = (row + 1) * inner - begin < n ? (row + 1) * inner - begin : n;
+    for (; i < end; ++i) room[i] = weights[row];
+  }
+  return room;
+}
+
+// By halves: equal values add up exactly, and others with the error of a tree.
+template <class T>
+inline double sum_of_block(T* x, int64_t n) {
+  for (int64_t i = n; i < BLOCK; ++i) x[i] = T(0);
+  for (int64_t half = BLOCK / 2; half >= 32; half /= 2) {
+#pragma omp simd
+    for (int64_t i = 0; i < half; ++i) x[i] += x[i + half];
+  }
+  double total = 0;
+  for (int64_t i = 0; i < 32; ++i) total += x[i];
+  return total;
+}
+
+template <class F, class S>
+void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
+  using T = typename Compute<S>::type;
+  constexpr bool in_place = sizeof(S) == sizeof(T);
+  T* const rooms = reinterpret_cast<T*>(scratch);
+  const int64_t begin = unit * BLOCK, n = call.n - begin < BLOCK ? call.n - begin : BLOCK;
+  const T* const x = read(static_cast<const S*>(call.input) + begin, rooms, n);
+  const T* const t = read(static_cast<const S*>(call.target) + begin, rooms + BLOCK, n);
+  T* const values = rooms + 2 * BLOCK;
+  const T* const u = !call.third        ? nullptr
+                     : call.third_cycle ? cyclic(static_cast<const T*>(call.third), call.third_cycle, begin, n, rooms + 3 * BLOCK)
+                                        : read(static_cast<const S*>(call.third) + begin, rooms + 3 * BLOCK, n);
+  T* const dx = in_place && call.dx ? reinterpret_cast<T*>(call.dx) + begin : rooms + 4 * BLOCK;
+  T* const du = in_place && call.du ? reinterpret_cast<T*>(call.du) + begin : rooms + 5 * BLOCK;
+  const Options<T> options{static_cast<T>(call.a), static_cast<T>(call.b)};
+  const T scale = static_cast<T>(call.scale);
+
+  const T* const row_weight =
+      call.row_weight ? leading(static_cast<const T*>(call.row_weight), call.inner, begin, n, rooms + 6 * BLOCK) : nullptr;
+  const T* const weight =
+      call.weight ? cyclic(static_cast<const T*>(call.weight), call.weight_cycle, begin, n, rooms + 7 * BLOCK) : nullptr;
+  T excess = 0;
+  const auto loop = [&](auto weighted, auto with_third) {
+#pragma omp simd reduction(max : excess)
+    for (int64_t i = 0; i < n; ++i) {
+      const Element<T> e = F::at(options, x[i], t[i], with_third ? u[i] : T(1));
+      T value = e.value, x_slope = e.dx, u_slope = e.du;
+      bool counts = true;
+      if (weighted) {
+        const T w = weight ? weight[i] : T(1), s = row_weight ? row_weight[i] : T(1);
+        counts = s != 0;
+        value = counts ? s * times(w, value) : T(0);
+        x_slope = counts ? s * times(w, x_slope) : T(0);
+        u_slope = counts ? s * times(w, u_slope) : T(0);
+      }
+      values[i] = value;
+      dx[i] = x_slope * scale;
+      if (with_third) du[i] = u_slope * scale;
+      excess = larger(excess, counts ? e.excess : T(0));
+    }
+  };
+  struct Yes {
+    constexpr operator bool() const { return true; }
+  };
+  struct No {
+    constexpr operator bool() const { return false; }
+  };
+  if (weight || row_weight) {
+    u ? loop(Yes{}, Yes{}) : loop(Yes{}, No{});
+  } else {
+    u ? loop(No{}, Yes{}) : loop(No{}, No{});
+  }
+  if constexpr (!in_place) {
+    if (call.dx) narrow_all(dx, static_cast<S*>(call.dx) + begin, n);
+    if (call.du) narrow_all(du, static_cast<S*>(call.du) + begin, n);
+  }
+  if (call.values) std::memcpy(static_cast<T*>(call.values) + begin, values, n * sizeof(T));
+  call.sums[unit] = sum_of_block(values, n);
+  if (excess > 0) call.outside[0] = 1;
+}
+
+template <class F, class S>
+void elementwise_of(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
+  for (int64_t unit = begin; unit < end; ++unit) elementwise_block<F, S>(call, unit, scratch);
+}
+
+template <class S>
+void elementwise(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
+  using Kernel = void (*)(const Elementwise&, int64_t, int64_t, char*);
+  static constexpr Kernel functions[] = {
+#define LOSSARY_FUNCTION(name) elementwise_of<name, S>,
+#include "functions.inc"
+#undef LOSSARY_FUNCTION
+  };
+  functions[call.function](call, begin, end, scratch);
+}
+
+}  // namespace

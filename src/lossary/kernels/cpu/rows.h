@@ -1,0 +1,243 @@
+// Cross-entropy and focal loss of rows of logits: value and gradient from one reading.
+//
+// Row by row where classes are contiguous: a tile of the row at a time, e = exp(x - maximum of the tile) is written
+// where the gradient will stand, and a second pass over the row, which lies in the cache by then, scales it.
+// The sum over the other classes is kept apart from the own class: 1 - p and log(1 + small) keep their digits.
+#pragma once
+
+#include "api.h"
+#include "storage.h"
+
+namespace {
+
+using lossary::Rows;
+
+constexpr int64_t TILE = 1024;
+
+template <class T>
+INLINED T maximum(const T* x, int64_t n) {
+  T m = -infinity<T>;
+#pragma omp simd reduction(max : m)
+  for (int64_t i = 0; i < n; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+template <class T>
+INLINED T sum(const T* x, int64_t n) {
+  T s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; ++i) s += x[i];
+  return s;
+}
+
+template <class T>
+INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
+  T s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int64_t i = 0; i < n; ++i) {
+    e[i] = exp_of_nonpositive(x[i] == reference ? T(0) : x[i] - reference);  // inf - inf: a limit, all of the mass
+    s += e[i];
+  }
+  return s;
+}
+
+// The loss of a row, and what its gradient with respect to -log p is multiplied by.
+template <class T>
+struct Focal {
+  T value, slope;
+};
+
+// (1 - p)^gamma * nll, and its derivative with respect to nll. odds = (1 - p) of the own class.
+template <class T>
+INLINED Focal<T> focal(T nll, T rest, T gamma) {
+  const T power = rest > 0 ? exp_(gamma * log_(rest)) : T(0);
+  const T ratio = (rest > 0) & (nll < infinity<T>) ? nll / rest : T(1);
+  return {times(power, nll), power * (T(1) + gamma * ratio * (T(1) - rest))};
+}
+
+// Of each tile of a row: the maximum, the sum of exponentials against it, and what its targets add.
+template <class T>
+struct Tile {
+  T largest, sum, distance, mass;
+
+  T reference() const { return largest == -infinity<T> ? T(0) : largest; }
+
+  // What the exponentials must be multiplied by, to be against the row's maximum.
+  T lift(T row_largest) const {
+    return largest == -infinity<T> ? T(0) : largest == row_largest ? T(1) : exp_of_nonpositive(largest - row_largest);
+  }
+};
+
+template <class S>
+struct RowKernel {
+  using T = typename Compute<S>::type;
+  static constexpr bool in_place = sizeof(S) == sizeof(T);
+
+  const Rows& call;
+  const int64_t C = call.classes, tiles = (C + TILE - 1) / TILE;
+  const T* const class_weight = static_cast<const T*>(call.class_weight);
+  const T* const row_weight = static_cast<const T*>(call.row_weight);
+  const T smoothing = static_cast<T>(call.smoothing), gamma = static_cast<T>(call.gamma);
+  const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
+
+  // A thread's scratch: logits and targets of a tile, what is known of each tile, the exponentials of a row.
+  T* const x_room;
+  T* const t_room = x_room + TILE;
+  Tile<T>* const tile = reinterpret_cast<Tile<T>*>(t_room + TILE);
+  T* const e_room = reinterpret_cast<T*>(tile + tiles);
+
+  static size_t scratch(int64_t classes) {
+    return sizeof(T) * (2 * TILE + classes) + sizeof(Tile<T>) * (classes / TILE + 1);
+  }
+
+  RowKernel(const Rows& c, char* scratch) : call(c), x_room(reinterpret_cast<T*>(scratch)) {}
+
+  int64_t begin(int64_t k) const { return k * TILE; }
+  int64_t size(int64_t k) const { return C - k * TILE < TILE ? C - k * TILE : TILE; }
+  T class_weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
+
+  double row(int64_t r) const {
+    const T weight = row_weight ? row_weight[r] : T(1);
+    const S* const x = static_cast<const S*>(call.logits) + r * C;
+    const S* const t = call.index ? nullptr : static_cast<const S*>(call.probabilities) + r * C;
+    S* const g = call.gradient ? static_cast<S*>(call.gradient) + r * C : nullptr;
+    T* const e = in_place && g ? reinterpret_cast<T*>(g) : e_room;
+    double value = 0;
+    if (weight == 0 || (call.index && call.index[r] == call.ignore_index)) {
+      if (g) std::memset(g, 0, C * sizeof(S));
+    } else {
+      T largest = -infinity<T>;
+      for (int64_t k = 0; k < tiles; ++k) {
+        read_tile(k, x, t, e + begin(k));
+        largest = tile[k].largest > largest ? tile[k].largest : largest;
+      }
+      double total = 0, distance = 0, mass = 0;
+      for (int64_t k = 0; k < tiles; ++k) {
+        total += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
+        distance += tile[k].distance;
+        if (tile[k].largest != largest) distance += times(tile[k].mass, largest - tile[k].reference());
+        mass += tile[k].mass;
+      }
+      if (!(total > 0)) total = nan<double>;  // nothing but -inf, or a NaN
+      value = call.index ? of_index(call.index[r], x, g, e, weight, largest, total, distance, mass)
+                         : of_probabilities(t, g, e, weight, largest, total, distance, mass);
+    }
+    if (call.values) static_cast<T*>(call.values)[r] = static_cast<T>(value);
+    return value;
+  }
+
+  // Σ e^(x - m), and for targets w of every class Σ w (m - x) and Σ w, where 0 * inf = 0.
+  void read_tile(int64_t k, const S* x, const S* t, T* e) const {
+    const int64_t n = size(k);
+    const T* const logits = read(x + begin(k), x_room, n);
+    tile[k] = {maximum(logits, n), T(0), T(0), T(0)};
+    const T reference = tile[k].reference();
+    tile[k].sum = exponentials(logits, reference, e, n);
+    if (call.index && smoothing == 0) return;
+    const T* const w = t ? target(t, k) : class_weight ? class_weight + begin(k) : nullptr;
+    T distance = 0, mass = 0;
+    if (w) {
+#pragma omp simd reduction(+ : distance, mass)
+      for (int64_t i = 0; i < n; ++i) {
+        distance += times(w[i], logits[i] == reference ? T(0) : reference - logits[i]);
+        mass += w[i];
+      }
+    } else {
+#pragma omp simd reduction(+ : distance)
+      for (int64_t i = 0; i < n; ++i) distance += logits[i] == reference ? T(0) : reference - logits[i];
+      mass = static_cast<T>(n);
+    }
+    tile[k].distance = distance;
+    tile[k].mass = mass;
+  }
+
+  // The targets of a tile: smoothed, and weighted by class.
+  const T* target(const S* t, int64_t k) const {
+    const int64_t n = size(k);
+    const T* const plain = read(t + begin(k), t_room, n);
+    if (smoothing == 0 && !class_weight) return plain;
+    const T kept = T(1) - smoothing;
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) t_room[i] = plain[i] * kept + share;
+    if (class_weight) {
+      const T* const w = class_weight + begin(k);
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) t_room[i] *= w[i];
+    }
+    return t_room;
+  }
+
+  double of_index(int64_t y, const S* x, S* g, T* e, T weight, T largest, double total, double distance,
+                  double mass) const {
+    const int64_t own = y / TILE, in_tile = y - begin(own);
+    double others = sum(e + begin(own), in_tile) + sum(e + y + 1, size(own) - in_tile - 1);
+    others *= tile[own].lift(largest);
+    for (int64_t k = 0; k < tiles; ++k) {
+      if (k != own) others += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
+    }
+    const T rest = static_cast<T>(others / total), own_logit = widen(x[y]);
+    const T nll = own_logit == largest ? log1p_(static_cast<T>(others))
+                                       : log_(static_cast<T>(total)) + (largest - own_logit);
+    const T own_weight = weight * class_weight_of(y) * (T(1) - smoothing), spread = weight * share;
+    const Focal<T> f = gamma == 0 ? Focal<T>{nll, T(1)} : focal(nll, rest, gamma);
+    double value = total > 0 ? times(own_weight, f.value) : nan<T>;
+    if (smoothing > 0) value += spread * (mass * std::log(total) + distance);
+    if (g) {
+      const T slope = own_weight * f.slope * scale, flat = spread * scale;
+      const T p = static_cast<T>(static_cast<double>(e[y]) * tile[own].lift(largest) / total);
+      const T at_own = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(y));
+      scale_exponentials(g, e, (slope + flat * mass) / total, largest, [&](int64_t k, T* tile_e, T lift, int64_t n) {
+        if (flat == 0) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) tile_e[i] *= lift;
+        } else if (class_weight) {
+          const T* const w = class_weight + begin(k);
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - flat * w[i];
+        } else {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - flat;
+        }
+      });
+      g[y] = narrow(at_own, S{});
+    }
+    return value;
+  }
+
+  double of_probabilities(const S* t, S* g, T* e, T weight, T largest, double total, double distance,
+                          double mass) const {
+    if (g) {
+      const T slope = weight * scale;
+      scale_exponentials(g, e, slope * mass / total, largest, [&](int64_t k, T* tile_e, T lift, int64_t n) {
+        const T* const w = target(t, k);
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - slope * w[i];
+      });
+    }
+    return weight * (mass == 0 ? distance : mass * std::log(total) + distance);
+  }
+
+  // The second pass over a row: each tile's exponentials become its gradient.
+  template <class Finish>
+  void scale_exponentials(S* g, T* e, double factor, T largest, Finish finish) const {
+    for (int64_t k = 0; k < tiles; ++k) {
+      T* const tile_e = e + begin(k);
+      finish(k, tile_e, static_cast<T>(factor * tile[k].lift(largest)), size(k));
+      if constexpr (!in_place) narrow_all(tile_e, g + begin(k), size(k));
+    }
+  }
+};
+
+template <class S>
+void rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
+  const RowKernel<S> kernel(call, scratch);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t first = unit * call.rows_of_unit;
+    const int64_t last = first + call.rows_of_unit < call.rows ? first + call.rows_of_unit : call.rows;
+    double total = 0;
+    for (int64_t r = first; r < last; ++r) total += kernel.row(r);
+    call.sums[unit] = total;
+  }
+}
+
+}  // namespace

@@ -1,0 +1,172 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, kind, linear, namespace
+from lossary.core.check import Checked
+from lossary.core.classes import with_class_axis
+from lossary.core.contract import (
+    Instance,
+    Range,
+    class_indices,
+    features,
+    linear_weights,
+    logits,
+    target_probabilities,
+    weights,
+)
+from lossary.core.loss import loss
+from lossary.core.record import Elsewhere, Example, Source
+from lossary.core.record import of as record_of
+from lossary.losses.classification.cross_entropy import check_ignore_index, cross_entropy
+
+
+def _check(call: Checked) -> None:
+    check_ignore_index(call)
+    if call.dims["d"] and call.dims["N"] is None:
+        shape = tuple(call.values["linear_weight"].shape)
+        raise ValueError(
+            f"linear_cross_entropy: linear_weight, of shape {shape}, has dimensions between classes and features, "
+            f"and input, of shape {tuple(call.first.shape)}, has no batch. "
+            "Pass input.unsqueeze(0) and target.unsqueeze(0)"
+        )
+
+
+@loss(
+    family="classification",
+    title="Cross-entropy of a linear layer's outputs",
+    formula=r"\ell_n = \mathrm{CE}(z_n, y_n) = -w_{y_n} \log \frac{e^{z_{n,y_n}}}{\sum_c e^{z_{n,c}}}, "
+    r"\qquad z_n = W x_n + b",
+    unreduced="?N *n *d",
+    sources=(
+        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "sec. 3"),
+        Source(
+            "Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2025", url="arxiv.org/abs/2411.09009"
+        ),
+    ),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere("torch", "torch.nn.functional.linear_cross_entropy"),
+        Elsewhere("lossary", "cross_entropy", "of linear(input, linear_weight, linear_bias)"),
+    ),
+    examples=(
+        Example(
+            {"input": [[0.0, 0.0]], "linear_weight": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], "target": [2]},
+            1.3862943611198906,
+            "log 4: features of 0 make four equal logits",
+        ),
+        Example(
+            {"input": [[1.0, 0.0]], "linear_weight": [[1.0986122886681098, 5.0], [0.0, 7.0]], "target": [0]},
+            0.28768207245178085,
+            "log (4/3): the logits are log 3 and 0",
+        ),
+        Example(
+            {
+                "input": [[2.0]],
+                "linear_weight": [[3.0], [3.0]],
+                "target": [1],
+                "linear_bias": [1.0986122886681098, 0.0],
+            },
+            1.3862943611198906,
+            "log 4: only the bias, log 3 and 0, tells the classes apart",
+        ),
+    ),
+    pitfalls=(
+        "The input is features, not logits: the layer whose weights are passed here must leave the model, or its "
+        "features are projected twice.",
+        "linear_weight is (C, D), as nn.Linear and nn.Embedding hold it, and may be theirs: then the weights are tied, "
+        "and gradients of both uses add up. A transposed (D, C) passes without an error if C equals D.",
+        "The mean over micro-batches of unequal token counts is not the mean over the batch: pass normalizer.",
+    ),
+    check=_check,
+)
+def linear_cross_entropy(
+    input: Annotated[Array, features("?N *n D")],
+    linear_weight: Annotated[Array, linear_weights("C *d D")],
+    target: Annotated[Array, class_indices("?N *n *d") | target_probabilities("?N *n C *d")],
+    *,
+    linear_bias: Annotated[Array | None, logits("C *d")] = None,
+    weight: Annotated[Array | None, weights("C")] = None,
+    reduction: str = "mean",
+    ignore_index: Annotated[int | None, Range(integer=True, none=-100)] = None,
+    label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    options: Annotated[object | None, Instance("torch.nn.LinearCrossEntropyOptions")] = None,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """Cross-entropy between the softmax of a linear layer's outputs and a target, in nats.
+
+    Use it for the last layer of a language model or of a classifier with many classes, in one call with the loss. It is
+    `cross_entropy` of `linear(input, linear_weight, linear_bias)`: what holds there holds here, and the logits are made
+    and kept for the backward. Where they are wanted for something else too, use `cross_entropy`.
+
+    Parameters
+    ----------
+    input : floating array (N, D), (N, n1, ..., D), or (D,)
+        Features, D for each row.
+    linear_weight : floating array (C, D), or (C, d1, ..., D)
+        One row of weights for each class. With dimensions d between, each row of features is classified at each of
+        their positions; it then needs a batch.
+    target : integer array (N, n1, ..., d1, ...), or floating array (N, n1, ..., C, d1, ...)
+        Classes, 0 to C - 1, of any integer dtype; or a probability for each class.
+    linear_bias : array (C,), or (C, d1, ...), optional
+        Added to the logits; -inf takes a class out.
+    weight : array (C,), optional
+        Weight of each class, as in `cross_entropy`.
+    reduction : "mean", "sum" or "none"
+    ignore_index : int, optional
+        Rows with this class index count for nothing: value, denominator and gradient are exactly 0. None stands for
+        -100. With probabilities it must stay negative.
+    label_smoothing : float in [0, 1]
+        Share of the target that is spread evenly over all classes.
+    options : torch.nn.LinearCrossEntropyOptions, optional
+        How torch cuts the batch into chunks and in what precision it adds them up; accepted, it changes nothing here.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    Those of `cross_entropy`, of the logits. Infinite features give what the projection gives: inf, or NaN from
+    inf - inf and 0 · inf. The last bits of a row may follow the size of the batch, as those of any matrix product do.
+    Inside torch.autocast the projection stays in the dtype of its operands (torch.compile rounds it in the backward).
+
+    Differs from torch
+    ------------------
+    As `cross_entropy` does, and:
+
+    - an ignored row that holds inf or NaN: gradient 0, of linear_weight too; torch: NaN (#11551)
+    - half precision: logits in fp32, one rounding at the end; torch: rounds the logits (#187053)
+    - batches of more than one dimension, (N, n1, ..., D): one loss for each row; torch: `RuntimeError`
+    - options: accepted, change neither values nor derivatives; torch: with them no second derivative, forward mode or
+      vmap, and a second backward on demand only (#181574)
+    - ignore_index=-100 beside probabilities: accepted, as None is; torch: `RuntimeError`
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit, or probabilities leave [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(linear_cross_entropy(np.zeros((1, 3)), np.ones((4, 3)), np.array([2])))  # log 4
+    1.3862943611198906
+    """
+    xp = namespace(input)
+    classes = input.ndim - 1
+    if kind(target) == "integer":
+        # 0 · NaN: an ignored row that is not finite would reach linear_weight through the product's derivative.
+        counted, positions = target != ignore_index, tuple(range(classes, target.ndim))
+        used = xp.any(counted, axis=positions) if positions else counted
+        input = xp.where(xp.expand_dims(used, axis=-1), input, 0.0)
+    x = linear(input, linear_weight)
+    x = x if linear_bias is None else x + linear_bias
+    return record_of(cross_entropy).function(
+        with_class_axis(x, classes),
+        target if kind(target) == "integer" else with_class_axis(target, classes),
+        weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+    )

@@ -1,0 +1,156 @@
+"""Labels in sequences: alignments, lengths, blanks, shifts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossary.misuse.call import Call
+from lossary.misuse.measures import log_softmax
+from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.wording import places, share
+
+NEIGHBOURS = 64
+"""Pairs of positions from which a shift can be told."""
+BETTER = 0.9
+"""Share of the loss that a shift must come below."""
+PADDED = 3
+"""Equal frames at the end from which they are padding."""
+
+
+def better_shift(losses: dict[int, float]) -> int:
+    """The shift of the targets, -1 or +1, under which predictions fit clearly better; 0 where neither does."""
+    best = min((-1, 1), key=lambda shift: losses[shift])
+    return best if losses[best] < BETTER * losses[0] else 0
+
+
+def _has_scores(call: Call) -> bool:
+    return call.first in call.named("logits", "log-probabilities")
+
+
+@rule(
+    "LS141",
+    "targets shifted by one position",
+    "warning",
+    words=("class indices",),
+    when=lambda call, name: len(call.rows_shape) in (1, 2) and call.inner(call.first) == ["C"] and _has_scores(call),
+    why="the model is trained to predict its own input, or the token after next",
+    fix="shift the labels exactly once, in the model or in the loss: logits[:, :-1] with labels[:, 1:]",
+)
+def shifted_targets(call: Call, name: str) -> Iterator[Seen]:
+    if call.sample.axis == call.rows_axes[-1]:
+        raise Unchecked("the places of the sample are no neighbours")
+    scores = log_softmax(call.aligned(call.first))
+    labels, kept = np.where(call.kept, call.aligned(name), 0), call.kept
+    pairs = kept[..., 1:] & kept[..., :-1]
+    if pairs.sum() < NEIGHBOURS:
+        raise Unchecked(f"{np.count_nonzero(pairs)} pairs of neighbours are too few to tell a shift")
+    here = _losses(scores[..., :-1, :], labels[..., :-1], pairs)
+    by_shift = {
+        0: here,
+        1: _losses(scores[..., :-1, :], labels[..., 1:], pairs),
+        -1: _losses(scores[..., 1:, :], labels[..., :-1], pairs),
+    }
+    means = {shift: float(losses.mean()) for shift, losses in by_shift.items()}
+    best = better_shift(means)
+    gain = here - by_shift[best]
+    if not best or not np.isfinite(gain).all() or gain.mean() < 5 * gain.std() / np.sqrt(gain.size):
+        return
+    yield Seen(
+        f"the predictions fit the {'next' if best == 1 else 'previous'} position's target better: loss "
+        f"{means[best]:.4g} against {means[0]:.4g} unshifted, over {gain.size:,} pairs of neighbours"
+    )
+
+
+def _losses(scores: np.ndarray, labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    return -np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0][pairs]
+
+
+@rule(
+    "LS160",
+    "the blank among the labels",
+    "error",
+    words=("label sequences",),
+    when=lambda call, name: bool(call.refusal) and "target_lengths" in call.specs,
+    refused=True,
+    why="the blank stands for no label: a path that spells it does not exist",
+    fix="count labels from 1, or pass the blank of the vocabulary as blank=",
+)
+def blank_among_labels(call: Call, name: str) -> Iterator[Seen]:
+    labels, count, blank = call.host(name), call.host("target_lengths"), call.option("blank")
+    if labels.ndim != 2 or count.shape != labels.shape[:1]:
+        return
+    used = np.arange(labels.shape[1]) < count[:, None]
+    wrong = used & (labels == blank)
+    if not wrong.any():
+        return
+    last = np.where(used, np.arange(labels.shape[1]), -1).max(axis=1)
+    trailing = all(wrong[i, np.flatnonzero(wrong[i])[0] : last[i] + 1].all() for i in np.flatnonzero(wrong.any(axis=1)))
+    lengths = count - wrong.sum(axis=1)
+    shown = ", ".join(map(str, lengths[:4].tolist())) + (", ..." if len(lengths) > 4 else "")
+    fix = f"the blanks are padding that target_lengths counts: pass the true lengths, here [{shown}]"
+    yield Seen(
+        f"{share(wrong, int(used.sum()))} labels are {blank}, the blank",
+        fix=fix if trailing else "",
+        where=places(wrong),
+    )
+
+
+@rule(
+    "LS161",
+    "targets longer than their input",
+    "error",
+    words=("label sequences",),
+    why="no alignment exists: the loss is inf, or 0 with zero_infinity, and the gradient 0",
+    fix="fewer steps of downsampling, shorter targets, or zero_infinity=True to leave such samples out knowingly",
+)
+def longer_than_input(call: Call, name: str) -> Iterator[Seen]:
+    needed, frames = _frames_needed(call, name), call.lengths("input_lengths")
+    kept = call.kept.reshape(-1)
+    wrong = (needed > frames) & kept
+    if not wrong.any():
+        return
+    worst = int(np.argmax(np.where(wrong, needed - frames, -1)))
+    yield Seen(
+        f"{share(wrong, int(kept.sum()))} targets have no alignment: sample {worst} needs {needed[worst]} frames, "
+        f"one for each label and one between equal neighbours, and has {frames[worst]}",
+        "their loss is inf"
+        + (", here dropped to 0 by zero_infinity" if call.option("zero_infinity") else "")
+        + ": nothing is learnt from them",
+        where=places(wrong),
+    )
+
+
+def _frames_needed(call: Call, name: str) -> np.ndarray:
+    """Labels of each sample, and one frame more for each pair of equal neighbours."""
+    lengths, labels = call.lengths("target_lengths"), call.host(name)
+    if "L" in call.names(name):
+        rows = np.split(labels, np.cumsum(lengths)[:-1])
+    else:
+        rows = [row[:length] for row, length in zip(np.atleast_2d(labels), lengths, strict=True)]
+    return np.array([len(row) + int(np.count_nonzero(row[1:] == row[:-1])) for row in rows], dtype=np.int64)
+
+
+@rule(
+    "LS162",
+    "lengths that count padding",
+    "warning",
+    words=("lengths",),
+    when=lambda call, name: call.specs[name].of == "T",
+    why="the model must spell the target over frames that hold nothing",
+    fix="pass the number of frames of each sample before padding",
+)
+def padding_counted(call: Call, name: str) -> Iterator[Seen]:
+    time = call.dims["T"]
+    frames = call.aligned(call.first).reshape(-1, time, call.dims["C"])  # from (N, T, C), or (T, C)
+    lengths = call.lengths(name)
+    differs = np.any(frames[:, 1:] != frames[:, :-1], axis=-1) & (np.arange(1, time) < lengths[:, None])
+    last = np.where(differs, np.arange(1, time), 0).max(axis=1, initial=0)
+    repeated = lengths - last  # frames at the end that are all equal
+    padded = (last > 0) & (repeated > PADDED)
+    if not padded.any():
+        return
+    yield Seen(
+        f"{share(padded)} samples end in equal frames that their length counts, "
+        f"{int(repeated[padded].max())} at the most",
+        where=places(padded),
+    )

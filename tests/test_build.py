@@ -1,0 +1,89 @@
+"""What is built, what is said where nothing is, and what CMakeLists.txt refuses."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from shutil import which
+
+import pytest
+import torch
+
+from lossary.kernels import status
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that `status` believes to be lossary/kernels."""
+    monkeypatch.setattr(status, "__file__", str(tmp_path / "status.py"))
+    return tmp_path
+
+
+def test_without_a_library_it_says_how_to_get_one(installed: Path) -> None:
+    assert status.library() is None and status.build() is None
+    said = str(status.missing())
+    assert "C++20 compiler" in said and "torch 2.10" in said
+    assert "pip install" in said and "wheel.cmake=true" in said
+
+
+def test_with_a_library_it_says_how_that_was_built(installed: Path) -> None:
+    built = {"compiler": "GNU 12.2.0", "flags": "-O3", "torch": "2.13.0", "instruction_sets": ["x86-64-v3"]}
+    (installed / "liblossary.so").touch()
+    (installed / "build.json").write_text(json.dumps(built))
+    assert status.missing() is None and status.library() == installed / "liblossary.so"
+    assert status.build() == status.Build(**built)
+
+
+def test_what_is_built_here_loads() -> None:
+    library, build = status.library(), status.build()
+    if library is None:
+        pytest.skip(str(status.missing()))
+    assert build is not None and build.instruction_sets
+    torch.ops.load_library(str(library))
+
+
+def test_torch_is_no_requirement_of_the_build() -> None:
+    """An isolated build would fetch it, with gigabytes of CUDA."""
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    assert not [requirement for requirement in requires if requirement.startswith("torch")]
+
+
+def configure(folder: Path, python: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["cmake", "-S", str(ROOT), "-B", str(folder / "build"), f"-DPython_EXECUTABLE={python}"]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+
+
+needs_tools = pytest.mark.skipif(not which("cmake") or not which("c++"), reason="needs CMake and a C++ compiler")
+
+
+@needs_tools
+@pytest.mark.parametrize("version, said", [(None, "has none"), ("2.9.1", "is 2.9.1"), ("2.10.0", None)])
+def test_it_takes_the_torch_of_its_environment(version: str | None, said: str | None, tmp_path: Path) -> None:
+    """Also where pip hides that environment from the build."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
+    )
+    if version is not None:
+        (package,) = (site / "torch" for site in tmp_path.glob("lib/python*/site-packages"))
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "version.py").write_text(f"__version__ = '{version}+cpu'\n")
+    answer = configure(tmp_path, str(tmp_path / "bin" / "python"), PYTHONPATH=str(tmp_path))
+    if said is None:
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads((tmp_path / "build" / "build.json").read_text("utf-8"))["torch"] == f"{version}+cpu"
+    else:
+        assert answer.returncode and "The kernels need torch 2.10 or newer" in answer.stderr
+        assert said in " ".join(answer.stderr.split())
+
+
+@needs_tools
+@pytest.mark.parametrize("variable", ["CXXFLAGS", "LDFLAGS"])
+def test_fast_mathematics_is_refused(variable: str, tmp_path: Path) -> None:
+    answer = configure(tmp_path, sys.executable, **{variable: "-O2 -ffast-math"})
+    assert answer.returncode and "Fast mathematics breaks infinities and NaN" in answer.stderr
