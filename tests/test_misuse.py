@@ -842,6 +842,45 @@ def test_nothing_is_raised_about_the_data(record: Any) -> None:
 # Calls that are right -------------------------------------------------------------------------------------------------
 
 
+MASKED = X.where((torch.arange(10) != (Y + 1)[:, None] % 10), -6e4).to(HALF)
+GARBAGE = FRAMES.where(torch.arange(20)[:, None, None] < 15, 7.0)
+WIDE = torch.randn(16, 50_000, generator=generator).log_softmax(1).bfloat16()
+SQUARE = torch.randn(4, 10, 10, generator=generator)
+MASK = (torch.arange(64) % 8 > 0)[:, None]
+NEARLY = {
+    "untrained logits on one side of 0": ("binary_cross_entropy_with_logits", (torch.linspace(0.2, 0.8, 64), YES), {}),
+    "large bfloat16 numbers are all whole": ("cross_entropy", ((X + 150).bfloat16(), Y), {}),
+    "log-probabilities of bfloat16": ("nll_loss", (WIDE, torch.arange(16)), {}),
+    "soft targets of 0 mask a row": ("cross_entropy", (X, TEACHER * MASK), {}),
+    "frames beyond their length": ("ctc_loss", (GARBAGE, LABELS, torch.tensor([15, 15, 15]), ALL), {}),
+    "a padding token of the vocabulary": ("cross_entropy", (X.repeat(4, 1), RUNS.repeat(4)), {"ignore_index": 0}),
+    "as many classes as positions": ("cross_entropy", (SQUARE, SEQUENCE[:, :10]), {}),
+    "frames that are all equal": ("ctc_loss", (torch.zeros(20, 3, 6).log_softmax(-1), LABELS, FULL, ALL), {}),
+    "masked classes of float16": ("cross_entropy", (MASKED, Y), {}),
+    "variances of 0 that are right": ("gaussian_nll_loss", (Z, Z + 1e-5, torch.zeros(64)), {}),
+    "short embeddings": ("triplet_margin_loss", (X / 50, X.roll(1, 0) / 50, X.roll(2, 0) / 50), {}),
+    "a converged model": ("cross_entropy", (40 * SURE, Y), {}),
+    "one logit at -inf, not of the label": ("cross_entropy", (MASKED.float().where(MASKED > -6e4, -torch.inf), Y), {}),
+    "balanced weights of a rare class": ("cross_entropy", (X, Y), {"weight": torch.logspace(-3, 0, 10)}),
+    "a teacher in log-space": ("kl_div", (P.log(), TEACHER.log()), {"reduction": "batchmean", "log_target": True}),
+    "advantages of a policy as weights": ("cross_entropy", (X, Y), {"sample_weight": Z}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_silent_on_what_only_looks_like_a_mistake(name: str) -> None:
+    loss, args, options = NEARLY[name]
+    findings = lossary.check(loss, *args, **options)
+    assert not findings, findings
+
+
+def test_silent_on_scores_that_fit_a_shift_by_chance() -> None:
+    for seed in range(40):
+        drawn = torch.Generator().manual_seed(seed)
+        scores, labels = 4 * torch.randn(70, 3, generator=drawn), torch.randint(0, 3, (70,), generator=drawn)
+        assert "LS141" not in lossary.check("cross_entropy", scores, labels).codes
+
+
 @pytest.mark.parametrize("record", lossary.catalogue(), ids=lambda record: record.name)
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_silent_on_conformance_samples(record: Any, library: str) -> None:

@@ -16,10 +16,10 @@ def make_traced(function: FunctionType) -> Callable[[], None]:
     """Make torch.compile trace `function`, a function of torch, and not keep it as a node; the answer undoes it."""
     from torch._dynamo.variables.user_defined import UserDefinedClassVariable as classes
 
-    rules = [table.pop(key, None) for table, key in _rules(function)]
     shortcut = vars(classes).get(SHORTCUT) if function.__name__ == "cross_entropy" else None
     if shortcut is not None:
         setattr(classes, SHORTCUT, _traced_shortcut(function))
+    rules = [table.pop(key, None) for table, key in _rules(function)]
 
     def undo() -> None:
         for (table, key), rule in zip(_rules(function), rules, strict=True):
