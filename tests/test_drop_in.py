@@ -66,14 +66,19 @@ def test_a_dynamic_batch_exports():
 
 def test_functional_calls_compile():
     """They write to the module's dictionaries, after which Dynamo reads no mapping proxy: no signature, that is."""
-    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Flatten())
-    model.criterion = nn.CrossEntropyLoss()
 
-    def loss(parameters, x, y):
-        return model.criterion(torch.func.functional_call(model[0], parameters, (x,)), y)
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.criterion = torch.nn.Linear(3, 3), nn.CrossEntropyLoss()
 
-    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
-    arguments = dict(model[0].named_parameters()), X[:, None], Y[:, None]
+        def forward(self, x, y):
+            return self.criterion(self.linear(x), y)
+
+    model = Model()
+    loss = torch.func.grad(lambda parameters, x, y: torch.func.functional_call(model, parameters, (x, y)))
+    per_sample = torch.func.vmap(loss, in_dims=(None, 0, 0))
+    arguments = dict(model.named_parameters()), X, Y
     torch.compiler.reset()
     compiled = torch.compile(per_sample, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(*arguments), per_sample(*arguments))

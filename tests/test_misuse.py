@@ -622,6 +622,11 @@ def test_rules_name_words_that_exist() -> None:
     assert {word for rule in RULES for word in rule.words} <= {maker("*s").domain.name for maker in makers}
 
 
+def name(x: Any) -> str:
+    """The same in every process, as the ids of tests must be."""
+    return getattr(x, "__name__", None) or str(x)
+
+
 # What may be passed ---------------------------------------------------------------------------------------------------
 
 
@@ -632,7 +637,7 @@ def test_a_new_loss_gets_its_rules_by_its_contract() -> None:
     assert lossary.check("sigmoid_focal_loss", ENDS, YES).codes == ("LS102",)
 
 
-@pytest.mark.parametrize("loss", [lossary.nll_loss, F.nll_loss, torch.nn.NLLLoss(), nn.NLLLoss()], ids=str)
+@pytest.mark.parametrize("loss", [lossary.nll_loss, F.nll_loss, torch.nn.NLLLoss(), nn.NLLLoss()], ids=name)
 def test_a_loss_is_a_function_or_a_module(loss: Any) -> None:
     assert str(lossary.check(loss, X, Y)) == str(lossary.check("nll_loss", X, Y))
 
@@ -668,7 +673,7 @@ def test_a_subclass_is_the_loss_it_is_made_of() -> None:
         (F.softmax, TypeError, "must be a loss"),
         (3, TypeError, "must be a loss"),
     ],
-    ids=str,
+    ids=name,
 )
 def test_what_is_no_loss(loss: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=re.escape(said)):
@@ -763,46 +768,70 @@ def test_ignored_rows_and_rows_of_weight_0_are_not_looked_at() -> None:
     assert lossary.check("cross_entropy", bad, Y).codes == ("LS170",)
     assert lossary.check("cross_entropy", bad, Y.where(torch.arange(64) != 7, -100)).codes == ()
     assert lossary.check("cross_entropy", bad, Y, sample_weight=torch.arange(64) != 7).codes == ()
+    mixed = P.where(torch.arange(64)[:, None] % 2 == 0, X)
+    assert lossary.check("cross_entropy", mixed, Y).codes == ()
+    assert lossary.check("cross_entropy", mixed, Y.where(torch.arange(64) % 2 == 0, -100)).codes == ("LS101",)
 
 
 # Long inputs ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than 2,048 elements are long."""
+    monkeypatch.setattr("lossary.misuse.sample.MOST", 2048)
+
+
 def test_of_a_long_input_a_part_is_read() -> None:
-    classes, rows = 64, 2**17
-    x = torch.randn(rows, classes, generator=generator)
-    y = torch.randint(0, classes, (rows,), generator=generator)
+    x = torch.randn(2**17, 64, generator=generator)
+    y = torch.randint(0, 64, (2**17,), generator=generator)
     findings = lossary.check("cross_entropy", x, y)
     assert not findings
-    assert f"65,536 of {rows:,} places" in findings.sampled and findings.sampled in str(findings)
+    assert "65,536 of 131,072 places" in findings.sampled and findings.sampled in str(findings)
     assert lossary.check("cross_entropy", x.softmax(1), y).codes == ("LS101",)
 
 
-@pytest.mark.parametrize("shape", [(2**17, 40), (40, 2**17)])
-def test_a_nan_is_found_wherever_it_is(shape: tuple[int, int]) -> None:
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("shape", [(4000, 40), (40, 4000)])
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf])
+def test_what_is_not_finite_is_found_wherever_it_is(shape: tuple[int, int], odd: float) -> None:
     x = torch.zeros(shape)
-    for place in ((0, 0), (shape[0] - 1, shape[1] - 1), (shape[0] // 3, 7)):
-        x[place] = torch.nan
+    for place in ((0, 0), (shape[0] - 1, shape[1] - 1), (shape[0] // 3, 7), (13, shape[1] // 2)):
+        x[place] = odd
         findings = lossary.check("mse_loss", x, torch.ones(shape))
-        assert findings.codes == ("LS170",) and findings[0].where == str(list(place))
+        assert findings.codes == ("LS170" if odd != odd else "LS171",) and findings[0].where == str(list(place))
         x[place] = 0
 
 
+@pytest.mark.usefixtures("short")
 def test_classes_are_counted_outside_the_sample_too() -> None:
-    classes, rows = 64, 2**17
+    classes, rows = 64, 6400
     y = torch.arange(rows) % (classes - 1)
     findings = lossary.check("cross_entropy", torch.zeros(rows, classes), y)
     assert findings.codes == ("LS143",) and f"among {rows:,} targets: 63" in findings[0].observed
     assert lossary.check("cross_entropy", torch.zeros(rows, classes), torch.full((rows,), -100)).codes == ("LS140",)
 
 
+@pytest.mark.usefixtures("short")
+@each_case
+def test_a_sample_raises_no_false_alarm(case: Wrong) -> None:
+    def long(x: Any) -> Any:
+        rows = isinstance(x, torch.Tensor) and x.ndim and len(x) == 64
+        return x.repeat(64, *(1 for _ in x.shape[1:])) if rows else x
+
+    loss, args, options = case.meant
+    given = {name: long(value) for name, value in options.items() if value is not None}
+    findings = lossary.check(loss, *map(long, args), **given)
+    assert not findings, findings
+
+
 # What is handed back --------------------------------------------------------------------------------------------------
 
 
 def test_findings_are_a_sequence_the_severest_first() -> None:
-    findings = lossary.check("cross_entropy", P.repeat(4, 1), Y.repeat(4) // 2)
-    assert findings.codes == ("LS101", "LS143") and len(findings) == 2 and findings
-    assert [finding.severity for finding in findings] == ["error", "note"]
+    findings = lossary.check("cross_entropy", F.one_hot(Y, 10) * torch.where(Y > 8, torch.nan, 3)[:, None], Y)
+    assert findings.codes == ("LS170", "LS120") and len(findings) == 2 and findings
+    assert [finding.severity for finding in findings] == ["error", "warning"]
     assert findings[0] is next(iter(findings)) and findings[:1] == (findings[0],)
     assert repr(findings) == str(findings)
 
