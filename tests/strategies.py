@@ -18,6 +18,8 @@ from lossary.testing.samples import EXTREMES, manhattan
 WIDTH: dict[str, Any] = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 32}
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 EDGES = (0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 88.9, -104.0, 1e4, -1e4, 2.0**-24, 2.0**-149, 2.0**-1074, 1e30, -1e30)
+NO_SUBNORMALS = ("weight", "pos_weight", "target", "input1", "input2")
+"""Products of two subnormal numbers are 0, and the gradient of a subnormal vector's cosine is beyond every range."""
 LIBRARY = st.sampled_from([LIBRARIES["numpy"], LIBRARIES["torch"]])
 
 
@@ -137,8 +139,11 @@ def _option(name: str, allowed: Any, dims: Dims, loss: Loss) -> st.SearchStrateg
     if allowed.integer:
         return st.integers(int(allowed.low), int(min(allowed.high, max(dims["C"] - 1, allowed.low))))
     open_ends = [x for x, is_open in ((allowed.low, allowed.low_open), (allowed.high, allowed.high_open)) if is_open]
-    default = default | st.sampled_from([*allowed.also, loss.defaults[name]])
-    return default | numbers(allowed.low, allowed.high, "float32", subnormal=False).filter(lambda x: x not in open_ends)
+    if name == "eps":  # which is no eps where it is large
+        return default | st.sampled_from([0.0, 1e-12, 0.5])
+    default = default | st.sampled_from([allowed.low, allowed.high, *allowed.also])
+    within = numbers(max(allowed.low, -(2.0**20)), min(allowed.high, 2.0**20), "float32", subnormal=False)
+    return (default | within).filter(lambda x: x not in open_ends)
 
 
 def _shapes(spec: Spec, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -180,8 +185,9 @@ def _values(
     if domain == "signs":
         return array(st.sampled_from([-1.0, 1.0]), np.float64)
     if spec.domain.dtype == "float":
-        factor = domain == "weights" or "target" in name  # the product of two subnormal factors is 0
-        x = array(numbers(*_bounds(name, spec, options), dtype, subnormal=not factor), np.float64)
+        x = array(numbers(*_bounds(name, spec, options), dtype, subnormal=name not in NO_SUBNORMALS), np.float64)
+        if options.get("log_target") and name == "target":  # a probability that underflows counts as 0
+            x = np.where(x < -80.0, -np.inf, x)
         names = [n for n, _ in axes(spec.shape, dims)]
         if "C" in names and spec.domain.sums == "probabilities":  # a target of no class at all is none
             by_class = np.moveaxis(x, names.index("C"), 0)

@@ -92,6 +92,8 @@ def _is_numeric(x: Any) -> bool:
         return len(ranks) <= 1 and False not in ranks
     if isinstance(x, np.ndarray):
         return x.dtype.kind in "biuf"
+    if type(x) is int and not is_compiling():
+        return -(2**63) <= x < 2**63
     return isinstance(x, (bool, int, float)) or is_array(x)
 
 
@@ -108,7 +110,10 @@ def as_array(x: Any, like: Array) -> Any:
     torch = sys.modules["torch"]
     wide = torch.float64 if like.dtype == torch.float64 else torch.float32
     if isinstance(x, (bool, int, float)):  # full, not as_tensor: a token count that changes must not recompile
-        return torch.full((), x, dtype=wide if isinstance(x, float) else torch.int64, device=like.device)
+        dtype = torch.bool if isinstance(x, bool) else wide if isinstance(x, float) else torch.int64
+        return torch.full((), x, dtype=dtype, device=like.device)
+    if isinstance(x, NUMPY):  # torch takes no foreign byte order, no negative strides, no long double
+        x = np.array(x, dtype=np.float64 if x.dtype.kind == "f" and x.itemsize > 8 else x.dtype.newbyteorder("="))
     array = torch.as_tensor(x, device=like.device)
     return torch.as_tensor(x, dtype=wide, device=like.device) if array.is_floating_point() else array
 
@@ -138,6 +143,9 @@ def cast_index(x: Array, like: Array) -> Array:
     CTC's lengths come from the CPU as a rule.
     """
     xp = namespace(x)
+    if str(x.dtype).endswith("uint64"):  # 2**64 - 1 would become -1
+        signed = xp.astype(x, xp.int64)
+        return cast_index(xp.where(signed < 0, xp.iinfo(xp.int64).max, signed), like)
     x = cast(x, xp.int32 if is_jax(x) and x.dtype != xp.int64 else xp.int64)
     return x.to(like.device) if is_torch(x) and x.device != like.device else x
 

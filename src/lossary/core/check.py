@@ -110,11 +110,13 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
+    known = ", ".join(repr(r) for r in loss.reductions)
+    if not isinstance(arguments["reduction"], str):
+        raise ValueError(f"{loss.name}: reduction is {arguments['reduction']!r}; it must be one of {known}")
     reduction = legacy_reduction(
         loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
     )
     if reduction not in loss.reductions:
-        known = ", ".join(repr(r) for r in loss.reductions)
         raise ValueError(f"{loss.name}: reduction is {reduction!r}; it must be one of {known}")
     return reduction
 
@@ -140,6 +142,8 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
         must = allowed.refuse(values[name])
         if must is not None:
             raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
+        if isinstance(allowed, Range) and type(values[name]) not in (int, float):  # a Fraction, or NumPy's
+            values[name] = int(values[name]) if allowed.integer else float(values[name])
         if isinstance(allowed, Range) and allowed.integer:
             values[name] = int(values[name])
 
@@ -164,14 +168,14 @@ def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Di
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, (int, float)) and not isinstance(x, bool)
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and not is_array(x)
 
 
 def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
     """The sample weight with as many dimensions as the unreduced loss."""
     if weight is None:
         return None
-    weight = as_array(weight, like=first)
+    weight = as_array(plain(loss.name, "sample_weight", weight), like=first)
     unreduced = tuple(n for _, n in axes(loss.unreduced, dims))
     if not is_array(weight) or library(weight) != library(first):
         raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be a {library(first)} array")
@@ -221,7 +225,7 @@ def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
         return x
     xp = namespace(x)
     rows, names = ([name for name, _ in axes(shape, call.dims)] for shape in (call.loss.unreduced, spec.shape))
-    if not set(rows) & set(names):  # shared by all rows, as a matrix of weights is
+    if rows and not set(rows) & set(names):  # shared by all rows, as a matrix of weights is
         return x
     counts, elsewhere = weight != 0, tuple(i for i, name in enumerate(rows) if name not in names)
     if elsewhere:  # part of several losses: kept for any one that counts

@@ -140,10 +140,15 @@ class Range:
     also: tuple[float, ...] = ()
     none: float | None = None
 
-    def refuse(self, value: object) -> str | None:
+    def refuse(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or (self.integer and not _is_whole(value)):
             return f"{'an integer' if self.integer else 'a number'} in {self}"
-        number = float(value)
+        if self.integer and not -(2**63) <= value < 2**63:  # pyright: ignore[reportOperatorIssue]
+            return "an integer of 64 bits"
+        try:
+            number = float(value)
+        except OverflowError:
+            return f"a number in {self}, of the range of a float"
         too_low = number < self.low or (self.low_open and number == self.low)
         too_high = number > self.high or (self.high_open and number == self.high)
         outside = too_low or too_high or number != number
@@ -227,8 +232,10 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
             after = sum(t[0] not in "?*" for t in tokens[i + 1 :])
             count = len(trial[name]) if name in trial else len(sizes) - after
             here, sizes = tuple(sizes[:count]), sizes[count:]
-        else:
+        elif sizes:
             here = sizes.pop(0)
+        else:  # a dimension of a known size has taken it
+            return False
         if trial.setdefault(name, here) != here:
             return False
     if sizes:

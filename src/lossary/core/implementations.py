@@ -51,7 +51,7 @@ ALL = (
 def choose(call: Checked) -> Implementation:
     """The first implementation that does not refuse, or the one that was asked for by name."""
     name, wanted = call.loss.name, call.impl
-    if wanted != "auto" and wanted not in [i.name for i in ALL]:
+    if not isinstance(wanted, str) or wanted not in ("auto", *(i.name for i in ALL)):
         known = ", ".join(repr(i.name) for i in ALL)
         raise ValueError(f"{name}: impl is {wanted!r}; it must be 'auto' or one of {known}")
     for implementation in ALL:

@@ -22,6 +22,7 @@ struct Rows {
   void* gradient;  // like logits, or null
   void* values;    // (N, S) in the dtype of computation, or null
   double* sums;    // of the values of each unit
+  int32_t* outside;  // set where a probability lies outside [0, 1]
   int64_t rows_of_unit, rows;
 };
 

@@ -197,10 +197,13 @@ Answer softmax_rows(const Tensor& logits, const Tensor& target, const MaybeTenso
   const int64_t units = (groups + call.rows_of_unit - 1) / call.rows_of_unit * (call.inner == 1 ? 1 : images);
   std::vector<double> sums(units);
   call.sums = sums.data();
+  int32_t outside = 0;
+  call.outside = &outside;
   const int64_t grain = std::max<int64_t>(1, 32768 / (classes * call.rows_of_unit));
   const auto kernel = kernels().rows[dtype];
   in_parallel(units, grain, kernels().rows_scratch(call),
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+  if (outside) throw std::domain_error("target holds a value outside [0, 1]");
   output.finish(sums, divisor);
   return {output.tensor, gradients};
 }
@@ -305,6 +308,8 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
   return {output.tensor, gradients};
 }
 
+std::string instruction_set() { return kernels().instruction_set; }
+
 }  // namespace
 }  // namespace lossary
 
@@ -316,10 +321,15 @@ STABLE_TORCH_LIBRARY(lossary, m) {
   m.def(("elementwise(str function, Tensor input, Tensor target, Tensor? third, bool third_is_cycle, Tensor? weight, "
          "float a, float b, " + tail).c_str());
   m.def(("pairs(Tensor x1, Tensor x2, Tensor? x3, Tensor? target, float margin, float eps, bool swap, " + tail).c_str());
+  m.def("instruction_set() -> str");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
   m.impl("softmax_rows", TORCH_BOX(&lossary::softmax_rows));
   m.impl("elementwise", TORCH_BOX(&lossary::elementwise));
   m.impl("pairs", TORCH_BOX(&lossary::pairs));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(lossary, CompositeExplicitAutograd, m) {
+  m.impl("instruction_set", TORCH_BOX(&lossary::instruction_set));
 }

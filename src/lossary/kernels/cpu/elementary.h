@@ -121,4 +121,11 @@ INLINED T sigmoid_(T x) {
   return (x < 0 ? e : T(1)) / (T(1) + e);
 }
 
+// How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.
+template <class T>
+INLINED T excess_of_probability(T t, T slack) {
+  const T above = t - T(1), distance = -t > above ? -t : above;
+  return distance - slack;
+}
+
 }  // namespace

@@ -31,12 +31,6 @@ INLINED T magnitude(T x) {
   return x < 0 ? -x : x;
 }
 
-template <class T>
-INLINED T excess_of_probability(T t, T slack) {
-  const T above = t - T(1), distance = -t > above ? -t : above;
-  return distance - slack;
-}
-
 struct L1 {
   template <class T>
   INLINED static Element<T> at(const Options<T>&, T x, T t, T) {

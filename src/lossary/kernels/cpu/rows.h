@@ -79,6 +79,7 @@ struct RowKernel {
   const T* const row_weight = static_cast<const T*>(call.row_weight);
   const T smoothing = static_cast<T>(call.smoothing), gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
+  const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
   // A thread's scratch: logits and targets of a tile, what is known of each tile, the exponentials of a row.
   T* const x_room;
@@ -155,6 +156,13 @@ struct RowKernel {
   const T* target(const S* t, int64_t k) const {
     const int64_t n = size(k);
     const T* const plain = read(t + begin(k), t_room, n);
+    T excess = 0;
+#pragma omp simd reduction(max : excess)
+    for (int64_t i = 0; i < n; ++i) {
+      const T here = excess_of_probability(plain[i], slack);
+      excess = here > excess ? here : excess;
+    }
+    if (excess > 0) call.outside[0] = 1;
     if (smoothing == 0 && !class_weight) return plain;
     const T kept = T(1) - smoothing;
 #pragma omp simd

@@ -24,6 +24,7 @@ struct SegmentKernel {
   const T* const row_weight = static_cast<const T*>(call.row_weight);
   const T smoothing = static_cast<T>(call.smoothing), gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
+  const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
   // A thread's scratch: numbers of each position, and for half precision the exponentials of the block.
   T* const x_room;
@@ -103,6 +104,7 @@ struct SegmentKernel {
       }
       const T* const target = t ? read(t + c * call.inner, t_room, n) : nullptr;
       const T kept = T(1) - smoothing;
+      if (target) check_probabilities(target, n);
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
         const T value = exp_of_nonpositive(below(logits[b], largest[b]));
@@ -115,6 +117,17 @@ struct SegmentKernel {
         mass[b] += w;
       }
     }
+  }
+
+  // Rows that do not count may hold anything.
+  void check_probabilities(const T* target, int64_t n) const {
+    T excess = 0;
+#pragma omp simd reduction(max : excess)
+    for (int64_t b = 0; b < n; ++b) {
+      const T here = label[b] < 0 ? T(0) : excess_of_probability(target[b], slack);
+      excess = here > excess ? here : excess;
+    }
+    if (excess > 0) call.outside[0] = 1;
   }
 
   // Values; `weight` and `slope` become the gradient's factors of the target and of the exponentials.

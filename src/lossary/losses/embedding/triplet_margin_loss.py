@@ -119,8 +119,11 @@ def triplet_margin_loss(
     >>> float(triplet_margin_loss(a, b, c, eps=0.0))
     2.0
     """
+    xp = namespace(anchor)
+    # First, or a swapped distance of (N, 1) from (N, 1) would miss the other columns.
+    positive, negative = (xp.broadcast_to(x, anchor.shape) for x in (positive, negative))
     to_positive = pairwise_distance(anchor, positive, p, eps)
     to_negative = pairwise_distance(anchor, negative, p, eps)
     if swap:
-        to_negative = namespace(anchor).minimum(to_negative, pairwise_distance(positive, negative, p, eps))
+        to_negative = xp.minimum(to_negative, pairwise_distance(positive, negative, p, eps))
     return hinge(to_positive - to_negative + margin)

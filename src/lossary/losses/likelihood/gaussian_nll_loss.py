@@ -105,6 +105,6 @@ def gaussian_nll_loss(
     degenerate = raised == 0
     v = xp.where(degenerate, 1.0, raised)
     z = error / xp.sqrt(v)
-    nll = xp.where(degenerate, xp.inf, 0.5 * (xp.log(v) + z * z))
+    nll = xp.where(degenerate, xp.inf, 0.5 * xp.log(v) + 0.5 * z * z)
     nll = xp.where(degenerate & (error == 0), -xp.inf, nll)
     return nll + 0.5 * math.log(2 * math.pi) if full else nll

@@ -115,11 +115,11 @@ def poisson_nll_loss(
     [1.0, 1.0]
     """
     xp = namespace(input)
-    infinite = input == xp.inf  # where the rate, and not t log rate, decides
     if log_input:
-        nll = xp.exp(input) - times(target, xp.where(infinite, 0.0, input))
+        rate = xp.exp(input)
+        nll = rate - times(target, xp.where(rate == xp.inf, 0.0, input))  # the rate, and not t log rate, decides
     else:
-        rate = xp.where(infinite, 1.0, input) + eps
+        rate = xp.where(input == xp.inf, 1.0, input) + eps
         nothing = (rate == 0) & (target == 0)  # 0 log 0 = 0, in the derivatives too
         nll = input - times(target, xp.log(xp.where(nothing, 1.0, rate)))
     return nll + stirling(target) if full else nll
