@@ -185,6 +185,19 @@ def kl_div(input: Numbers, target: Numbers, log_target: bool = False) -> Unreduc
     return Unreduced(each(of_element, exact(input), exact(target)))
 
 
+@reduces("input_logits target_logits")
+def kl_div_with_logits(input_logits: Numbers, target_logits: Numbers, temperature: float = 1) -> Unreduced:
+    rows, targets = (
+        each(lambda x: x / mp.mpf(temperature), classes_last(exact(x))) for x in (input_logits, target_logits)
+    )
+
+    def of_row(row: Reals, target: Reals) -> Real:
+        pairs = zip(neg_log_softmax(target), neg_log_softmax(row), strict=True)
+        return mp.fsum(mp.zero if p == mp.inf and not mp.isnan(q) else mp.exp(-p) * (q - p) for p, q in pairs)
+
+    return Unreduced(of_rows(of_row, rows, targets))
+
+
 @reduces("input target weight size_average reduce reduction")
 def binary_cross_entropy(input: Numbers, target: Numbers, weight: Numbers = 1) -> Unreduced:
     def of_element(p: Real, t: Real, w: Real) -> Real:

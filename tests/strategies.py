@@ -9,8 +9,7 @@ import oracles
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lossary.core.check import BESIDE
-from lossary.core.contract import Dims, Flag, Function, Range, Spec, axes, label_sequences, lengths, shape_of
+from lossary.core.contract import BESIDE, Dims, Flag, Function, Range, Spec, axes, label_sequences, lengths, shape_of
 from lossary.core.record import Loss
 from lossary.testing import LIBRARIES, Case, Library, Sample
 from lossary.testing.samples import EXTREMES, manhattan

@@ -1,123 +1,273 @@
-"""The operators of the kernels, against torch in fp64 and the formulas."""
+"""The kernels beside the formulas in fp64, at sizes that cross their tiles and blocks; the suites take small ones."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-ops = pytest.importorskip("lossary.ops")
-pytestmark = pytest.mark.skipif(ops.missing is not None, reason=str(ops.missing))
+import lossary
+from lossary.kernels import plans
+from lossary.kernels.calls import KERNELS
+from lossary.kernels.status import missing
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 DTYPES = {torch.float64: 1e-12, torch.float32: 8e-6, torch.bfloat16: 2**-7, torch.float16: 2**-9}
-SHAPES = ((7, 5), (5, 3000), (3, 1024), (4, 2500, 3), (2, 21, 40, 30), (3, 5, 1), (5,))
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
+each_loss = pytest.mark.parametrize("name", sorted(KERNELS))
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+def held(name: str, dtype: torch.dtype, *args: Any, wanted: int = 1, **options: Any) -> None:
+    """Value and gradients of a loss by its kernel are those of its formula in fp64, for each reduction."""
+    loss = getattr(lossary, name)
+    wide = [x.double() if x.is_floating_point() else x for x in args]
+    exact = {n: x.double() if isinstance(x, torch.Tensor) else x for n, x in options.items()}
+    for reduction in ("none", "mean", "sum"):
+        leaves = [x.clone().requires_grad_() for x in wide[:wanted]]
+        expected = loss(*leaves, *wide[wanted:], **exact, reduction=reduction, impl="reference")
+        upstream = drawn(*expected.shape, seed=3).to(dtype)
+        slopes = torch.autograd.grad(expected, leaves, upstream.double())
+        given = [x.clone().requires_grad_() for x in args[:wanted]]
+        got = loss(*given, *args[wanted:], **options, reduction=reduction, impl="fused")
+        assert got.dtype == dtype
+        close(got, expected, DTYPES[dtype])
+        for answer, slope in zip(torch.autograd.grad(got, given, upstream), slopes, strict=True):
+            close(answer, slope, 2 * DTYPES[dtype])
+
+
 def close(got: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
-    torch.testing.assert_close(got.double(), expected, rtol=tolerance, atol=tolerance * float(expected.abs().max()))
+    smallest = torch.finfo(got.dtype).smallest_normal * torch.finfo(got.dtype).eps
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(got.double(), expected, rtol=tolerance, atol=tolerance * scale + smallest)
 
 
-def wide(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return x.to(torch.float64 if dtype == torch.float64 else torch.float32)
+# Values and gradients -------------------------------------------------------------------------------------------------
 
 
 @each_dtype
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("soft", [False, True])
-def test_softmax_rows(dtype: torch.dtype, shape: tuple[int, ...], smoothing: float, weighted: bool, soft: bool) -> None:
+@pytest.mark.parametrize(
+    "shape", [(7, 5), (5, 3000), (3, 1024), (4, 2500, 3), (2, 21, 40, 30), (3, 5, 1), (5,)], ids=str
+)
+@pytest.mark.parametrize("soft", [False, True], ids=["index", "soft"])
+def test_rows_of_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) -> None:
     axis = min(len(shape) - 1, 1)
     x = (4 * drawn(*shape)).to(dtype)
     target = drawn(*shape, seed=1).softmax(axis).to(dtype) if soft else drawn(*shape, seed=1).argmax(axis)
     if not soft and target.ndim:
         target.view(-1)[1] = -100
-    weight = drawn(shape[axis], seed=2).exp() if weighted else None
-    for reduction, name in ((ops.NONE, "none"), (ops.MEAN, "mean"), (ops.SUM, "sum")):
-        leaf = x.double().clone().requires_grad_()
-        exact = target.double() if soft else target
-        expected = F.cross_entropy(leaf, exact, weight, reduction=name, label_smoothing=smoothing)
-        upstream = drawn(*expected.shape, seed=3)
-        (gradient,) = torch.autograd.grad(expected, leaf, upstream)
-        given = x.clone().requires_grad_()
-        called = (None if weight is None else wide(weight, dtype), -100, smoothing, 0.0, None, reduction, None)
-        got = ops.Fused.apply(ops.SOFTMAX_ROWS, 1, None, given, target, *called)
-        close(got, expected.detach(), 1e-12 if dtype == torch.float64 else 4e-6)
-        (answer,) = torch.autograd.grad(got, given, wide(upstream, dtype))
-        close(answer, gradient, DTYPES[dtype])
+    weight = drawn(shape[axis], seed=2).exp().to(dtype)
+    for options in ({}, {"label_smoothing": 0.1}, {"weight": weight}, {"weight": weight, "label_smoothing": 0.3}):
+        held("cross_entropy", dtype, x, target, **options)
+    if not soft:
+        held("focal_loss", dtype, x, target, gamma=2.5)
 
 
-FUNCTIONS = {
-    "L1": (lambda x, t: F.l1_loss(x, t, reduction="none"), ()),
-    "MSE": (lambda x, t: F.mse_loss(x, t, reduction="none"), ()),
-    "SmoothL1": (lambda x, t: F.smooth_l1_loss(x, t, beta=0.7, reduction="none"), (0.7,)),
-    "Huber": (lambda x, t: F.huber_loss(x, t, delta=0.7, reduction="none"), (0.7,)),
-    "BinaryCrossEntropyWithLogits": (lambda x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"), ()),
-    "PoissonOfLogRates": (lambda x, t: F.poisson_nll_loss(x, t, reduction="none"), ()),
-    "SoftMargin": (lambda x, t: F.softplus(-x * t), ()),
-    "KLDiv": (lambda x, t: F.kl_div(x, t, reduction="none"), ()),
-    "KLDivOfLogTargets": (lambda x, t: F.kl_div(x, t, log_target=True, reduction="none"), ()),
+@each_dtype
+def test_classes_last_in_memory(dtype: torch.dtype) -> None:
+    x, weight = drawn(3, 40, 700).to(dtype).movedim(-1, 1), drawn(3, 40, seed=2).exp().to(dtype)
+    held("cross_entropy", dtype, x, drawn(3, 700, 40, seed=1).argmax(1), sample_weight=weight)
+    held("cross_entropy", dtype, x, drawn(3, 700, 40, seed=1).softmax(1).to(dtype))
+
+
+ELEMENTWISE: dict[str, tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tensor]]] = {
+    "l1_loss": ({}, lambda t: t),
+    "mse_loss": ({}, lambda t: t),
+    "smooth_l1_loss": ({"beta": 0.7}, lambda t: t),
+    "huber_loss": ({"delta": 0.7}, lambda t: t),
+    "binary_cross_entropy_with_logits": ({"pos_weight": drawn(1700, seed=4).exp()}, torch.sigmoid),
+    "sigmoid_focal_loss": ({"gamma": 1.5}, torch.sigmoid),
+    "poisson_nll_loss": ({}, torch.abs),
+    "soft_margin_loss": ({}, torch.sign),
+    "hinge_embedding_loss": ({"margin": 0.8}, torch.sign),
+    "kl_div": ({"log_target": True}, lambda t: t),
 }
 
 
 @each_dtype
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_elementwise(name: str, dtype: torch.dtype) -> None:
-    definition, options = FUNCTIONS[name]
-    x, t = (2 * drawn(3, 1700)).to(dtype), drawn(3, 1700, seed=1).sigmoid().to(dtype)
-    weight = drawn(3, seed=2).exp()
-    a, b = (*options, 0.0, 0.0)[:2]
-    for reduction in (ops.NONE, ops.SUM):
-        leaf = x.double().clone().requires_grad_()
-        values = definition(leaf, t.double()) * weight[:, None]
-        expected = values if reduction == ops.NONE else values.sum()
-        upstream = drawn(*expected.shape, seed=3)
-        (gradient,) = torch.autograd.grad(expected, leaf, upstream)
-        given = x.clone().requires_grad_()
-        called = (t, None, False, None, a, b, wide(weight, dtype), reduction, None)
-        got = ops.Fused.apply(ops.ELEMENTWISE, 1, None, name, given, *called)
-        close(got, expected.detach(), 1e-12 if dtype == torch.float64 else 4e-6)
-        (answer,) = torch.autograd.grad(got, given, wide(upstream, dtype))
-        close(answer, gradient, DTYPES[dtype])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_single_elements(name: str, dtype: torch.dtype) -> None:
+    options, of = ELEMENTWISE[name]
+    x, t = (2 * drawn(3, 1700)).to(dtype), of(drawn(3, 1700, seed=1)).to(dtype)
+    options = {n: o.to(dtype) if isinstance(o, torch.Tensor) else o for n, o in options.items()}
+    held(name, dtype, x, t, **options)
+    held(name, dtype, x, t, **options, sample_weight=drawn(3, seed=2).exp().to(dtype))
 
 
 @each_dtype
-def test_pairs(dtype: torch.dtype) -> None:
-    x = [drawn(50, 37, seed=seed).to(dtype) for seed in range(3)]
-    signs = drawn(50, seed=3).sign()
-    for triplet in (False, True):
-        leaves = [y.double().clone().requires_grad_() for y in x[: 3 if triplet else 2]]
-        given = [y.clone().requires_grad_() for y in x[: len(leaves)]]
-        if triplet:
-            expected = F.triplet_margin_loss(*leaves, margin=1.5, swap=True)
-            called = (*given, None, 1.5, 1e-6, True)
-        else:
-            expected = F.cosine_embedding_loss(*leaves, signs, margin=-0.1)
-            called = (*given, None, wide(signs, dtype), -0.1, 0.0, False)
-        gradients = torch.autograd.grad(expected, leaves)
-        got = ops.Fused.apply(ops.PAIRS, 7 if triplet else 3, None, *called, None, ops.MEAN, None)
-        close(got, expected.detach(), 1e-12 if dtype == torch.float64 else 4e-6)
-        for answer, gradient in zip(torch.autograd.grad(got, given), gradients, strict=True):
-            close(answer, gradient, 2 * DTYPES[dtype])
+def test_second_inputs(dtype: torch.dtype) -> None:
+    x, y, signs = drawn(5000).to(dtype), drawn(5000, seed=1).to(dtype), drawn(5000, seed=2).sign().to(dtype)
+    held("margin_ranking_loss", dtype, x, y, signs, wanted=2, margin=0.3)
+    probabilities = x.double().sigmoid().clamp(0.05, 0.95).to(dtype)
+    held("binary_cross_entropy", dtype, probabilities, y.double().sigmoid().to(dtype))
+    var = drawn(5000, seed=3).exp().to(dtype)
+    for reduction in ("mean", "sum"):
+        wide, leaf = var.double().requires_grad_(), var.clone().requires_grad_()
+        expected = lossary.gaussian_nll_loss(x.double(), y.double(), wide, full=True, reduction=reduction)
+        got = lossary.gaussian_nll_loss(x, y, leaf, full=True, reduction=reduction, impl="fused")
+        close(got, expected, DTYPES[dtype])
+        close(torch.autograd.grad(got, leaf)[0], torch.autograd.grad(expected, wide)[0], 2 * DTYPES[dtype])
 
 
-@pytest.mark.parametrize("threads", [1, 4])
+@each_dtype
+def test_rows_of_vectors(dtype: torch.dtype) -> None:
+    a, b, c = (drawn(50, 37, seed=seed).to(dtype) for seed in range(3))
+    held("cosine_embedding_loss", dtype, a, b, drawn(50, seed=3).sign().to(dtype), wanted=2, margin=-0.1)
+    held("triplet_margin_loss", dtype, a, b, c, wanted=3, margin=1.5, swap=True)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
 def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
-    x, target = drawn(700, 300).float(), drawn(700, 300, seed=1).argmax(1)
-    before, called = torch.get_num_threads(), (None, -100, 0.0, 0.0, None, ops.MEAN, None, None, 1)
-    expected = ops.SOFTMAX_ROWS(x, target, *called)
+    x, target = drawn(700, 300).float().requires_grad_(), drawn(700, 300, seed=1).argmax(1)
+    before, expected = torch.get_num_threads(), lossary.cross_entropy(x, target, impl="fused")
+    (slope,) = torch.autograd.grad(expected, x)
     try:
         torch.set_num_threads(threads)
-        got = ops.SOFTMAX_ROWS(x, target, *called)
+        for _ in range(100):
+            got = lossary.cross_entropy(x, target, impl="fused")
+            assert torch.equal(got, expected) and torch.equal(torch.autograd.grad(got, x)[0], slope)
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(got[0], expected[0]) and torch.equal(got[1][0], expected[1][0])
 
 
-def test_a_class_that_does_not_exist_raises() -> None:
-    x = drawn(3, 4)
-    with pytest.raises(IndexError, match="target holds 4 in row 1; the classes are 0 to 3"):
-        ops.SOFTMAX_ROWS(x, torch.tensor([0, 4, 1]), None, -100, 0.0, 0.0, None, ops.MEAN, None, None, 0)
+# Calls that are remembered --------------------------------------------------------------------------------------------
+
+LOGITS, LABELS = drawn(6, 4).float(), torch.tensor([0, 3, 1, 2, 2, 0])
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    plans.KNOWN.clear()
+
+
+def test_a_call_of_the_same_kind_takes_the_plan_with_its_own_data() -> None:
+    for seed in range(3):
+        x = drawn(6, 4, seed=seed).float().requires_grad_()
+        got = lossary.cross_entropy(x, LABELS, label_smoothing=0.2)
+        expected = lossary.cross_entropy(x, LABELS, label_smoothing=0.2, impl="reference")
+        torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))
+        assert len(plans.KNOWN) == 1
+
+
+@pytest.mark.parametrize("change", ["option", "dtype", "shape", "grad", "type of the option", "name"])
+def test_another_kind_takes_another_plan(change: str) -> None:
+    lossary.huber_loss(LOGITS, LOGITS + 1, delta=1.0)
+    x = LOGITS.double() if change == "dtype" else LOGITS[:3] if change == "shape" else LOGITS.clone()
+    x.requires_grad_(change == "grad")
+    name, delta = ("beta" if change == "name" else "delta"), {"option": 0.5, "type of the option": 1}.get(change, 1.0)
+    loss = lossary.smooth_l1_loss if change == "name" else lossary.huber_loss
+    got = loss(x, x.detach() + 1, **{name: delta})
+    assert got.dtype == x.dtype and got.requires_grad == x.requires_grad
+    assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(plans.KNOWN) == 2
+
+
+def test_one_tensor_in_two_places_is_not_remembered() -> None:
+    assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and not plans.KNOWN
+    assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1
+
+
+def test_a_plan_says_what_is_wrong_as_the_first_call_does() -> None:
+    lossary.cross_entropy(LOGITS, LABELS)
+    with pytest.raises(IndexError, match="cross_entropy: target holds 4 at"):
+        lossary.cross_entropy(LOGITS, LABELS + 1)
+    lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() / 2)
+    with pytest.raises(ValueError, match="binary_cross_entropy: target holds"):
+        lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() + 2)
+
+
+def test_a_warning_is_given_every_time() -> None:
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="kl_div"):
+            lossary.kl_div(LOGITS.log_softmax(1), LOGITS.softmax(1))
+
+
+def test_strict_checking_and_transforms_are_not_skipped() -> None:
+    x = LOGITS.clone()
+    lossary.cross_entropy(x, LABELS)
+    x[0, 0] = torch.nan
+    with lossary.strict(), pytest.raises(ValueError, match="cross_entropy: input holds nan"):
+        lossary.cross_entropy(x, LABELS)
+    lossary.cross_entropy(LOGITS[0], LABELS[0])
+    rows = torch.vmap(lossary.cross_entropy)(LOGITS, LABELS)
+    torch.testing.assert_close(rows, lossary.cross_entropy(LOGITS, LABELS, reduction="none"))
+
+
+def test_derivatives_of_a_remembered_gradient_are_those_of_the_formula() -> None:
+    weight = drawn(4, seed=5).exp()
+    for _ in range(2):
+        x = LOGITS.double().requires_grad_()
+        loss = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp())
+        (slope,) = torch.autograd.grad(loss, x, create_graph=True)
+        expected = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp(), impl="reference")
+        (exact,) = torch.autograd.grad(expected, x, create_graph=True)
+        seconds = (torch.autograd.grad(g.pow(2).sum(), x)[0] for g in (slope, exact))
+        torch.testing.assert_close(*seconds)
+    assert len(plans.KNOWN) == 1
+
+
+def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
+    x = LOGITS.clone().requires_grad_()
+    y = x * 2
+    kept = weakref.ref(y)
+    loss = lossary.cross_entropy(y, LABELS)
+    loss.backward()
+    del y
+    gc.collect()
+    assert kept() is None and len(plans.KNOWN) == 1
+
+
+def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
+    x = LOGITS.clone().requires_grad_()
+    loss = lossary.cross_entropy(x, LABELS)
+    first = torch.autograd.grad(loss, x, retain_graph=True)[0].clone()
+    scaled = torch.autograd.grad(loss, x, torch.tensor(3.0), retain_graph=True)[0]
+    torch.testing.assert_close(scaled, 3 * first)
+    torch.testing.assert_close(torch.autograd.grad(loss, x)[0], first)
+
+
+# What the kernels leave to others -------------------------------------------------------------------------------------
+
+
+@each_loss
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_a_kernel_serves_what_its_table_says(name: str) -> None:
+    assert lossary.explain(getattr(lossary, name), *_ordinary(name)).chosen == "fused"
+
+
+def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
+    half = LOGITS.sigmoid()
+    others = {
+        "cross_entropy": (LABELS,),
+        "focal_loss": (LABELS,),
+        "binary_cross_entropy": (half,),
+        "gaussian_nll_loss": (LOGITS, half),
+        "margin_ranking_loss": (half, LOGITS.sign()),
+        "cosine_embedding_loss": (half, LOGITS[:, 0].sign()),
+        "triplet_margin_loss": (half, half + 1),
+    }
+    first = half if name == "binary_cross_entropy" else LOGITS
+    return (first, *others.get(name, (half.clone(),)))
+
+
+@pytest.mark.parametrize(
+    ("reason", "call"),
+    [
+        ("no gradient of targets", lambda: ((LOGITS, LOGITS.softmax(1).requires_grad_()), {})),
+        ("no gradient of targets", lambda: ((LOGITS, LABELS), {"weight": torch.ones(4, requires_grad=True)})),
+        ("nothing to compute", lambda: ((LOGITS[:0], LABELS[:0]), {})),
+        ("torch tensors; these are numpy", lambda: ((LOGITS.numpy(), LABELS.numpy()), {})),
+    ],
+)
+def test_a_refusal_names_its_reason(reason: str, call: Any) -> None:
+    args, options = call()
+    with pytest.raises(ValueError, match=reason):
+        lossary.cross_entropy(*args, **options, impl="fused")
+    lossary.cross_entropy(*args, **options)

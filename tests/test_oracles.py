@@ -99,6 +99,14 @@ HAND = {
         ("6·log 2 / (6·½)", ([logs(0.5, 0.5)] * 2, [[1, 1]] * 2), BATCHMEAN | {"sample_weight": [3, 0]}, 2 * HALF),
         ("no rows", (np.zeros((0, 2)), np.zeros((0, 2))), BATCHMEAN, 0),
     ],
+    "kl_div_with_logits": [
+        ("p = (3/4, 1/4), q = (1/2, 1/2)", ([[0, 0]], [logs(3, 1)]), {}, HALF + 3 * log(3) / 4 - 2 * HALF),
+        ("a constant apart", ([[1.0, 2.0]], [[3.0, 4.0]]), {}, 0),
+        ("T = 2: p = (3/4, 1/4)", ([[0, 0]], [logs(9, 1)]), {"temperature": 2}, 3 * log(3) / 4 - HALF),
+        ("no such class on either side", ([[0, -inf]], [[0, -inf]]), {}, 0),
+        ("possible against impossible", ([[0, -inf]], [[0, 0]]), {}, mp.inf),
+        ("nan stays", ([[0, nan]], [[0, -inf]]), {}, mp.nan),
+    ],
     "binary_cross_entropy": [
         ("½", ([0.5, 0.5], [1.0, 0.0]), {}, HALF),
         ("soft: -½ log ¼ - ½ log ¾", (0.25, 0.5), {}, QUARTER - log(3) / 2),

@@ -87,7 +87,7 @@ def nothing_stays_behind():
 def routed(monkeypatch):
     """The names of the losses that Lossary is asked for, which it answers with."""
     names: list[str] = []
-    monkeypatch.setattr(core_loss, "call", lambda record, arguments: names.append(record.name) or record.name)
+    monkeypatch.setattr(core_loss, "call", lambda record, args, kwargs: names.append(record.name) or record.name)
     return names
 
 
@@ -395,7 +395,9 @@ def test_models_answer_as_before(index, monkeypatch):
     model, inputs = list(_models())[index]
     names: list[str] = []
     original = core_loss.call
-    monkeypatch.setattr(core_loss, "call", lambda record, given: names.append(record.name) or original(record, given))
+    monkeypatch.setattr(
+        core_loss, "call", lambda record, args, kwargs: names.append(record.name) or original(record, args, kwargs)
+    )
 
     def step(run=model):
         loss = run(*inputs)

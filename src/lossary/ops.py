@@ -7,12 +7,15 @@ runs the kernel again, and derivatives of the gradient are those of the formula.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lossary.kernels import status
+
+if TYPE_CHECKING:
+    from lossary.kernels.plans import Plan
 
 NONE, MEAN, SUM = 0, 1, 2
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -33,8 +36,12 @@ class Operator:
     name: str
     inputs: tuple[int, ...]
 
-    def __call__(self, *arguments: Any) -> tuple[Tensor, list[Tensor]]:
-        return getattr(torch.ops.lossary, self.name)(*arguments)
+    @property
+    def overload(self) -> Any:
+        return getattr(torch.ops.lossary, self.name).default
+
+    def places(self, wanted: int) -> tuple[int, ...]:
+        return tuple(place for i, place in enumerate(self.inputs) if wanted >> i & 1)
 
 
 SOFTMAX_ROWS = Operator("softmax_rows", (0,))
@@ -43,77 +50,84 @@ PAIRS = Operator("pairs", (0, 1, 2))
 
 
 class Fused(torch.autograd.Function):
-    """A call of an operator; `second` answers the same from its inputs, with derivatives of every order."""
+    """The call of an operator by a plan. Kept lean: on small inputs what stands here is most of the time."""
 
     @staticmethod
-    def forward(ctx: Any, operator: Operator, wanted: int, second: Any, *arguments: Any) -> Tensor:
-        *given, reduction, normalizer = arguments
-        at_once = wanted if reduction != NONE else 0  # unreduced, each row's gradient waits for its upstream one
-        value, gradients = operator(*given, reduction, normalizer, None, at_once)
-        ctx.operator, ctx.wanted, ctx.second, ctx.reduction = operator, wanted, second, reduction
-        ctx.places = [i for i, x in enumerate(arguments) if isinstance(x, Tensor)]
-        ctx.others = [None if isinstance(x, Tensor) else x for x in arguments]
-        if torch.compiler.is_compiling():
-            ctx.save_for_backward(*(arguments[i] for i in ctx.places), *gradients)
-            ctx.gradients = len(gradients)
-        else:
-            ctx.save_for_backward(*(arguments[i] for i in ctx.places))
-            ctx.gradients = gradients
-        return value
+    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> Tensor:
+        value, ctx.gradients = plan.overload(*plan.filled(tensors), None, plan.at_once)
+        ctx.plan = plan
+        ctx.save_for_backward(*tensors)
+        return value if value.dtype is plan.dtype else value.to(plan.dtype)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if torch.compiler.is_compiling() and ctx.gradients:
-            gradients = [(g * upstream).to(g.dtype) for g in ctx.saved_tensors[-ctx.gradients :]]
-        elif torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            gradients = _of_formula(ctx, upstream)
-        else:
+        if torch.is_grad_enabled():
+            return _in_slots(ctx.plan, _of_formula(ctx, upstream))
+        gradients, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
+        if not gradients:
             gradients = _of_operator(ctx, upstream)
-        answer: list[Any] = [None] * (3 + len(ctx.others))
-        for place, gradient in zip(_wanted_places(ctx), gradients, strict=True):
-            answer[3 + place] = gradient
-        return tuple(answer)
+        elif upstream.item() != 1:
+            if gradients[0].dtype is torch.float16:  # whose small gradients are 0 before a loss scale comes to them
+                gradients = _of_operator(ctx, upstream)
+            else:
+                for gradient in gradients:
+                    gradient.mul_(upstream)
+        return _in_slots(ctx.plan, gradients)
 
 
-def _wanted_places(ctx: Any) -> list[int]:
-    return [place for i, place in enumerate(ctx.operator.inputs) if ctx.wanted >> i & 1]
+fused: Any = super(torch.autograd.Function, Fused).apply  # pyright: ignore[reportAttributeAccessIssue]
+"""`Fused.apply` without the arrangements for functorch, under which no call comes here: 3 of 30 microseconds."""
 
 
-def _arguments(ctx: Any) -> list[Any]:
-    arguments = list(ctx.others)
-    for place, x in zip(ctx.places, ctx.saved_tensors, strict=False):
-        arguments[place] = x
-    return arguments
+class Traced(torch.autograd.Function):
+    """As `Fused`, for torch.compile, which saves what it likes and differentiates what it sees."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> Tensor:
+        value, gradients = plan.overload(*plan.filled(tensors), None, plan.at_once)
+        ctx.plan = plan
+        ctx.save_for_backward(*tensors, *gradients)
+        return value.to(plan.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        plan, count = ctx.plan, len(ctx.plan.slots)
+        gradients = ctx.saved_tensors[count:]
+        if gradients:
+            return _in_slots(plan, [(g * upstream).to(g.dtype) for g in gradients])
+        return _in_slots(plan, _of_operator(ctx, upstream))
+
+
+def _in_slots(plan: Plan, gradients: Any) -> tuple[Any, ...]:
+    """What autograd wants back: one for the plan, and one for each tensor."""
+    gradients = [*gradients, None]
+    return (None, *[gradients[i] for i in plan.order])
 
 
 def _of_operator(ctx: Any, upstream: Tensor) -> list[Tensor]:
-    kept, ctx.gradients = ctx.gradients, None  # not kept here: autograd copies a gradient that somebody else holds
-    if kept:
-        if upstream.item() == 1:
-            return kept
-        if kept[0].dtype != torch.float16:  # whose small gradients are 0 before a loss scale comes to them
-            return [g.mul_(upstream) for g in kept]
-    *given, row_weight, reduction, normalizer = _arguments(ctx)
+    plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.plan.slots)]
+    *given, row_weight, reduction, normalizer = plan.filled(tensors)
+    weight = upstream.to(_computed_in(tensors[0])).contiguous()
     if reduction != NONE:
-        return ctx.operator(*given, row_weight, reduction, normalizer, upstream.contiguous(), ctx.wanted)[1]
-    weight = upstream.contiguous()
+        return plan.overload(*given, row_weight, reduction, normalizer, weight, plan.wanted)[1]
     if row_weight is not None:
         weight = (weight.reshape(row_weight.numel(), -1) * row_weight.reshape(-1, 1)).reshape(weight.shape)
-    return ctx.operator(*given, weight, SUM, None, None, ctx.wanted)[1]
+    return plan.overload(*given, weight, SUM, None, None, plan.wanted)[1]
 
 
 def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:
-    arguments = _arguments(ctx)
-    inputs = [arguments[place] for place in _wanted_places(ctx)]
-    return list(torch.autograd.grad(ctx.second(inputs), inputs, upstream, create_graph=True))
+    plan, tensors = ctx.plan, ctx.saved_tensors
+    inputs = [tensors[plan.order.index(i)] for i in range(len(plan.order) - plan.order.count(-1))]
+    value = plan.formula(tensors)
+    return list(torch.autograd.grad(value, inputs, upstream.to(value.dtype), create_graph=True))
 
 
-def _wide(x: Tensor) -> torch.dtype:
+def _computed_in(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def _fake(x: Tensor, shape: Any, reduction: int, inputs: tuple[Any, ...], wanted: int) -> tuple[Tensor, list[Tensor]]:
-    value = x.new_empty(shape if reduction == NONE else [], dtype=_wide(x))
+    value = x.new_empty(shape if reduction == NONE else [], dtype=_computed_in(x))
     return value, [torch.empty_like(y) for i, y in enumerate(inputs) if wanted >> i & 1]
 
 

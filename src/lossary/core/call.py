@@ -8,24 +8,39 @@ import numpy as np
 
 from lossary.core import implementations
 from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, size_fits
-from lossary.core.check import Checked, check
+from lossary.core.check import Checked, check, warnings_given
 from lossary.core.record import Loss, of
-from lossary.core.reduce import Unreduced, reduce
+from lossary.core.reduce import Reduced, Unreduced, reduce
+from lossary.kernels import plans
 
 
-def call(loss: Loss, arguments: dict[str, Any]) -> Array:
-    checked = check(loss, arguments)
-    if is_torch(checked.first) or is_jax(checked.first):
-        return run(checked)
-    # What NumPy, also under another name, would warn of (log 0, inf - inf not taken) the formulas answer on purpose.
-    with np.errstate(all="ignore"):
-        return run(checked)
-
-
-def run(checked: Checked) -> Array:
+def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+    kind = plans.kind(loss.name, args, kwargs)
+    if kind is not None and kind in plans.KNOWN:
+        try:
+            return plans.KNOWN[kind].repeat(args, kwargs)
+        except (IndexError, RuntimeError, ValueError):
+            pass  # the check below says what is wrong, and how to mend it
+    warned = kind is not None and warnings_given()
+    checked = check(loss, loss.bind(args, kwargs))
     implementation = implementations.choose(checked)
-    answer = implementation.run(checked)
-    unreduced = answer if isinstance(answer, Unreduced) else Unreduced(answer)
+    if is_torch(checked.first) or is_jax(checked.first):
+        answer = run(checked, implementation)
+    else:  # what NumPy, also under another name, would warn of (log 0, inf - inf) the formulas answer on purpose
+        with np.errstate(all="ignore"):
+            answer = run(checked, implementation)
+    if not isinstance(answer, Reduced):
+        return answer
+    if kind is not None and warned == warnings_given():  # who is warned once is warned the next time too
+        plans.remember(kind, answer.plan, answer.tensors, args, kwargs)
+    return answer.value
+
+
+def run(checked: Checked, implementation: implementations.Implementation) -> Array | Reduced:
+    values = implementation.run(checked)
+    if isinstance(values, Reduced):
+        return values
+    unreduced = values if isinstance(values, Unreduced) else Unreduced(values)
     reduced = reduce(unreduced, checked.reduction, _sample_weight(checked, unreduced.values), checked.normalizer)
     return cast(reduced, checked.answer_dtype)
 

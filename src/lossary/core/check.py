@@ -26,24 +26,22 @@ from lossary.core.arrays import (
     size_fits,
     under_autocast,
 )
-from lossary.core.contract import Dims, Range, Spec, axes, check_array, check_sums, check_values, describe
+from lossary.core.contract import BESIDE, Dims, Range, Spec, axes, check_array, check_sums, check_values, describe
 from lossary.core.record import HANDLED, Loss
 from lossary.core.strict import is_strict
-
-BESIDE = ("weights", "lengths", "signs")
-"""Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
 
 
 @dataclass
 class Checked:
     """A call after its check.
 
-    values: what the formula takes, by name, floating arrays of `dtype`. first: the first argument as it was given.
-    answer_dtype: what the caller gets back. dims: the sizes that the contract's shapes name.
+    values: the arguments as they were given. first: the first of them. dtype: what the formula is computed in.
+    answer_dtype: what the caller gets back. specs, dims: the contract's words for them, and the sizes these name.
     """
 
     loss: Loss
     values: dict[str, Any]
+    specs: dict[str, Spec]
     first: Array
     dtype: Any
     answer_dtype: Any
@@ -55,6 +53,7 @@ class Checked:
 
 
 def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
+    """What can be checked without reading data."""
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
     if loss.adapt is not None:
         loss.adapt(values)
@@ -68,11 +67,10 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
         raise TypeError(f"{loss.name}: {next(iter(loss.data))} is {describe(first)}; it must have a floating dtype")
     answer_dtype = under_autocast(first, result_dtype(floats))
     dtype = compute_dtype(first, answer_dtype)
-    for name, spec in specs.items():
-        values[name] = cast_index(values[name], first) if spec.domain.dtype == "integer" else cast(values[name], dtype)
     checked = Checked(
         loss=loss,
         values=values,
+        specs=specs,
         first=first,
         dtype=dtype,
         answer_dtype=answer_dtype,
@@ -82,26 +80,46 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
         normalizer=_normalizer(loss, arguments["normalizer"], reduction, first, dtype),
         impl=arguments["impl"],
     )
-    if checked.sample_weight is not None:
-        for name, spec in specs.items():
-            values[name] = _silence(values[name], spec, checked.sample_weight, checked)
-    rows = _counted_rows(checked, specs) if is_strict() else None
-    for name, spec in specs.items():
-        seen = values[name] if rows is None else _silence(values[name], spec, rows, checked)
-        held = check_values(loss.name, name, seen, spec.domain, dims.get("C"), values.get("ignore_index"))
-        values[name] = held if rows is None else values[name]
-        if is_strict():
-            eps = float(namespace(first).finfo(answer_dtype).eps)
-            check_sums(loss.name, name, seen, spec, dims, None if rows is None else rows != 0, eps)
     if loss.check is not None:
         loss.check(checked)
     return checked
+
+
+def prepare(call: Checked) -> dict[str, Any]:
+    """The values as the formula takes them: of one dtype, without what has no weight, and inside their domains."""
+    loss, specs, values = call.loss, call.specs, dict(call.values)
+    for name, spec in specs.items():
+        integer = spec.domain.dtype == "integer"
+        values[name] = cast_index(values[name], call.first) if integer else cast(values[name], call.dtype)
+        if call.sample_weight is not None:
+            values[name] = _silence(values[name], spec, call.sample_weight, call)
+    rows = _counted_rows(call, values) if is_strict() else None
+    domains = {name: spec.domain for name, spec in specs.items()} | loss.domains(values)
+    for name, spec in specs.items():
+        seen = values[name] if rows is None else _silence(values[name], spec, rows, call)
+        held = check_values(loss.name, name, seen, domains[name], call.dims.get("C"), values.get("ignore_index"))
+        values[name] = held if rows is None else values[name]
+        if is_strict():
+            eps = float(namespace(call.first).finfo(call.answer_dtype).eps)
+            check_sums(loss.name, name, seen, spec, call.dims, None if rows is None else rows != 0, eps)
+    return values
+
+
+class _Given:
+    """How many warnings losses have given."""
+
+    count = 0
+
+
+def warnings_given() -> int:
+    return _Given.count
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn the caller of a loss; compiled code, which cannot, says it when it is first run without."""
     if is_compiling():
         return
+    _Given.count += 1
     frame, depth = sys._getframe(), 1
     # torch.nn: a module's own call, and torch's functions under `lossary.patch_torch`.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("lossary.", "torch.nn.")):
@@ -187,7 +205,8 @@ def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any
             f"{loss.name}: sample_weight is {describe(weight)}; from the left it must broadcast to the unreduced "
             f"loss, of shape {unreduced}: one weight for each of its first dimensions"
         )
-    return namespace(first).reshape(cast(weight, dtype), shape + (1,) * (len(unreduced) - len(shape)))
+    weight, missing = cast(weight, dtype), len(unreduced) - len(shape)
+    return namespace(first).reshape(weight, shape + (1,) * missing) if missing else weight
 
 
 def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype: Any) -> Array | None:
@@ -203,18 +222,18 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
     return cast(array, dtype)
 
 
-def _counted_rows(call: Checked, specs: dict[str, Spec]) -> Array | None:
+def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
     """Not 0 for rows that are neither ignored nor of weight 0; strict checking looks at these alone."""
-    for name in specs:
-        if is_traced(call.values[name]):
+    for name in call.specs:
+        if is_traced(values[name]):
             raise ValueError(
                 f"{call.loss.name}: strict() reads values, and {name} has none inside torch.compile, torch.func, vmap "
                 "or JAX's transformations. Call the loss once outside of them, or leave strict()"
             )
     rows, ignored = call.sample_weight, call.values.get("ignore_index")
-    target = next((n for n, s in specs.items() if s.domain.name == "class indices"), None)
+    target = next((n for n, s in call.specs.items() if s.domain.name == "class indices"), None)
     if target is not None and ignored is not None:
-        kept = cast(call.values[target] != ignored, call.dtype)
+        kept = cast(values[target] != ignored, call.dtype)
         rows = kept if rows is None else rows * kept
     return None if rows is None else detach(rows)
 

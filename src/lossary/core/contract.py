@@ -28,6 +28,9 @@ from lossary.core.arrays import (
 )
 from lossary.core.strict import is_strict
 
+BESIDE = ("weights", "lengths", "signs")
+"""Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
+
 Dims = dict[str, Any]
 """Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
 

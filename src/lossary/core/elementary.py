@@ -71,6 +71,18 @@ def xlogx(x: Array) -> Array:
     return x * xp.log(xp.where(x == 0, 1.0, x))
 
 
+def generalised_kl(log_p: Array, log_q: Array) -> Array:
+    """p log(p / q) - p + q: not negative, and of full digits where p and q nearly agree; inf where only q is 0."""
+    xp = namespace(log_p)
+    p, q = xp.exp(log_p), xp.exp(log_q)
+    gone = (log_p < 0) & xp.isinf(log_p)
+    d = xp.where(gone, 0.0, log_p) - xp.where(gone, 0.0, log_q)
+    near, apart = ~gone & (xp.abs(d) < 1), xp.isinf(d)
+    small, finite = xp.where(near, d, 0.0), xp.where(apart, 0.0, d)
+    far = q - p + p * finite
+    return xp.where(near, p * (xp.expm1(-small) + small), xp.where(apart, d, far))
+
+
 def hinge(x: Array) -> Array:
     """max(0, x); NaN stays, and at 0 the derivative is 1, as torch's clamp has it: equal scores must not get stuck."""
     return namespace(x).where(x < 0, 0.0, x)

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lossary.core.arrays import is_torch, is_transformed, library
-from lossary.core.check import Checked
+from lossary.core.arrays import is_compiling, is_torch, is_transformed, library
+from lossary.core.check import Checked, prepare
+from lossary.core.strict import is_strict
+from lossary.kernels import calls, plans
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """refuse: the reason why this one cannot serve a call, or None. run: the unreduced loss."""
+    """refuse: the reason why this one cannot serve a call, or None. run: the unreduced loss, or the reduced one."""
 
     name: str
     refuse: Callable[[Checked], str | None]
@@ -38,13 +40,27 @@ def _refuse_aten(call: Checked) -> str | None:
 def _run_aten(call: Checked) -> Any:
     # Not torch.nn.functional, which `lossary.patch_torch` sends here; its "none" is 0.
     operator = getattr(sys.modules["torch"].ops.aten, str(call.loss.aten))
-    data = [call.values[name] for name in call.loss.data if call.values[name] is not None]
+    values = prepare(call)
+    data = [values[name] for name in call.loss.data if values[name] is not None]
     return operator(*data, 0)
 
 
+def _run_fused(call: Checked) -> Any:
+    if is_strict():
+        prepare(call)
+    try:
+        return plans.run(call)
+    except (RuntimeError, IndexError, ValueError):
+        if not is_compiling():
+            prepare(call)  # which knows the argument, the position and the fix
+        raise
+
+
+REFERENCE = Implementation("reference", lambda call: None, lambda call: call.loss.function(**prepare(call)))
 ALL = (
+    Implementation("fused", calls.refuse, _run_fused),
     Implementation("aten", _refuse_aten, _run_aten),
-    Implementation("reference", lambda call: None, lambda call: call.loss.function(**call.values)),
+    REFERENCE,
 )
 
 

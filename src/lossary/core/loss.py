@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from lossary.core.call import call
-from lossary.core.contract import Flag, Function, Instance, Range, Spec
+from lossary.core.contract import Domain, Flag, Function, Instance, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 
 P = ParamSpec("P")
@@ -36,6 +36,7 @@ def loss(
     aten: str | None = None,
     reductions: tuple[str, ...] = ("none", "mean", "sum"),
     check: Callable[..., None] | None = None,
+    domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {},
     adapt: Callable[[dict[str, Any]], None] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
@@ -49,7 +50,7 @@ def loss(
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(formula_of)
         def public(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return call(record, record.bind(args, kwargs))
+            return call(record, args, kwargs)
 
         signature = inspect.signature(formula_of)
         record = Loss(
@@ -72,6 +73,7 @@ def loss(
             aten=aten,
             reductions=reductions,
             check=check,
+            domains=domains,
             adapt=adapt,
             defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
             positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossary.core.arrays import Array
-from lossary.core.contract import Spec
+from lossary.core.contract import Domain, Spec
 
 CATALOGUE: dict[str, "Loss"] = {}
 
@@ -96,6 +96,7 @@ class Loss:
     aten: str | None
     reductions: tuple[str, ...]
     check: Callable[..., None] | None
+    domains: Callable[[dict[str, Any]], dict[str, Domain]]
     adapt: Callable[[dict[str, Any]], None] | None
     defaults: Mapping[str, Any]
     positional: int

@@ -1,11 +1,21 @@
 """Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from lossary.core.arrays import Array, is_jax, is_torch, namespace, pairwise_sum, size
 
 FEW, MANY = 2**8, 2**16
 """Elements up to which XLA's own sum will do, and up to which a copy of them in fp64 costs nothing."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What an implementation answers that reduces and rounds by itself. plan: how, to be repeated; tensors: of what."""
+
+    value: Array
+    plan: Any
+    tensors: list[Array]
 
 
 @dataclass(frozen=True)

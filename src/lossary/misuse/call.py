@@ -11,8 +11,9 @@ import numpy as np
 
 from lossary.core.arrays import Array, as_array, is_array, is_torch, kind
 from lossary.core.call import run
-from lossary.core.check import Checked, check
+from lossary.core.check import Checked, check, prepare
 from lossary.core.contract import Spec, axes, check_array
+from lossary.core.implementations import REFERENCE
 from lossary.core.record import Loss
 from lossary.misuse.reading import host, quiet, to_cpu
 from lossary.misuse.rule import Unchecked
@@ -36,7 +37,7 @@ class Call:
             try:
                 with quiet():
                     self.checked = self._read(check(loss, {name: to_cpu(x) for name, x in arguments.items()}))
-                    self._unreduced = host(run(self.checked))
+                    self._unreduced = host(run(self.checked, REFERENCE))
             except (ValueError, TypeError, IndexError) as error:
                 self.refusal = str(error)
         self.refusal = self.refusal.removeprefix(f"{loss.name}: ")
@@ -47,7 +48,7 @@ class Call:
 
     def _read(self, checked: Checked) -> Checked:
         """`checked`, thinned where it is too long."""
-        loss, values = self.loss, checked.values
+        loss, values = self.loss, prepare(checked)
         self.dims, self.reduction = checked.dims, checked.reduction
         first = (next(iter(loss.data)), checked.first)
         for name, spec in loss.data.items():

@@ -2,7 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.check import Checked, warn
-from lossary.core.contract import Flag, check_values, log_probabilities, target_distribution, target_probabilities
+from lossary.core.contract import Flag, log_probabilities, target_distribution, target_probabilities
 from lossary.core.elementary import times, xlogx
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -14,9 +14,6 @@ def _check(call: Checked) -> None:
             "kl_div: reduction='mean' divides by the number of elements, so it is not the KL divergence; "
             "write reduction='batchmean' to divide by the number of rows"
         )
-    if not call.values["log_target"]:
-        domain = target_probabilities("*s").domain
-        call.values["target"] = check_values("kl_div", "target", call.values["target"], domain, None, None)
 
 
 @loss(
@@ -61,6 +58,7 @@ def _check(call: Checked) -> None:
     plot=Plot(-6.0, 0.0, {}, {"target": (0.25, 0.5, 1.0)}, axis="log q"),
     reductions=("none", "batchmean", "mean", "sum"),
     check=_check,
+    domains=lambda values: {} if values["log_target"] else {"target": target_probabilities("*s").domain},
 )
 def kl_div(
     input: Annotated[Array, log_probabilities("*s")],

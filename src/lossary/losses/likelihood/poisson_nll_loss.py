@@ -2,17 +2,10 @@ import math
 from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.check import Checked
-from lossary.core.contract import Flag, Range, check_values, counts, log_rates, rates
+from lossary.core.contract import Flag, Range, counts, log_rates, rates
 from lossary.core.elementary import times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
-
-
-def _check(call: Checked) -> None:
-    if not call.values["log_input"]:
-        domain = rates("*s").domain
-        call.values["input"] = check_values("poisson_nll_loss", "input", call.values["input"], domain, None, None)
 
 
 def stirling(n: Array) -> Array:
@@ -50,7 +43,7 @@ def stirling(n: Array) -> Array:
         "Counts that vary more than their mean (overdispersion) make its errors look too certain.",
     ),
     plot=Plot(-3.0, 3.0, {}, {"target": (0.0, 1.0, 3.0)}, axis="log rate"),
-    check=_check,
+    domains=lambda values: {} if values["log_input"] else {"input": rates("*s").domain},
 )
 def poisson_nll_loss(
     input: Annotated[Array, log_rates("*s")],

@@ -1,0 +1,185 @@
+"""A checked call as a call of an operator, and the memory of such calls: the next of the same kind skips the check.
+
+What a check decides follows from dtypes, shapes and options, never from data; the operator itself checks data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lossary.core.arrays import Array, is_compiling
+from lossary.core.contract import axes
+from lossary.core.reduce import Reduced
+from lossary.core.strict import is_strict
+from lossary.kernels.calls import KERNELS, REDUCTIONS, of_one_dtype
+
+if TYPE_CHECKING:
+    from lossary.core.check import Checked
+
+MOST = 1024
+"""Kinds of calls that are remembered: many batch sizes and sequence lengths, a few kilobytes each."""
+OPTIONS = (int, float, bool, str, type(None))
+
+KNOWN: dict[Any, Plan] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The call of an operator without its tensors.
+
+    overload, arguments, slots: the operator, what it takes, and the places of the tensors there.
+    wanted, at_once: a bit for each input whose gradient is wanted, and for each that the forward answers.
+    order: which of the gradients belongs to each tensor, -1 for none. apply: the function of autograd.
+    dtype, shape: of the answer; the shape where it is not the operator's.
+    call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
+    sources: where a later caller's arguments hold the tensors.
+    """
+
+    overload: Any
+    arguments: tuple[Any, ...]
+    slots: tuple[int, ...]
+    wanted: int
+    at_once: int
+    order: tuple[int, ...]
+    apply: Any
+    dtype: Any
+    shape: tuple[int, ...] | None = None
+    call: Checked | None = None
+    parts: tuple[tuple[str, int], ...] = ()
+    sources: tuple[int | str, ...] = ()
+
+    def filled(self, tensors: Any) -> list[Any]:
+        """The operator's arguments, with `upstream` and `gradients` to follow."""
+        arguments = list(self.arguments)
+        for slot, tensor in zip(self.slots, tensors, strict=True):
+            arguments[slot] = tensor
+        return arguments
+
+    def run(self, tensors: Any) -> Array:
+        if not self.wanted:
+            value = self.overload(*self.filled(tensors), None, 0)[0]
+            value = value if value.dtype is self.dtype else value.to(self.dtype)
+        elif is_compiling():
+            from lossary import ops
+
+            value = ops.Traced.apply(self, *tensors)
+        else:
+            value = self.apply(self, *tensors)
+        return value if self.shape is None else value.reshape(self.shape)
+
+    def repeat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
+        return self.run([args[s] if isinstance(s, int) else kwargs[s] for s in self.sources])
+
+    def formula(self, tensors: Any) -> Array:
+        """The same call by the formula."""
+        from lossary.core.call import run
+        from lossary.core.implementations import REFERENCE
+
+        assert self.call is not None
+        arguments = self.filled(tensors)
+        given = {name: arguments[slot] for name, slot in self.parts}
+        beside = {name: given.pop(name) for name in ("sample_weight", "normalizer") if name in given}
+        values = self.call.values | given
+        first = values[next(iter(self.call.loss.data))]
+        return run(dataclasses.replace(self.call, values=values, first=first, **beside), REFERENCE)
+
+
+def make(call: Checked) -> tuple[Plan, list[Array]]:
+    """The plan of a call that the kernels do not refuse, and its tensors."""
+    from lossary import ops
+
+    torch, kernel = sys.modules["torch"], KERNELS[call.loss.name]
+    operator = getattr(ops, kernel.operator)
+    arranged = kernel.arrange(of_one_dtype(call))
+    *given, row_weight, normalizer = kernel.arguments(arranged)
+    arguments = [*given, row_weight, REDUCTIONS[call.reduction], normalizer]
+    slots = tuple(i for i, x in enumerate(arguments) if isinstance(x, torch.Tensor))
+    wanted = 0
+    if torch.is_grad_enabled():
+        wanted = sum(
+            1 << i for i, place in enumerate(operator.inputs) if place in slots and arguments[place].requires_grad
+        )
+    places, rearranged = operator.places(wanted), arranged.dims is not call.dims and call.reduction == "none"
+    plan = Plan(
+        overload=operator.overload,
+        arguments=tuple(None if i in slots else x for i, x in enumerate(arguments)),
+        slots=slots,
+        wanted=wanted,
+        at_once=0 if call.reduction == "none" else wanted,  # unreduced, each row's gradient waits for its upstream one
+        order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
+        apply=ops.fused,
+        dtype=call.answer_dtype,
+        shape=tuple(n for _, n in axes(call.loss.unreduced, call.dims)) if rearranged else None,
+    )
+    tensors = [arguments[i] for i in slots]
+    if is_compiling():  # derivatives of the gradient are the compiler's
+        return plan, tensors
+    parts = _parts(arranged, kernel.inputs, operator.inputs, arguments)
+    beside = {n: None for n in ("sample_weight", "normalizer") if n in parts}
+    values = {n: None if n in parts else x for n, x in arranged.values.items()}
+    rest = dataclasses.replace(arranged, values=values, first=None, answer_dtype=call.dtype, **beside)
+    return dataclasses.replace(plan, call=rest, parts=tuple(parts.items())), tensors
+
+
+def _parts(call: Checked, inputs: tuple[str, ...], places: tuple[int, ...], arguments: list[Any]) -> dict[str, int]:
+    """Which arguments of the loss are the operator's as they are; a contiguous copy of an input stands for it."""
+    parts = {name: place for name, place in zip(inputs, places, strict=False) if name in call.specs}
+    for name, x in (*call.values.items(), ("sample_weight", call.sample_weight), ("normalizer", call.normalizer)):
+        if name not in parts and x is not None:
+            found = next((i for i, argument in enumerate(arguments) if argument is x), None)
+            if found is not None and hasattr(x, "dtype"):
+                parts[name] = found
+    return parts
+
+
+def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """What the check of a call depends on; None where that is more than contiguous CPU tensors and options."""
+    torch = sys.modules.get("torch")
+    if torch is None or is_compiling() or not _is_plain(torch):
+        return None
+    tensors, strided = (torch.Tensor, torch.nn.Parameter), torch.strided
+    parts: list[Any] = [name, torch.is_grad_enabled(), *kwargs]
+    for x in (*args, *kwargs.values()):
+        of = x.__class__
+        if of in tensors:
+            if not (x.is_cpu and x.layout is strided and x.is_contiguous()):
+                return None
+            parts += (x.dtype, x.shape, x.requires_grad)
+        elif of in OPTIONS:
+            parts += (of, x)
+        else:
+            return None
+    return tuple(parts)
+
+
+def _is_plain(torch: Any) -> bool:
+    """No transformation, mode, autocast or strict checking is at work."""
+    c = torch._C
+    return not (
+        is_strict()
+        or c._are_functorch_transforms_active()
+        or c._len_torch_dispatch_stack()
+        or torch.is_autocast_enabled("cpu")
+        or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
+def remember(kind: tuple[Any, ...], plan: Plan, tensors: list[Array], args: Any, kwargs: dict[str, Any]) -> None:
+    """Keep a plan whose tensors are the caller's own, each in one place."""
+    sources: list[int | str] = []
+    for tensor in tensors:
+        found = [i for i, x in (*enumerate(args), *kwargs.items()) if x is tensor]
+        if len(found) != 1:
+            return
+        sources += found
+    if len(KNOWN) >= MOST:
+        KNOWN.clear()
+    KNOWN[kind] = dataclasses.replace(plan, sources=tuple(sources))
+
+
+def run(call: Checked) -> Reduced:
+    plan, tensors = make(call)
+    return Reduced(plan.run(tensors), plan, tensors)
