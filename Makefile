@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test check docs fuzz clean
+.PHONY: demo test check docs fuzz sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -29,6 +29,18 @@ docs: $(VENV)/kernels.done
 # Nightly: 10,000 valid and 10,000 broken calls of every loss.
 fuzz: $(VENV)/kernels.done
 	$(BIN)/pytest -n auto --hypothesis-profile=fuzz tests/test_fuzz.py
+
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer: a copy of the package, and the tests that reach them.
+SANITIZED := build/sanitized
+sanitize: $(VENV)/dev.done
+	cmake -S . -B $(SANITIZED) -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_INSTALL_PREFIX=$(SANITIZED)/root \
+	    -DCMAKE_CXX_FLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+	cmake --build $(SANITIZED) --parallel 2
+	rm -rf $(SANITIZED)/root && mkdir -p $(SANITIZED)/root && cp -r src/lossary $(SANITIZED)/root/
+	rm -f $(SANITIZED)/root/lossary/kernels/liblossary.so && cmake --install $(SANITIZED)
+	PYTHONPATH=$(SANITIZED)/root ASAN_OPTIONS=detect_leaks=0 \
+	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	    $(BIN)/pytest --capture=sys -m 'not slow' -k 'kernels or torch' tests/test_kernels.py tests/test_conformance.py
 
 clean:
 	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,liblossary.so build.json)

@@ -123,6 +123,22 @@ def test_rows_of_vectors(dtype: torch.dtype) -> None:
     held("triplet_margin_loss", dtype, a, b, c, wanted=3, margin=1.5, swap=True)
 
 
+def shifted(x: torch.Tensor) -> torch.Tensor:
+    """The same numbers, one element past where an allocation begins."""
+    return torch.cat([x.flatten()[:1], x.flatten()])[1:].view(x.shape)
+
+
+@each_dtype
+@pytest.mark.parametrize("place", [shifted, lambda x: x.mT.contiguous().mT, lambda x: x.repeat(1, 2)[:, ::2]])
+def test_misaligned_and_strided_storage(dtype: torch.dtype, place: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x, y, z = (place(drawn(37, 1031, seed=seed).to(dtype)) for seed in range(3))
+    labels = drawn(37, 1031, seed=3).argmax(1)
+    held("cross_entropy", dtype, x, labels, sample_weight=shifted(drawn(37, seed=4).exp().to(dtype)))
+    held("huber_loss", dtype, x, y)
+    held("cosine_embedding_loss", dtype, x, y, torch.ones(37, dtype=dtype), wanted=2)
+    held("triplet_margin_loss", dtype, x, y, z, wanted=3)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
     x, target = drawn(700, 300).float().requires_grad_(), drawn(700, 300, seed=1).argmax(1)

@@ -107,15 +107,17 @@ def _kernels() -> Finding:
     if library is None:
         costs = "losses of torch tensors run as array operations, several times slower (docs/conventions.md)"
         return Finding(name, "absent", f"{costs}. {status.missing()}")
+    chosen = ""
     if torch is not None:
         try:
             torch.ops.load_library(str(library))
+            chosen = f"{torch.ops.lossary.instruction_set().replace('_', '-')} runs; "
         except Exception as error:  # as above
             return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
     if built is None:
-        return Finding(name, "ok", str(library))
+        return Finding(name, "ok", chosen + str(library))
     sets = ", ".join(built.instruction_sets)
-    return Finding(name, "ok", f"for {sets}; built by {built.compiler} against torch {built.torch}")
+    return Finding(name, "ok", f"{chosen}made for {sets}; built by {built.compiler} against torch {built.torch}")
 
 
 def _self_checks() -> Iterator[Finding]:
