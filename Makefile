@@ -1,11 +1,12 @@
-# All that CI runs, and all that a newcomer needs: make demo, make test, make check; make docs, make fuzz.
+# All that CI runs, and all that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz,
+# make sanitize.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test check docs fuzz sanitize clean
+.PHONY: demo test check bench docs fuzz sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -24,6 +25,11 @@ check: $(VENV)/kernels.done
 
 # The pages that are written from the code and its measurements.
 docs: $(VENV)/kernels.done
+	$(BIN)/python docs/generate.py
+
+# Times and memory beside every peer, and the page that says so: a quarter of an hour on a machine that does nothing else.
+bench: $(VENV)/kernels.done
+	$(BIN)/python -m benchmarks.run --out benchmarks/results/benchmarks.json
 	$(BIN)/python docs/generate.py
 
 # Nightly: 10,000 valid and 10,000 broken calls of every loss.

@@ -1,28 +1,27 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
-`lossary.check`, accuracy.md as measured.
+`lossary.check`, accuracy.md and benchmarks.md as measured.
 
 Run: make docs
 """
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # where the benchmarks are
 import lossary
+from benchmarks.page import benchmarks, table
+from benchmarks.picture import picture
 from lossary.cli.page import Difference, page
 from lossary.misuse import RULES
 
 HERE = Path(__file__).parent
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 QUANTITIES = ("unreduced", "mean", "gradient")
-MEASURED = HERE.parent / "benchmarks" / "results" / "accuracy.json"
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+RESULTS = HERE.parent / "benchmarks" / "results"
 
 
 def link(thread: str) -> str:
@@ -110,17 +109,25 @@ on {measured["machine"]["processor"]}: `python benchmarks/accuracy.py benchmarks
 """
 
 
+def measured(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def pages() -> dict[Path, str]:
-    measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
     return {
         HERE / "differs_from_torch.md": differs_from_torch(),
         HERE / "misuse.md": misuse(),
-        HERE / "accuracy.md": accuracy(measured),
+        HERE / "accuracy.md": accuracy(measured("accuracy")),
+        HERE / "benchmarks.md": benchmarks(measured("benchmarks")),
     }
 
 
+def pictures() -> dict[Path, str]:
+    return {HERE / "images" / "benchmarks.svg": picture(measured("benchmarks"))}
+
+
 def main() -> None:
-    for path, text in pages().items():
+    for path, text in {**pages(), **pictures()}.items():
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(HERE.parent)}")
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from lossary.core.contract import BESIDE, Dims, Flag, Function, Range, Spec, axes, label_sequences, lengths, shape_of
 from lossary.core.record import Loss
 from lossary.testing import LIBRARIES, Case, Library, Sample
-from lossary.testing.samples import EXTREMES, manhattan
+from lossary.testing.samples import EXTREMES, drawn_options, manhattan
 
 WIDTH: dict[str, Any] = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 32}
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -97,7 +97,7 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
         dims["C"] = 2
     if "lengths" in domains:
         specs = _sequence_specs(specs, dims)
-    options = {n: draw(_option(n, allowed, dims, loss)) for n, allowed in loss.options.items()}
+    options = {n: draw(_option(n, allowed, dims, loss)) for n, allowed in drawn_options(loss).items()}
     if "ignore_index" in options and "class indices" not in domains:
         options["ignore_index"] = loss.defaults["ignore_index"]
     given, meant = dict(options), dict(options)

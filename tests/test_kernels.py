@@ -51,10 +51,11 @@ def close(got: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
 # Values and gradients -------------------------------------------------------------------------------------------------
 
 
+SHAPES = ((7, 5), (5, 3000), (3, 1024), (4, 2500, 3), (2, 21, 40, 30), (3, 5, 1), (5,))
+
+
 @each_dtype
-@pytest.mark.parametrize(
-    "shape", [(7, 5), (5, 3000), (3, 1024), (4, 2500, 3), (2, 21, 40, 30), (3, 5, 1), (5,)], ids=str
-)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("soft", [False, True], ids=["index", "soft"])
 def test_rows_of_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) -> None:
     axis = min(len(shape) - 1, 1)
@@ -67,6 +68,36 @@ def test_rows_of_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) 
         held("cross_entropy", dtype, x, target, **options)
     if not soft:
         held("focal_loss", dtype, x, target, gamma=2.5)
+
+
+@each_dtype
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_log_probabilities(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    axis = min(len(shape) - 1, 1)
+    x, target = drawn(*shape).log_softmax(axis).to(dtype), drawn(*shape, seed=1).argmax(axis)
+    if target.ndim:
+        target.view(-1)[1] = -100
+    for options in ({}, {"weight": drawn(shape[axis], seed=2).exp().to(dtype)}):
+        held("nll_loss", dtype, x, target, **options)
+
+
+@each_dtype
+@pytest.mark.parametrize("shape", [(7, 5), (5, 3000), (3, 1024), (5,)], ids=str)
+def test_divergences(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    x, t = (3 * drawn(*shape)).to(dtype), (3 * drawn(*shape, seed=1)).to(dtype)
+    weight = drawn(*shape[:-1], seed=2).exp().to(dtype)
+    held("kl_div_with_logits", dtype, x, t, wanted=2, temperature=2.5, sample_weight=weight)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-4, 1e-2, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_small_divergence_keeps_its_digits(dtype: torch.dtype, distance: float) -> None:
+    t = (3 * drawn(6, 2500)).to(dtype)
+    t[:, ::7] = -torch.inf
+    x = (t + distance * drawn(6, 2500, seed=1)).to(dtype)
+    got = lossary.kl_div_with_logits(x, t, reduction="none", impl="fused")
+    expected = lossary.kl_div_with_logits(x.double(), t.double(), reduction="none", impl="reference")
+    torch.testing.assert_close(got.double(), expected, rtol=1e-5 if dtype == torch.float32 else 1e-11, atol=0)
 
 
 @each_dtype
@@ -240,6 +271,58 @@ def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
     assert kept() is None and len(plans.KNOWN) == 1
 
 
+@each_dtype
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("shape", [(5, 3000), (2, 21, 40, 30)], ids=str)
+def test_the_gradient_may_be_written_over_the_logits(
+    dtype: torch.dtype, reduction: str, shape: tuple[int, ...]
+) -> None:
+    leaf, target = drawn(*shape).to(dtype).requires_grad_(), drawn(*shape, seed=1).argmax(1)
+    target.view(-1)[1] = -100
+    for options in ({}, {"label_smoothing": 0.1}, {"sample_weight": drawn(shape[0], seed=2).exp().to(dtype)}):
+        answers = []
+        for inplace in (False, True):
+            logits = leaf * 2
+            before = logits.detach().clone()
+            loss = lossary.cross_entropy(logits, target, reduction=reduction, inplace_backward=inplace, **options)
+            assert torch.equal(logits.detach(), before)
+            upstream = drawn(*loss.shape, seed=3).to(dtype)
+            answers.append((loss, *torch.autograd.grad(loss, leaf, upstream)))
+            assert torch.equal(logits.detach(), before) is not inplace
+        close(answers[1][0], answers[0][0].double(), 0)
+        close(answers[1][1], answers[0][1].double(), DTYPES[dtype])
+
+
+def test_what_is_written_over_is_not_used_again() -> None:
+    leaf = LOGITS.clone().requires_grad_()
+    logits = leaf.exp()  # which saves what it answers
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        lossary.cross_entropy(logits, LABELS, inplace_backward=True).backward()
+    loss = lossary.cross_entropy(leaf * 2, LABELS, inplace_backward=True)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(loss, leaf, create_graph=True)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("reason", "logits", "options"),
+    [
+        ("a leaf", lambda x: x, {}),
+        ("a leaf", lambda x: x.view(3, 8)[:, :4], {}),
+        ("not contiguous", lambda x: (x * 2).T.contiguous().T, {}),
+        ("numpy", lambda x: x.detach().numpy(), {}),
+        ("impl='reference'", lambda x: x * 2, {"impl": "reference"}),
+    ],
+)
+def test_an_unsafe_gradient_over_the_logits_is_refused(reason: str, logits: Any, options: dict[str, Any]) -> None:
+    x = logits(LOGITS.clone().requires_grad_())
+    target = LABELS.numpy() if reason == "numpy" else LABELS
+    with pytest.raises(ValueError, match=f"cross_entropy: inplace_backward=True is not possible: .*{reason}"):
+        lossary.cross_entropy(x, target[: len(x)], inplace_backward=True, **options)
+
+
 def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
     x = LOGITS.clone().requires_grad_()
     loss = lossary.cross_entropy(x, LABELS)
@@ -263,6 +346,7 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
     others = {
         "cross_entropy": (LABELS,),
         "focal_loss": (LABELS,),
+        "nll_loss": (LABELS,),
         "binary_cross_entropy": (half,),
         "gaussian_nll_loss": (LOGITS, half),
         "margin_ranking_loss": (half, LOGITS.sign()),

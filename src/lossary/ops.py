@@ -23,6 +23,8 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 missing = status.missing()
 if missing is None:
     torch.ops.load_library(str(status.library()))
+    OVER_LOGITS = torch.ops.lossary.softmax_rows_.default
+    FUNCTIONS = {name: i for i, name in enumerate(torch.ops.lossary.elementwise_functions().split())}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Operator:
 
 
 SOFTMAX_ROWS = Operator("softmax_rows", (0,))
+NLL = Operator("nll", (0,))
+KL_ROWS = Operator("kl_rows", (0, 1))
 ELEMENTWISE = Operator("elementwise", (1, 3))
 PAIRS = Operator("pairs", (0, 1, 2))
 
@@ -61,6 +65,8 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if ctx.plan.over_logits is not None:
+            return _in_slots(ctx.plan, [_over_logits(ctx, upstream)])
         if torch.is_grad_enabled():
             return _in_slots(ctx.plan, _of_formula(ctx, upstream))
         gradients, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
@@ -105,14 +111,29 @@ def _in_slots(plan: Plan, gradients: Any) -> tuple[Any, ...]:
 
 
 def _of_operator(ctx: Any, upstream: Tensor) -> list[Tensor]:
+    return ctx.plan.overload(*_scaled_by(ctx, upstream), ctx.plan.wanted)[1]
+
+
+def _scaled_by(ctx: Any, upstream: Tensor) -> list[Any]:
+    """An operator's arguments, for a gradient that is multiplied by the incoming one."""
     plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.plan.slots)]
     *given, row_weight, reduction, normalizer = plan.filled(tensors)
     weight = upstream.to(_computed_in(tensors[0])).contiguous()
     if reduction != NONE:
-        return plan.overload(*given, row_weight, reduction, normalizer, weight, plan.wanted)[1]
+        return [*given, row_weight, reduction, normalizer, weight]
     if row_weight is not None:
         weight = (weight.reshape(row_weight.numel(), -1) * row_weight.reshape(-1, 1)).reshape(weight.shape)
-    return plan.overload(*given, weight, SUM, None, None, plan.wanted)[1]
+    return [*given, weight, SUM, None, None]
+
+
+def _over_logits(ctx: Any, upstream: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        raise RuntimeError("cross_entropy: inplace_backward=True has no second derivative; leave it out")
+    logits, *rest = _scaled_by(ctx, upstream)
+    gradient = logits.detach()
+    ctx.plan.over_logits(gradient, *rest)
+    torch.autograd.graph.increment_version(logits)  # so that whoever saved the logits too is told
+    return gradient
 
 
 def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:
@@ -138,6 +159,21 @@ def _fake_softmax_rows(
     return _fake(x, [n for i, n in enumerate(x.shape) if i != axis], reduction, (x,), wanted)
 
 
+def _fake_over_logits(x, target, weight, ignore_index, smoothing, gamma, rows, reduction, normalizer, upstream):
+    return _fake_softmax_rows(
+        x, target, weight, ignore_index, smoothing, gamma, rows, reduction, normalizer, upstream, 0
+    )[0]
+
+
+def _fake_nll(x, target, weight, ignore_index, rows, reduction, normalizer, upstream, wanted):
+    axis = min(x.ndim - 1, 1)
+    return _fake(x, [n for i, n in enumerate(x.shape) if i != axis], reduction, (x,), wanted)
+
+
+def _fake_kl_rows(x, target, temperature, rows, reduction, normalizer, upstream, wanted):
+    return _fake(x, x.shape[:-1], reduction, (x, target), wanted)
+
+
 def _fake_elementwise(f, x, target, third, cycle, weight, a, b, rows, reduction, normalizer, upstream, wanted):
     return _fake(x, x.shape, reduction, (x, third), wanted)
 
@@ -148,5 +184,8 @@ def _fake_pairs(x1, x2, x3, target, margin, eps, swap, rows, reduction, normaliz
 
 if missing is None:
     torch.library.register_fake("lossary::softmax_rows", _fake_softmax_rows)
+    torch.library.register_fake("lossary::softmax_rows_", _fake_over_logits)
+    torch.library.register_fake("lossary::nll", _fake_nll)
+    torch.library.register_fake("lossary::kl_rows", _fake_kl_rows)
     torch.library.register_fake("lossary::elementwise", _fake_elementwise)
     torch.library.register_fake("lossary::pairs", _fake_pairs)

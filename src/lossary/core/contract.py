@@ -169,7 +169,9 @@ def _is_whole(value: numbers.Real) -> bool:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or False."""
+    """True or False. changes_answers: if not, samples leave it alone."""
+
+    changes_answers: bool = True
 
     def refuse(self, value: object) -> str | None:
         return None if isinstance(value, (bool, numbers.Integral)) else "True or False"

@@ -57,8 +57,9 @@ def _run_fused(call: Checked) -> Any:
 
 
 REFERENCE = Implementation("reference", lambda call: None, lambda call: call.loss.function(**prepare(call)))
+FUSED = Implementation("fused", calls.refuse, _run_fused)
 ALL = (
-    Implementation("fused", calls.refuse, _run_fused),
+    FUSED,
     Implementation("aten", _refuse_aten, _run_aten),
     REFERENCE,
 )
@@ -70,6 +71,12 @@ def choose(call: Checked) -> Implementation:
     if not isinstance(wanted, str) or wanted not in ("auto", *(i.name for i in ALL)):
         known = ", ".join(repr(i.name) for i in ALL)
         raise ValueError(f"{name}: impl is {wanted!r}; it must be 'auto' or one of {known}")
+    if call.values.get("inplace_backward"):
+        reason = FUSED.refuse(call) or calls.refuse_inplace(call)
+        if reason is None and wanted in ("auto", FUSED.name):
+            return FUSED
+        reason = reason or f"impl={wanted!r} writes nothing over logits"
+        raise ValueError(f"{name}: inplace_backward=True is not possible: {reason}. Leave it out")
     for implementation in ALL:
         if wanted in ("auto", implementation.name):
             reason = implementation.refuse(call)

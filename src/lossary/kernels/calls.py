@@ -61,6 +61,22 @@ def refuse(call: Checked) -> str | None:
     return kernel.refuse(call)
 
 
+def refuse_inplace(call: Checked) -> str | None:
+    """Why the gradient may not be written over the logits."""
+    x = call.first
+    if not is_torch(x) or not sys.modules["torch"].is_grad_enabled() or not x.requires_grad:
+        return None
+    if is_compiling():
+        return "compiled code plans its memory itself"
+    if x.is_leaf or (x._is_view() and x._base.is_leaf):
+        return "the logits are a leaf of autograd, whose values are parameters or data"
+    if not x.is_contiguous():
+        return "the logits are not contiguous"
+    if of_one_dtype(call) is not call:
+        return "logits and probabilities are of several dtypes"
+    return None
+
+
 def _dispatches(x: Any) -> bool:
     torch = sys.modules["torch"]
     return type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ and not is_compiling()
@@ -118,6 +134,23 @@ def _rows(call: Checked) -> tuple[Any, ...]:
     )
 
 
+def _nll(call: Checked) -> tuple[Any, ...]:
+    target, ignored = cast_index(call.values["target"], call.first), call.values["ignore_index"]
+    given = (call.first.contiguous(), target.contiguous(), _weights(call, "weight"), ignored)
+    return (*given, _of_each_row(call), call.normalizer)
+
+
+def _divergence(call: Checked) -> tuple[Any, ...]:
+    logits = (x.contiguous() for x in (call.first, call.values["target_logits"]))
+    return (*logits, float(call.values["temperature"]), _of_each_row(call), _rows_denominator(call))
+
+
+def _divergence_refuse(call: Checked) -> str | None:
+    if call.first.ndim > 2:
+        return "it takes logits (N, C)"
+    return "there is nothing to compute" if 0 in call.first.shape else None
+
+
 def _of_each_row(call: Checked) -> Array | None:
     """The sample weight in the shape of the unreduced loss."""
     if call.sample_weight is None:
@@ -144,7 +177,7 @@ def _elementwise(function: str | Callable[[Options], str], **options: str | Call
         cycle = values.get("pos_weight") is not None
         third = _weights(call, "pos_weight") if cycle else values.get("var")
         return (
-            function if isinstance(function, str) else function(values),
+            _code(function if isinstance(function, str) else function(values)),
             x.contiguous(),
             cast(values["target"], x.dtype).contiguous(),
             third if third is None else third.contiguous(),
@@ -157,6 +190,12 @@ def _elementwise(function: str | Callable[[Options], str], **options: str | Call
         )
 
     return Kernel("ELEMENTWISE", ("input", "var"), _elementwise_refuse, arguments)
+
+
+def _code(function: str) -> int:
+    from lossary import ops
+
+    return ops.FUNCTIONS[function]
 
 
 def _elementwise_refuse(call: Checked) -> str | None:
@@ -214,7 +253,7 @@ def _ranking(call: Checked) -> tuple[Any, ...]:
     values, x = call.values, call.first
     scores, target = (x.contiguous(), values["input2"].contiguous()), cast(values["target"], x.dtype).contiguous()
     options = (float(values["margin"]), 0.0, _of_first_parts(call), _denominator(call))
-    return ("MarginRanking", scores[0], target, scores[1], False, None, *options)
+    return (_code("MarginRanking"), scores[0], target, scores[1], False, None, *options)
 
 
 def _poisson(values: Options) -> str:
@@ -268,7 +307,7 @@ def _triplet_refuse(call: Checked) -> str | None:
 
 def _rows_denominator(call: Checked) -> Array | None:
     weight = _of_each_row(call)
-    if call.normalizer is not None or call.reduction != "mean" or weight is None:
+    if call.normalizer is not None or call.reduction not in ("mean", "batchmean") or weight is None:
         return call.normalizer
     return cast(total(weight), call.dtype)
 
@@ -277,6 +316,8 @@ _ROWS = Kernel("SOFTMAX_ROWS", ("input",), _rows_refuse, _rows, _classes_last)
 KERNELS = {
     "cross_entropy": _ROWS,
     "focal_loss": _ROWS,
+    "nll_loss": Kernel("NLL", ("input",), _rows_refuse, _nll, _classes_last),
+    "kl_div_with_logits": Kernel("KL_ROWS", ("input_logits", "target_logits"), _divergence_refuse, _divergence),
     "l1_loss": _elementwise("L1"),
     "mse_loss": _elementwise("MSE"),
     "smooth_l1_loss": _elementwise(_smooth_l1, a="beta"),

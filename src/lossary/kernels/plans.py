@@ -32,6 +32,7 @@ class Plan:
 
     overload, arguments, slots: the operator, what it takes, and the places of the tensors there.
     wanted, at_once: a bit for each input whose gradient is wanted, and for each that the forward answers.
+    over_logits: the operator that writes the gradient over the logits, or None.
     order: which of the gradients belongs to each tensor, -1 for none. apply: the function of autograd.
     dtype, shape: of the answer; the shape where it is not the operator's.
     call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
@@ -43,6 +44,7 @@ class Plan:
     slots: tuple[int, ...]
     wanted: int
     at_once: int
+    over_logits: Any
     order: tuple[int, ...]
     apply: Any
     dtype: Any
@@ -103,12 +105,16 @@ def make(call: Checked) -> tuple[Plan, list[Array]]:
             1 << i for i, place in enumerate(operator.inputs) if place in slots and arguments[place].requires_grad
         )
     places, rearranged = operator.places(wanted), arranged.dims is not call.dims and call.reduction == "none"
+    inplace = bool(call.values.get("inplace_backward"))
     plan = Plan(
         overload=operator.overload,
         arguments=tuple(None if i in slots else x for i, x in enumerate(arguments)),
         slots=slots,
         wanted=wanted,
-        at_once=0 if call.reduction == "none" else wanted,  # unreduced, each row's gradient waits for its upstream one
+        at_once=0
+        if call.reduction == "none" or inplace
+        else wanted,  # unreduced, each row's gradient waits for its upstream one
+        over_logits=ops.OVER_LOGITS if inplace else None,
         order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
         apply=ops.fused,
         dtype=call.answer_dtype,
@@ -169,6 +175,8 @@ def _is_plain(torch: Any) -> bool:
 
 def remember(kind: tuple[Any, ...], plan: Plan, tensors: list[Array], args: Any, kwargs: dict[str, Any]) -> None:
     """Keep a plan whose tensors are the caller's own, each in one place."""
+    if plan.over_logits is not None:  # who made the logits decides whether that is safe
+        return
     sources: list[int | str] = []
     for tensor in tensors:
         found = [i for i, x in (*enumerate(args), *kwargs.items()) if x is tensor]

@@ -89,7 +89,7 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     dims |= {"n": ((), (2,), (2, 3))[seed % 3]}
     if not empty and rng.random() < 0.2:
         dims |= {"N": None, "n": (), "d": ()}
-    options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in loss.options.items()}
+    options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
     if seed % 2:  # among any two seeds
         options |= {name: manhattan for name, allowed in loss.options.items() if isinstance(allowed, Function)}
     specs, arguments = {}, dict(options)
@@ -118,6 +118,13 @@ def _batch_axis(shape: str, dims: Dims) -> int | None:
     """Which axis of `shape` runs over the batch; that over elements, where there are no rows."""
     names = [name for name, _ in axes(shape, dims)]
     return names.index("N") if "N" in names else 0 if names and names[0] in ("s0", "L") else None
+
+
+def drawn_options(loss: Loss) -> dict[str, Any]:
+    """The options that the answers depend on."""
+    return {
+        n: allowed for n, allowed in loss.options.items() if not isinstance(allowed, Flag) or allowed.changes_answers
+    }
 
 
 def manhattan(x: Array, y: Array) -> Array:

@@ -59,12 +59,29 @@ struct Pairs {
   double* sums;       // of the values of each unit
 };
 
+// KL divergence between the softmax of rows of logits (N, C), target first. A unit of work is some rows.
+struct Divergence {
+  const void* input;
+  const void* target;
+  const void* row_weight;  // (N), in the dtype of computation
+  int64_t rows, classes, rows_of_unit;
+  double temperature;
+  double scale;       // of the gradients
+  void* gradient[2];  // like input and target, or null
+  void* values;       // (N), in the dtype of computation, or null
+  double* sums;       // of the values of each unit
+};
+
 struct Kernels {
   const char* instruction_set;
   void (*rows[dtypes])(const Rows&, int64_t begin, int64_t end, char* scratch);
   size_t (*rows_scratch)(const Rows&);
   void (*elementwise[dtypes])(const Elementwise&, int64_t begin, int64_t end, char* scratch);
   int64_t elementwise_block;
+  size_t (*elementwise_scratch)(const Elementwise&);
+  void (*nll[dtypes])(const Rows&, int64_t begin, int64_t end, char* scratch);  // logits: log-probabilities
+  void (*divergences[dtypes])(const Divergence&, int64_t begin, int64_t end, char* scratch);
+  size_t (*divergences_scratch)(const Divergence&);
   void (*pairs[dtypes])(const Pairs&, int64_t begin, int64_t end, char* scratch);
   size_t (*pairs_scratch)(const Pairs&);
 };

@@ -28,16 +28,19 @@ using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 using MaybeTensor = std::optional<Tensor>;
 
-const Kernels& kernels() {
+const Kernels& best_kernels() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  static const Kernels& best = __builtin_cpu_supports("x86-64-v4")   ? kernels_x86_64_v4
-                               : __builtin_cpu_supports("x86-64-v3") ? kernels_x86_64_v3
-                                                                     : kernels_x86_64_v2;
-  return best;
+  if (__builtin_cpu_supports("x86-64-v4")) return kernels_x86_64_v4;
+  return __builtin_cpu_supports("x86-64-v3") ? kernels_x86_64_v3 : kernels_x86_64_v2;
 #else
   return kernels_native;
 #endif
+}
+
+const Kernels& kernels() {
+  static const Kernels& best = best_kernels();
+  return best;
 }
 
 DType dtype_of(const Tensor& x) {
@@ -58,9 +61,19 @@ using Answer = std::tuple<Tensor, std::vector<Tensor>>;
 
 const void* data(const MaybeTensor& x) { return x.has_value() ? x->const_data_ptr() : nullptr; }
 
+// As torch::stable::empty_like and new_empty, which take several times as long for a small tensor.
+template <class Shape>
+Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
+  const auto code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(),
+                                                         strides.data(), code, aoti_torch_device_type_cpu(), 0, &made));
+  return Tensor(made);
+}
+
 // Memory as the caller's, in huge pages where it is large: half of a large gradient's time was its page faults.
 Tensor fresh_like(const Tensor& x) {
-  Tensor y = torch::stable::empty_like(x);
+  Tensor y = empty(x.sizes(), x.strides(), x.scalar_type());
   constexpr uintptr_t page = 4096, huge = 2u << 20;
   const size_t bytes = static_cast<size_t>(y.numel()) * y.element_size();
   if (bytes >= 2 * huge) {
@@ -75,23 +88,49 @@ double value_of(const Tensor& scalar) {
   return scalar.scalar_type() == ScalarType::Double ? *static_cast<const double*>(p) : *static_cast<const float*>(p);
 }
 
-// The unreduced values, or room for the reduced one, in the dtype of computation.
+// Numbers of a unit each: few of them need no memory of their own.
+class Sums {
+  double few_[16];
+  std::unique_ptr<double[]> many_;
+  int64_t n_;
+
+ public:
+  explicit Sums(int64_t n) : many_(n > 16 ? new double[n] : nullptr), n_(n) {}
+  double* data() { return many_ ? many_.get() : few_; }
+
+  // In the order of the units: the same sum for any number of threads.
+  double total() {
+    double total = 0;
+    for (int64_t i = 0; i < n_; ++i) total += data()[i];
+    return total;
+  }
+};
+
+// The unreduced values, of the shape of x without dimensions [from, to), or room for the reduced one; in the dtype of
+// computation.
 struct Output {
   Tensor tensor;
   void* values = nullptr;
   bool reduced;
 
-  Output(const Tensor& input, const std::vector<int64_t>& shape, int64_t reduction) : reduced(reduction != none) {
-    const ScalarType wide = computed_in(dtype_of(input));
-    tensor = reduced ? torch::stable::new_empty(input, {}, wide) : torch::stable::new_empty(input, shape, wide);
+  Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction) : reduced(reduction != none) {
+    std::vector<int64_t> sizes, strides;
+    if (!reduced) {
+      int64_t stride = 1;
+      for (int64_t d = x.dim() - 1; d >= 0; --d) {
+        if (d >= from && d < to) continue;
+        sizes.insert(sizes.begin(), x.size(d));
+        strides.insert(strides.begin(), stride);
+        stride *= std::max<int64_t>(x.size(d), 1);
+      }
+    }
+    tensor = empty(sizes, strides, computed_in(dtype_of(x)));
     if (!reduced) values = tensor.mutable_data_ptr();
   }
 
-  // In the order of the units: the same sum for any number of threads. A mean over nothing is 0.
-  void finish(const std::vector<double>& sums, double divisor) {
+  // A mean over nothing is 0.
+  void finish(double total, double divisor) {
     if (!reduced) return;
-    double total = 0;
-    for (const double part : sums) total += part;
     const double value = divisor == 0 && total == 0 ? 0 : total / divisor;
     void* const place = tensor.mutable_data_ptr();
     if (tensor.scalar_type() == ScalarType::Double) {
@@ -120,12 +159,19 @@ void* add_gradient(std::vector<Tensor>& gradients, const Tensor& input) {
 // Calls work(begin, end, scratch) for parts of [0, units), each with scratch memory of its own.
 template <class Work>
 void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work& work) {
-  torch::stable::parallel_for(0, units, grain, [&](int64_t begin, int64_t end) {
+  const auto part = [&](int64_t begin, int64_t end) {
+    alignas(64) char small[32768];
+    if (scratch_bytes <= sizeof(small)) return work(begin, end, small);
     const size_t bytes = (scratch_bytes + 63) / 64 * 64;
     std::unique_ptr<char, decltype(&std::free)> scratch(static_cast<char*>(std::aligned_alloc(64, bytes)), &std::free);
     if (!scratch) throw std::bad_alloc();
     work(begin, end, scratch.get());
-  });
+  };
+  if (units <= grain) {
+    part(0, units);
+  } else {
+    torch::stable::parallel_for(0, units, grain, part);
+  }
 }
 
 double weight_at(const void* weights, DType dtype, int64_t i) {
@@ -136,31 +182,35 @@ double weight_at(const void* weights, DType dtype, int64_t i) {
 // What the mean divides by; raises where a row that is not ignored has a class that does not exist.
 double denominator_of(const Rows& call, DType dtype) {
   double total = 0;
+  int64_t counted = 0, wrong = 0;
+  for (int64_t i = 0; call.index && i < call.rows; ++i) {
+    const int64_t y = call.index[i], here = y != call.ignore_index;
+    counted += here;
+    wrong += here & (static_cast<uint64_t>(y) >= static_cast<uint64_t>(call.classes));
+  }
+  for (int64_t i = 0; wrong && i < call.rows; ++i) {
+    const int64_t y = call.index[i];
+    if (y == call.ignore_index || (y >= 0 && y < call.classes)) continue;
+    throw std::out_of_range("target holds " + std::to_string(y) + " in row " + std::to_string(i) +
+                            "; the classes are 0 to " + std::to_string(call.classes - 1));
+  }
+  if (!call.row_weight && !(call.index && call.class_weight)) {
+    return static_cast<double>(call.index ? counted : call.rows);
+  }
   for (int64_t i = 0; i < call.rows; ++i) {
-    double weight = weight_at(call.row_weight, dtype, i);
-    if (call.index) {
-      const int64_t y = call.index[i];
-      if (y == call.ignore_index) continue;
-      if (y < 0 || y >= call.classes) {
-        throw std::out_of_range("target holds " + std::to_string(y) + " in row " + std::to_string(i) +
-                                "; the classes are 0 to " + std::to_string(call.classes - 1));
-      }
-      weight *= weight_at(call.class_weight, dtype, y);
-    }
-    total += weight;
+    const int64_t y = call.index ? call.index[i] : 0;
+    if (call.index && y == call.ignore_index) continue;
+    total += weight_at(call.row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
   }
   return total;
 }
 
-Answer softmax_rows(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
-                    double label_smoothing, double gamma, const MaybeTensor& row_weight, int64_t reduction,
-                    const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {
-  const DType dtype = dtype_of(logits);
-  const int64_t axis = std::min<int64_t>(logits.dim() - 1, 1);
-  const bool by_index = target.scalar_type() == ScalarType::Long;
-
+// The classes are dimension 1, or the only one.
+Rows rows_of(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
+             const MaybeTensor& row_weight, int64_t axis) {
   Rows call{};
   call.logits = logits.const_data_ptr();
+  const bool by_index = target.scalar_type() == ScalarType::Long;
   (by_index ? reinterpret_cast<const void*&>(call.index) : call.probabilities) = target.const_data_ptr();
   call.class_weight = data(weight);
   call.row_weight = data(row_weight);
@@ -169,66 +219,145 @@ Answer softmax_rows(const Tensor& logits, const Tensor& target, const MaybeTenso
   for (int64_t d = axis + 1; d < logits.dim(); ++d) call.inner *= logits.size(d);
   call.rows = (axis ? logits.size(0) : 1) * call.inner;
   call.ignore_index = ignore_index;
+  return call;
+}
+
+// Units by the sizes alone, so that sums do not depend on the number of threads: of rows, or of positions of an image.
+int64_t divide(Rows& call, int64_t elements, int64_t fewest, int64_t most) {
+  const int64_t classes = std::max<int64_t>(call.classes, 1), inner = std::max<int64_t>(call.inner, 1);
+  call.rows_of_unit = inner == 1 ? std::max<int64_t>(1, 16384 / classes)
+                                 : std::clamp<int64_t>(elements / classes / 16 * 16, fewest, most);
+  const int64_t together = inner == 1 ? call.rows : inner;
+  return (together + call.rows_of_unit - 1) / call.rows_of_unit * (inner == 1 ? 1 : call.rows / inner);
+}
+
+int64_t grain_of(int64_t elements_of_unit) {
+  return std::max<int64_t>(1, 32768 / std::max<int64_t>(elements_of_unit, 1));
+}
+
+// gradient: where it is to be written, or null.
+Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
+                         int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,
+                         int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream) {
+  const DType dtype = dtype_of(logits);
+  const int64_t axis = std::min<int64_t>(logits.dim() - 1, 1);
+  Rows call = rows_of(logits, target, weight, ignore_index, row_weight, axis);
   call.smoothing = label_smoothing;
   call.gamma = gamma;
-
-  const double counted = denominator_of(call, dtype);
-  const double divisor = divisor_of(reduction, normalizer, counted);
+  const double divisor = divisor_of(reduction, normalizer, denominator_of(call, dtype));
   call.scale = scale_of(divisor, upstream);
-
-  std::vector<Tensor> gradients;
-  if (wanted) call.gradient = add_gradient(gradients, logits);
-  std::vector<int64_t> shape;
-  for (int64_t d = 0; d < logits.dim(); ++d) {
-    if (d != axis) shape.push_back(logits.size(d));
-  }
-  Output output(logits, shape, reduction);
+  call.gradient = gradient;
+  Output output(logits, axis, axis + 1, reduction);
   call.values = output.values;
-
-  // Units by the sizes alone, so that sums do not depend on the number of threads.
-  const int64_t classes = std::max<int64_t>(call.classes, 1);
-  if (call.inner == 1) {
-    call.rows_of_unit = std::max<int64_t>(1, 16384 / classes);
-  } else {
-    call.rows_of_unit = std::clamp<int64_t>(65536 / classes / 16 * 16, 16, 1024);
-  }
-  const int64_t images = call.rows / std::max<int64_t>(call.inner, 1);
-  const int64_t groups = call.inner == 1 ? call.rows : call.inner;
-  const int64_t units = (groups + call.rows_of_unit - 1) / call.rows_of_unit * (call.inner == 1 ? 1 : images);
-  std::vector<double> sums(units);
+  const int64_t units = divide(call, 4096, 16, 1024);
+  Sums sums(units);
   call.sums = sums.data();
   int32_t outside = 0;
   call.outside = &outside;
-  const int64_t grain = std::max<int64_t>(1, 32768 / (classes * call.rows_of_unit));
   const auto kernel = kernels().rows[dtype];
-  in_parallel(units, grain, kernels().rows_scratch(call),
+  in_parallel(units, grain_of(call.classes * call.rows_of_unit), kernels().rows_scratch(call),
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
   if (outside) throw std::domain_error("target holds a value outside [0, 1]");
-  output.finish(sums, divisor);
+  output.finish(sums.total(), divisor);
+  return output.tensor;
+}
+
+Answer softmax_rows(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
+                    double label_smoothing, double gamma, const MaybeTensor& row_weight, int64_t reduction,
+                    const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {
+  std::vector<Tensor> gradients;
+  void* const gradient = wanted ? add_gradient(gradients, logits) : nullptr;
+  return {softmax_rows_into(gradient, logits, target, weight, ignore_index, label_smoothing, gamma, row_weight,
+                            reduction, normalizer, upstream),
+          gradients};
+}
+
+// The gradient over the logits.
+Tensor softmax_rows_(Tensor logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
+                     double label_smoothing, double gamma, const MaybeTensor& row_weight, int64_t reduction,
+                     const MaybeTensor& normalizer, const MaybeTensor& upstream) {
+  return softmax_rows_into(logits.mutable_data_ptr(), logits, target, weight, ignore_index, label_smoothing, gamma,
+                           row_weight, reduction, normalizer, upstream);
+}
+
+Answer nll(const Tensor& log_probabilities, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
+           const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
+           const MaybeTensor& upstream, int64_t wanted) {
+  const DType dtype = dtype_of(log_probabilities);
+  const int64_t axis = std::min<int64_t>(log_probabilities.dim() - 1, 1);
+  Rows call = rows_of(log_probabilities, target, weight, ignore_index, row_weight, axis);
+  if (!call.index) throw std::invalid_argument("nll takes class indices");
+  const double divisor = divisor_of(reduction, normalizer, denominator_of(call, dtype));
+  call.scale = scale_of(divisor, upstream);
+
+  std::vector<Tensor> gradients;
+  if (wanted) call.gradient = add_gradient(gradients, log_probabilities);
+  Output output(log_probabilities, axis, axis + 1, reduction);
+  call.values = output.values;
+  const int64_t units = divide(call, 262144, 1024, 16384);
+  Sums sums(units);
+  call.sums = sums.data();
+  const auto kernel = kernels().nll[dtype];
+  in_parallel(units, grain_of(call.rows_of_unit * (wanted ? call.classes : 4)), 0,
+              [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+  output.finish(sums.total(), divisor);
   return {output.tensor, gradients};
 }
 
+// Classes are the last dimension of (N, C).
+Answer kl_rows(const Tensor& input_logits, const Tensor& target_logits, double temperature,
+               const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
+               const MaybeTensor& upstream, int64_t wanted) {
+  const DType dtype = dtype_of(input_logits);
+  const int64_t axis = std::min<int64_t>(input_logits.dim() - 1, 1);
+  if (input_logits.dim() > 2) throw std::invalid_argument("kl_rows takes logits (N, C): classes of each row together");
+  Divergence call{};
+  call.input = input_logits.const_data_ptr();
+  call.target = target_logits.const_data_ptr();
+  call.row_weight = data(row_weight);
+  call.classes = input_logits.size(axis);
+  call.rows = axis ? input_logits.size(0) : 1;
+  call.temperature = temperature;
+  const double divisor = divisor_of(reduction, normalizer, static_cast<double>(call.rows));
+  call.scale = scale_of(divisor, upstream);
 
+  std::vector<Tensor> gradients;
+  if (wanted & 1) call.gradient[0] = add_gradient(gradients, input_logits);
+  if (wanted & 2) call.gradient[1] = add_gradient(gradients, target_logits);
+  Output output(input_logits, axis, axis + 1, reduction);
+  call.values = output.values;
+  call.rows_of_unit = std::max<int64_t>(1, 16384 / std::max<int64_t>(call.classes, 1));
+  const int64_t units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
+  Sums sums(units);
+  call.sums = sums.data();
+  const auto kernel = kernels().divergences[dtype];
+  in_parallel(units, grain_of(call.classes * call.rows_of_unit), kernels().divergences_scratch(call),
+              [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+  output.finish(sums.total(), divisor);
+  return {output.tensor, gradients};
+}
 
-int64_t function_of(const std::string& name) {
-  static const char* const names[] = {
-#define LOSSARY_FUNCTION(name) #name,
+constexpr int64_t FUNCTION_COUNT = 0
+#define LOSSARY_FUNCTION(name) +1
 #include "functions.inc"
 #undef LOSSARY_FUNCTION
-  };
-  const auto* const found = std::find(std::begin(names), std::end(names), name);
-  if (found == std::end(names)) throw std::runtime_error("lossary: no elementwise function " + name);
-  return found - std::begin(names);
-}
+    ;
+const char* const FUNCTIONS =
+#define LOSSARY_FUNCTION(name) #name " "
+#include "functions.inc"
+#undef LOSSARY_FUNCTION
+    ;
 
 // third: a second input (with a gradient of its own if it is asked for), or a cycle of weights in the computed dtype.
 // row_weight: one weight for each first part of the input.
-Answer elementwise(const std::string& function, const Tensor& input, const Tensor& target, const MaybeTensor& third,
+// function: its place in functions.inc.
+Answer elementwise(int64_t function, const Tensor& input, const Tensor& target, const MaybeTensor& third,
                    bool third_is_cycle, const MaybeTensor& weight, double a, double b, const MaybeTensor& row_weight,
                    int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {
   const DType dtype = dtype_of(input);
+  if (function < 0 || function >= FUNCTION_COUNT) throw std::invalid_argument("no such elementwise function");
   Elementwise call{};
-  call.function = function_of(function);
+  call.function = function;
   call.input = input.const_data_ptr();
   call.target = target.const_data_ptr();
   call.third = data(third);
@@ -246,21 +375,19 @@ Answer elementwise(const std::string& function, const Tensor& input, const Tenso
   std::vector<Tensor> gradients;
   if (wanted & 1) call.dx = add_gradient(gradients, input);
   if (wanted & 2) call.du = add_gradient(gradients, *third);
-  std::vector<int64_t> shape;
-  for (int64_t d = 0; d < input.dim(); ++d) shape.push_back(input.size(d));
-  Output output(input, shape, reduction);
+  Output output(input, 0, 0, reduction);
   call.values = output.values;
 
   const int64_t block = kernels().elementwise_block, units = (call.n + block - 1) / block;
-  std::vector<double> sums(units);
+  Sums sums(units);
   int32_t outside = 0;
   call.sums = sums.data();
   call.outside = &outside;
   const auto kernel = kernels().elementwise[dtype];
-  in_parallel(units, 16, 8 * block * sizeof(double),
+  in_parallel(units, 16, kernels().elementwise_scratch(call),
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
   if (outside) throw std::domain_error("input or target holds a value outside its domain");
-  output.finish(sums, divisor);
+  output.finish(sums.total(), divisor);
   return {output.tensor, gradients};
 }
 
@@ -278,11 +405,7 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
   call.row_weight = data(row_weight);
   call.width = x1.size(x1.dim() - 1);
   call.rows = 1;
-  std::vector<int64_t> shape;
-  for (int64_t d = 0; d + 1 < x1.dim(); ++d) {
-    shape.push_back(x1.size(d));
-    call.rows *= x1.size(d);
-  }
+  for (int64_t d = 0; d + 1 < x1.dim(); ++d) call.rows *= x1.size(d);
   call.margin = margin;
   call.eps = eps;
   call.swap = swap;
@@ -294,19 +417,22 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
   for (int i = 0; i < 3; ++i) {
     if (wanted >> i & 1) call.gradient[i] = add_gradient(gradients, *inputs[i]);
   }
-  Output output(x1, shape, reduction);
+  Output output(x1, x1.dim() - 1, x1.dim(), reduction);
   call.values = output.values;
 
   call.rows_of_unit = std::max<int64_t>(1, 4096 / std::max<int64_t>(call.width, 1));
   const int64_t units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
-  std::vector<double> sums(units);
+  Sums sums(units);
   call.sums = sums.data();
   const auto kernel = kernels().pairs[dtype];
   in_parallel(units, 8, kernels().pairs_scratch(call),
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
-  output.finish(sums, divisor);
+  output.finish(sums.total(), divisor);
   return {output.tensor, gradients};
 }
+
+// Their names, each followed by a space: the place of a name is its number.
+std::string elementwise_functions() { return FUNCTIONS; }
 
 std::string instruction_set() { return kernels().instruction_set; }
 
@@ -318,18 +444,28 @@ STABLE_TORCH_LIBRARY(lossary, m) {
       "Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream, int gradients) -> (Tensor, Tensor[])";
   m.def(("softmax_rows(Tensor logits, Tensor target, Tensor? weight, int ignore_index, float label_smoothing, "
          "float gamma, " + tail).c_str());
-  m.def(("elementwise(str function, Tensor input, Tensor target, Tensor? third, bool third_is_cycle, Tensor? weight, "
+  m.def("softmax_rows_(Tensor(a!) logits, Tensor target, Tensor? weight, int ignore_index, float label_smoothing, "
+        "float gamma, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream) -> Tensor");
+  m.def(("nll(Tensor log_probabilities, Tensor target, Tensor? weight, int ignore_index, " + tail).c_str());
+  m.def(("kl_rows(Tensor input_logits, Tensor target_logits, float temperature, " + tail).c_str());
+  m.def(("elementwise(int function, Tensor input, Tensor target, Tensor? third, bool third_is_cycle, Tensor? weight, "
          "float a, float b, " + tail).c_str());
-  m.def(("pairs(Tensor x1, Tensor x2, Tensor? x3, Tensor? target, float margin, float eps, bool swap, " + tail).c_str());
+  m.def(("pairs(Tensor x1, Tensor x2, Tensor? x3, Tensor? target, float margin, float eps, bool swap, " + tail)
+            .c_str());
   m.def("instruction_set() -> str");
+  m.def("elementwise_functions() -> str");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
   m.impl("softmax_rows", TORCH_BOX(&lossary::softmax_rows));
+  m.impl("softmax_rows_", TORCH_BOX(&lossary::softmax_rows_));
+  m.impl("nll", TORCH_BOX(&lossary::nll));
+  m.impl("kl_rows", TORCH_BOX(&lossary::kl_rows));
   m.impl("elementwise", TORCH_BOX(&lossary::elementwise));
   m.impl("pairs", TORCH_BOX(&lossary::pairs));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CompositeExplicitAutograd, m) {
   m.impl("instruction_set", TORCH_BOX(&lossary::instruction_set));
+  m.impl("elementwise_functions", TORCH_BOX(&lossary::elementwise_functions));
 }

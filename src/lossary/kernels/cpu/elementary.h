@@ -8,7 +8,8 @@
 #include <limits>
 
 // A loop with a call in it is not vector code.
-#define INLINED inline __attribute__((always_inline))
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINED inline ALWAYS_INLINE
 
 namespace {
 
@@ -73,12 +74,11 @@ INLINED float exp_of_nonpositive(float x) {
 
 INLINED double exp_of_nonpositive(double x) { return std::exp(x); }
 
-// log x = n log(2) + log(1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), log(1 + f) = f - f^2/2 + f^3 q(f).
-INLINED float log_(float x) {
-  const bool tiny = x < 1.17549435e-38f;
-  const float scaled = tiny ? x * 8388608.0f : x;
-  const int32_t i = bits<int32_t>(scaled) - 0x3F3504F3;
-  const float n = static_cast<float>(i >> 23) - (tiny ? 23.0f : 0.0f);
+// Of normal x > 0: log x = n log(2) + log(1 + f) with 1 + f in [sqrt(1/2), sqrt(2)),
+// log(1 + f) = f - f^2/2 + f^3 q(f). `less` is taken from n.
+INLINED float log_of_normal(float x, float less = 0) {
+  const int32_t i = bits<int32_t>(x) - 0x3F3504F3;
+  const float n = static_cast<float>(i >> 23) - less;
   const float f = bits<float>((i & 0x007FFFFF) + 0x3F3504F3) - 1.0f;
   float q = 6.915160942e-2f;
   q = q * f - 1.178970270e-1f;
@@ -89,7 +89,21 @@ INLINED float log_(float x) {
   q = q * f + 2.000222670e-1f;
   q = q * f - 2.499998662e-1f;
   q = q * f + 3.333331044e-1f;
-  const float y = n * 0.693359375f + (f + (f * f * (q * f - 0.5f) - n * 2.12194440e-4f));
+  return n * 0.693359375f + (f + (f * f * (q * f - 0.5f) - n * 2.12194440e-4f));
+}
+
+INLINED double log_of_normal(double x) { return std::log(x); }
+
+// Of finite x > 0.
+INLINED float log_of_positive(float x) {
+  const bool tiny = x < 1.17549435e-38f;
+  return log_of_normal(tiny ? x * 8388608.0f : x, tiny ? 23.0f : 0.0f);
+}
+
+INLINED double log_of_positive(double x) { return std::log(x); }
+
+INLINED float log_(float x) {
+  const float y = log_of_positive(x);
   const float finite = x < infinity<float> ? y : x;
   const float not_positive = x == 0.0f ? -infinity<float> : nan<float>;
   return x > 0.0f ? finite : not_positive;
@@ -107,18 +121,17 @@ INLINED float log1p_(float x) {
 
 INLINED double log1p_(double x) { return std::log1p(x); }
 
-// log(1 + e^x)
+// log(1 + e^x) and log(1 + e^-x), and their slopes 1 / (1 + e^-x) and 1 / (1 + e^x), from one exponential.
 template <class T>
-INLINED T softplus_(T x) {
-  const T magnitude = x < 0 ? -x : x;
-  return (x < 0 ? T(0) : x) + log1p_(exp_of_nonpositive(-magnitude));
-}
+struct Logistic {
+  T above, below, p, q;
+};
 
-// 1 / (1 + e^-x)
 template <class T>
-INLINED T sigmoid_(T x) {
-  const T e = exp_of_nonpositive(x < 0 ? x : -x);
-  return (x < 0 ? e : T(1)) / (T(1) + e);
+INLINED Logistic<T> logistic(T x) {
+  const T size = x < 0 ? -x : x, e = exp_of_nonpositive(-size), sum = T(1) + e, inverse = T(1) / sum;
+  const T tail = log_of_normal(sum) + (e - (sum - T(1))) * inverse, rest = e * inverse;
+  return {(x < 0 ? T(0) : x) + tail, (x < 0 ? -x : T(0)) + tail, x < 0 ? rest : inverse, x < 0 ? inverse : rest};
 }
 
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.

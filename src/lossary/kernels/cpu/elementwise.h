@@ -4,6 +4,8 @@
 #include "api.h"
 #include "storage.h"
 
+#include <type_traits>
+
 namespace {
 
 using lossary::Elementwise;
@@ -33,7 +35,7 @@ INLINED T magnitude(T x) {
 
 struct L1 {
   template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T error = x - t;
     return {magnitude(error), sign(error), T(0)};
   }
@@ -41,7 +43,7 @@ struct L1 {
 
 struct MSE {
   template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T error = x - t;
     return {error * error, T(2) * error, T(0)};
   }
@@ -49,7 +51,7 @@ struct MSE {
 
 struct SmoothL1 {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const T error = x - t, size = magnitude(error), slope = error / o.a;
     const bool small = size < o.a;
     return {small ? T(0.5) * error * slope : size - T(0.5) * o.a, small ? slope : sign(error), T(0)};
@@ -58,7 +60,7 @@ struct SmoothL1 {
 
 struct Huber {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const T error = x - t, size = magnitude(error);
     const bool small = size <= o.a;
     return {small ? T(0.5) * error * error : o.a * (size - T(0.5) * o.a), small ? error : o.a * sign(error), T(0),
@@ -74,11 +76,12 @@ INLINED T larger(T a, T b) {
 // Logarithms end at -100, as torch's; the derivatives are those of the clamped ones.
 struct BinaryCrossEntropy {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T p, T t, T) {
+  INLINED static Element<T> at(const Options<T>& o, T p, T t) {
     const bool low = p <= T(3.720075976020836e-44), high = p == T(1);
-    const T log_p = low ? T(-100) : log_(p), log_1mp = high ? T(-100) : log1p_(-p);
-    const T dp = low ? T(0) : T(1) / p, d1mp = high ? T(0) : T(1) / (T(1) - p);
-    return {-(t * log_p + (T(1) - t) * log_1mp), (T(1) - t) * d1mp - t * dp, T(0),
+    const T rest = T(1) - p, over_p = T(1) / p, over_rest = T(1) / rest, other = T(1) - t;
+    const T plain = log_of_positive(p), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
+    const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest) + lost * over_rest;
+    return {-(t * log_p + other * log_1mp), other * (high ? T(0) : over_rest) - t * (low ? T(0) : over_p), T(0),
             larger(excess_of_probability(p, T(0)), excess_of_probability(t, o.slack))};
   }
 };
@@ -86,17 +89,17 @@ struct BinaryCrossEntropy {
 // u: the weight of positive targets.
 struct BinaryCrossEntropyWithLogits {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
+  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
-    const T above = softplus_(x), below = softplus_(-x), p = sigmoid_(x), q = sigmoid_(-x);
-    return {times(positive, below) + times(negative, above), negative * p - positive * q, T(0),
+    const Logistic<T> l = logistic(x);
+    return {times(positive, l.below) + times(negative, l.above), negative * l.p - positive * l.q, T(0),
             excess_of_probability(t, o.slack)};
   }
 };
 
 struct PoissonOfLogRates {
   template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T rate = exp_(x);
     return {rate - times(t, x == infinity<T> ? T(0) : x), rate - t, T(0)};
   }
@@ -104,7 +107,7 @@ struct PoissonOfLogRates {
 
 struct PoissonOfRates {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const bool infinite = x == infinity<T>;
     const T rate = (infinite ? T(1) : x) + o.a;
     const bool nothing = magnitude(rate) + magnitude(t) == 0;
@@ -128,15 +131,15 @@ struct Gaussian {
 
 struct SoftMargin {
   template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
-    const T lead = times(t, x);
-    return {softplus_(-lead), -t * sigmoid_(-lead), T(0)};
+  INLINED static Element<T> at(const Options<T>&, T x, T t) {
+    const Logistic<T> l = logistic(times(t, x));
+    return {l.below, -t * l.q, T(0)};
   }
 };
 
 struct HingeEmbedding {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const T lack = o.a - x;
     const bool far = lack < 0;
     const T apart = far ? T(0) : lack, slope = far ? T(0) : T(1);
@@ -157,11 +160,12 @@ struct MarginRanking {
 // a: the share of positive targets, or -1. b: gamma.
 struct SigmoidFocal {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
-    const T p = sigmoid_(x), q = sigmoid_(-x), other = T(1) - t;
-    const T nll = times(t, softplus_(-x)) + times(other, softplus_(x)), dnll = other * p - t * q;
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
+    const Logistic<T> l = logistic(x);
+    const T p = l.p, q = l.q, other = T(1) - t;
+    const T nll = times(t, l.below) + times(other, l.above), dnll = other * p - t * q;
     const T rest = t * q + other * p;
-    const T power = exp_(times(o.b, rest == 0 ? -softplus_(magnitude(x)) : log_(rest)));
+    const T power = exp_(times(o.b, rest == 0 ? -larger(l.above, l.below) : log_(rest)));
     const T relative = rest > 0 ? (T(1) - T(2) * t) * p * q / rest : (t < T(0.5) ? q : -p);
     const T balance = o.a == -1 ? T(1) : o.a * t + (T(1) - o.a) * other;
     const bool infinite = nll == infinity<T>;
@@ -173,21 +177,24 @@ struct SigmoidFocal {
 
 struct KLDiv {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T) {
-    return {t * log_(t == 0 ? T(1) : t) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
+  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
+    return {t * log_of_positive(t == 0 ? T(1) : t) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
   }
 };
 
 struct KLDivOfLogTargets {
   template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t, T) {
+  INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T p = exp_(t), log_p = p == 0 ? T(0) : t;
     const T finite = magnitude(x) == infinity<T> ? T(0) : x, ratio = log_p - (p == 0 ? finite : x);
     return {p * ratio, -p, T(0)};
   }
 };
 
-constexpr int64_t BLOCK = 2048;
+constexpr int64_t BLOCK = 2048, ROOMS = 6;
+
+// Of a call of few elements the scratch is small too.
+INLINED int64_t stride_of(const Elementwise& call) { return call.n < BLOCK ? (call.n + 31) / 32 * 32 : BLOCK; }
 
 // Element i takes weights[i % period].
 template <class T>
@@ -214,77 +221,109 @@ INLINED const T* leading(const T* weights, int64_t inner, int64_t begin, int64_t
   return room;
 }
 
-// By halves: equal values add up exactly, and others with the error of a tree.
+// By halves: equal values add up exactly, and others with the error of a tree. n is a multiple of 32.
 template <class T>
 inline double sum_of_block(T* x, int64_t n) {
-  for (int64_t i = n; i < BLOCK; ++i) x[i] = T(0);
-  for (int64_t half = BLOCK / 2; half >= 32; half /= 2) {
+  while (n > 32) {
+    const int64_t half = (n / 2 + 31) / 32 * 32, pairs = n - half;
 #pragma omp simd
-    for (int64_t i = 0; i < half; ++i) x[i] += x[i + half];
+    for (int64_t i = 0; i < pairs; ++i) x[i] += x[i + half];
+    n = half;
   }
   double total = 0;
-  for (int64_t i = 0; i < 32; ++i) total += x[i];
+  for (int64_t i = 0; i < n; ++i) total += x[i];
   return total;
 }
 
+template <class T>
+INLINED const T* ones(T* room, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) room[i] = T(1);
+  return room;
+}
+
+template <class F, class T>
+concept OfTwo = requires(Options<T> o, T x) { F::at(o, x, x); };
+template <class F, class T>
+concept OfThree = requires(Options<T> o, T x) { F::at(o, x, x, x); };
+
+// Half precision is widened and narrowed in the loop itself: numbers never leave the registers.
 template <class F, class S>
 void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
   using T = typename Compute<S>::type;
-  constexpr bool in_place = sizeof(S) == sizeof(T);
-  T* const rooms = reinterpret_cast<T*>(scratch);
-  const int64_t begin = unit * BLOCK, n = call.n - begin < BLOCK ? call.n - begin : BLOCK;
-  const T* const x = read(static_cast<const S*>(call.input) + begin, rooms, n);
-  const T* const t = read(static_cast<const S*>(call.target) + begin, rooms + BLOCK, n);
-  T* const values = rooms + 2 * BLOCK;
+  const int64_t begin = unit * BLOCK, n = call.n - begin < BLOCK ? call.n - begin : BLOCK, stride = stride_of(call);
+  T* const values = reinterpret_cast<T*>(scratch);
+  T* const rooms = values + stride;
+  const S* const x = static_cast<const S*>(call.input) + begin;
+  const S* const t = static_cast<const S*>(call.target) + begin;
   const T* const u = !call.third        ? nullptr
-                     : call.third_cycle ? cyclic(static_cast<const T*>(call.third), call.third_cycle, begin, n, rooms + 3 * BLOCK)
-                                        : read(static_cast<const S*>(call.third) + begin, rooms + 3 * BLOCK, n);
-  T* const dx = in_place && call.dx ? reinterpret_cast<T*>(call.dx) + begin : rooms + 4 * BLOCK;
-  T* const du = in_place && call.du ? reinterpret_cast<T*>(call.du) + begin : rooms + 5 * BLOCK;
+                     : call.third_cycle ? cyclic(static_cast<const T*>(call.third), call.third_cycle, begin, n, rooms)
+                                        : read(static_cast<const S*>(call.third) + begin, rooms, n);
+  S* const dx = call.dx ? static_cast<S*>(call.dx) + begin : reinterpret_cast<S*>(rooms + stride);
+  S* const du = call.du ? static_cast<S*>(call.du) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
   const Options<T> options{static_cast<T>(call.a), static_cast<T>(call.b)};
   const T scale = static_cast<T>(call.scale);
-
-  const T* const row_weight =
-      call.row_weight ? leading(static_cast<const T*>(call.row_weight), call.inner, begin, n, rooms + 6 * BLOCK) : nullptr;
-  const T* const weight =
-      call.weight ? cyclic(static_cast<const T*>(call.weight), call.weight_cycle, begin, n, rooms + 7 * BLOCK) : nullptr;
   T excess = 0;
-  const auto loop = [&](auto weighted, auto with_third) {
+
+  const auto plain = [&](auto at) {
 #pragma omp simd reduction(max : excess)
     for (int64_t i = 0; i < n; ++i) {
-      const Element<T> e = F::at(options, x[i], t[i], with_third ? u[i] : T(1));
-      T value = e.value, x_slope = e.dx, u_slope = e.du;
-      bool counts = true;
-      if (weighted) {
-        const T w = weight ? weight[i] : T(1), s = row_weight ? row_weight[i] : T(1);
-        counts = s != 0;
-        value = counts ? s * times(w, value) : T(0);
-        x_slope = counts ? s * times(w, x_slope) : T(0);
-        u_slope = counts ? s * times(w, u_slope) : T(0);
-      }
-      values[i] = value;
-      dx[i] = x_slope * scale;
-      if (with_third) du[i] = u_slope * scale;
-      excess = larger(excess, counts ? e.excess : T(0));
+      const Element<T> e = at(i);
+      values[i] = e.value;
+      excess = larger(excess, e.excess);
     }
   };
-  struct Yes {
-    constexpr operator bool() const { return true; }
+  const auto with_gradient = [&](auto at, auto has_du) {
+#pragma omp simd reduction(max : excess)
+    for (int64_t i = 0; i < n; ++i) {
+      const Element<T> e = at(i);
+      values[i] = e.value;
+      dx[i] = narrow(e.dx * scale, S{});
+      if constexpr (has_du) du[i] = narrow(e.du * scale, S{});
+      excess = larger(excess, e.excess);
+    }
   };
-  struct No {
-    constexpr operator bool() const { return false; }
+  const auto weighted = [&](auto at, auto has_du) {
+    T* const w_room = rooms + 3 * stride;
+    T* const r_room = rooms + 4 * stride;
+    const T* const w =
+        call.weight ? cyclic(static_cast<const T*>(call.weight), call.weight_cycle, begin, n, w_room) : ones(w_room, n);
+    const T* const row = call.row_weight
+                             ? leading(static_cast<const T*>(call.row_weight), call.inner, begin, n, r_room)
+                             : ones(r_room, n);
+#pragma omp simd reduction(max : excess)
+    for (int64_t i = 0; i < n; ++i) {
+      const Element<T> e = at(i);
+      const T value = row[i] * times(w[i], e.value), x_slope = row[i] * times(w[i], e.dx) * scale;
+      values[i] = row[i] == 0 ? T(0) : value;
+      dx[i] = narrow(row[i] == 0 ? T(0) : x_slope, S{});
+      if constexpr (has_du) {
+        const T u_slope = row[i] * times(w[i], e.du) * scale;
+        du[i] = narrow(row[i] == 0 ? T(0) : u_slope, S{});
+      }
+      excess = larger(excess, row[i] == 0 ? T(0) : e.excess);
+    }
   };
-  if (weight || row_weight) {
-    u ? loop(Yes{}, Yes{}) : loop(Yes{}, No{});
-  } else {
-    u ? loop(No{}, Yes{}) : loop(No{}, No{});
+  const auto loop = [&](auto at, auto has_du) {
+    if (call.weight || call.row_weight) {
+      weighted(at, has_du);
+    } else if (call.dx || call.du) {
+      with_gradient(at, has_du);
+    } else {
+      plain(at);
+    }
+  };
+  if constexpr (OfThree<F, T>) {
+    const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i]), u[i]); };
+    if (u) loop(at, std::true_type{});
   }
-  if constexpr (!in_place) {
-    if (call.dx) narrow_all(dx, static_cast<S*>(call.dx) + begin, n);
-    if (call.du) narrow_all(du, static_cast<S*>(call.du) + begin, n);
+  if constexpr (OfTwo<F, T>) {
+    const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i])); };
+    if (!u) loop(at, std::false_type{});
   }
   if (call.values) std::memcpy(static_cast<T*>(call.values) + begin, values, n * sizeof(T));
-  call.sums[unit] = sum_of_block(values, n);
+  const int64_t whole = (n + 31) / 32 * 32;
+  for (int64_t i = n; i < whole; ++i) values[i] = T(0);
+  call.sums[unit] = sum_of_block(values, whole);
   if (excess > 0) call.outside[0] = 1;
 }
 

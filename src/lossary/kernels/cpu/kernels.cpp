@@ -1,5 +1,7 @@
 // Every kernel for one instruction set: this file is compiled once for each, under another name.
+#include "divergence.h"
 #include "elementwise.h"
+#include "nll.h"
 #include "pairs.h"
 #include "segments.h"
 
@@ -17,7 +19,7 @@ void softmax_rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
 
 size_t rows_scratch(const Rows& call) {
   return call.inner == 1 ? RowKernel<double>::scratch(call.classes)
-                         : SegmentKernel<double>::scratch(call.classes, call.rows_of_unit);
+                         : SegmentKernel<double>::scratch(call.classes, call.rows_of_unit, call.index != nullptr);
 }
 
 }  // namespace
@@ -31,6 +33,10 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     rows_scratch,
     {elementwise<double>, elementwise<float>, elementwise<Half>, elementwise<BFloat16>},
     BLOCK,
+    [](const Elementwise& call) { return ROOMS * stride_of(call) * sizeof(double); },
+    {nll<double>, nll<float>, nll<Half>, nll<BFloat16>},
+    {divergences<double>, divergences<float>, divergences<Half>, divergences<BFloat16>},
+    [](const Divergence& call) { return DivergenceKernel<double>::scratch(call.classes); },
     {pairs<double>, pairs<float>, pairs<Half>, pairs<BFloat16>},
     [](const Pairs& call) { return PairKernel<double>::scratch(call.width); },
 };

@@ -70,8 +70,6 @@ struct PairKernel {
     return read(static_cast<const S*>(x) + row * D, room + place * D, D);
   }
 
-  void write(void* g, int64_t row, const T* x) const { narrow_all(x, static_cast<S*>(g) + row * D, D); }
-
   void silent(int64_t row) const {
     for (void* g : call.gradient) {
       if (g) std::memset(static_cast<S*>(g) + row * D, 0, D * sizeof(S));
@@ -116,17 +114,16 @@ struct PairKernel {
       const T* const y = side ? a : b;
       const Norm<T>& of_x = side ? of_b : of_a;
       const T ix = side ? ib : ia, iy = side ? ia : ib, other = side ? of_a.factor : of_b.factor;
-      T* const g = room + (2 + side) * D;
+      S* const g = static_cast<S*>(call.gradient[side]) + r * D;
       if (k == 0) {
-        std::memset(g, 0, D * sizeof(T));
+        std::memset(g, 0, D * sizeof(S));
       } else {
 #pragma omp simd
         for (int64_t i = 0; i < D; ++i) {
           const T u = x[i] * of_x.factor * ix, v = y[i] * other * iy;
-          g[i] = k * ((v - u) + rest * u) * ix * of_x.factor;
+          g[i] = narrow(k * ((v - u) + rest * u) * ix * of_x.factor, S{});
         }
       }
-      write(call.gradient[side], r, g);
     }
     return target == 1 ? distance : target == -1 ? apart : T(0) * target;
   }
@@ -163,10 +160,9 @@ struct PairKernel {
       // d lead / d (a, p, n): of the near distance (1, -1, 0), of the far one (1, 0, -1), swapped (0, 1, -1).
       const T sn = which == 0 ? kn : which == 1 ? -kn : T(0);
       const T sf = which == 2 ? kf : which == (swapped ? 1 : 0) ? -kf : T(0);
-      T* const g = room + which * D;  // its own vector is not read again
+      S* const g = static_cast<S*>(call.gradient[which]) + r * D;
 #pragma omp simd
-      for (int64_t i = 0; i < D; ++i) g[i] = times(sn, ap[i]) + times(sf, away[i]);
-      write(call.gradient[which], r, g);
+      for (int64_t i = 0; i < D; ++i) g[i] = narrow(times(sn, ap[i]) + times(sf, away[i]), S{});
     }
     return lead < 0 ? T(0) : lead;
   }

@@ -14,6 +14,12 @@ using lossary::Rows;
 
 constexpr int64_t TILE = 1024;
 
+// x - largest, where inf - inf is 0: a limit, all of the mass.
+template <class T>
+INLINED T below(T x, T largest) {
+  return x == largest ? T(0) : x - largest;
+}
+
 template <class T>
 INLINED T maximum(const T* x, int64_t n) {
   T m = -infinity<T>;
@@ -35,7 +41,7 @@ INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
   T s = 0;
 #pragma omp simd reduction(+ : s)
   for (int64_t i = 0; i < n; ++i) {
-    e[i] = exp_of_nonpositive(x[i] == reference ? T(0) : x[i] - reference);  // inf - inf: a limit, all of the mass
+    e[i] = exp_of_nonpositive(below(x[i], reference));
     s += e[i];
   }
   return s;
@@ -68,6 +74,12 @@ struct Tile {
   }
 };
 
+// What a class has of a target, and how far the given probability lies outside its range.
+template <class T>
+struct Target {
+  T weight, excess;
+};
+
 template <class S>
 struct RowKernel {
   using T = typename Compute<S>::type;
@@ -77,18 +89,17 @@ struct RowKernel {
   const int64_t C = call.classes, tiles = (C + TILE - 1) / TILE;
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const row_weight = static_cast<const T*>(call.row_weight);
-  const T smoothing = static_cast<T>(call.smoothing), gamma = static_cast<T>(call.gamma);
+  const T smoothing = static_cast<T>(call.smoothing), kept = T(1) - smoothing, gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  // A thread's scratch: logits and targets of a tile, what is known of each tile, the exponentials of a row.
+  // A thread's scratch: logits of a tile, what is known of each tile, the exponentials of a row.
   T* const x_room;
-  T* const t_room = x_room + TILE;
-  Tile<T>* const tile = reinterpret_cast<Tile<T>*>(t_room + TILE);
+  Tile<T>* const tile = reinterpret_cast<Tile<T>*>(x_room + TILE);
   T* const e_room = reinterpret_cast<T*>(tile + tiles);
 
   static size_t scratch(int64_t classes) {
-    return sizeof(T) * (2 * TILE + classes) + sizeof(Tile<T>) * (classes / TILE + 1);
+    return sizeof(T) * (TILE + classes) + sizeof(Tile<T>) * (classes / TILE + 1);
   }
 
   RowKernel(const Rows& c, char* scratch) : call(c), x_room(reinterpret_cast<T*>(scratch)) {}
@@ -103,10 +114,12 @@ struct RowKernel {
     const S* const t = call.index ? nullptr : static_cast<const S*>(call.probabilities) + r * C;
     S* const g = call.gradient ? static_cast<S*>(call.gradient) + r * C : nullptr;
     T* const e = in_place && g ? reinterpret_cast<T*>(g) : e_room;
+    const int64_t y = call.index ? call.index[r] : 0;
     double value = 0;
-    if (weight == 0 || (call.index && call.index[r] == call.ignore_index)) {
+    if (weight == 0 || (call.index && y == call.ignore_index)) {
       if (g) std::memset(g, 0, C * sizeof(S));
     } else {
+      const T own_logit = widen(x[y]);  // now: the gradient may be written over the logits
       T largest = -infinity<T>;
       for (int64_t k = 0; k < tiles; ++k) {
         read_tile(k, x, t, e + begin(k));
@@ -120,11 +133,39 @@ struct RowKernel {
         mass += tile[k].mass;
       }
       if (!(total > 0)) total = nan<double>;  // nothing but -inf, or a NaN
-      value = call.index ? of_index(call.index[r], x, g, e, weight, largest, total, distance, mass)
+      value = call.index ? of_index(y, own_logit, g, e, weight, largest, total, distance, mass)
                          : of_probabilities(t, g, e, weight, largest, total, distance, mass);
     }
     if (call.values) static_cast<T*>(call.values)[r] = static_cast<T>(value);
     return value;
+  }
+
+  // Calls use(weight_at) with the targets of a tile, smoothed and weighted by class, as a function of the place.
+  template <class Use>
+  INLINED void with_targets(const S* probabilities, int64_t k, Use use) const {
+    const T kept_ = kept, share_ = share, slack_ = slack;
+    const T* const w = class_weight ? class_weight + begin(k) : nullptr;
+    if (!probabilities) {
+      if (w) {
+        use([=](int64_t i) ALWAYS_INLINE { return Target<T>{w[i], T(0)}; });
+      } else {
+        use([](int64_t) ALWAYS_INLINE { return Target<T>{T(1), T(0)}; });
+      }
+      return;
+    }
+    const S* const t = probabilities + begin(k);
+    const auto smoothed = [=](int64_t i) ALWAYS_INLINE {
+      const T plain = widen(t[i]);
+      return Target<T>{plain * kept_ + share_, excess_of_probability(plain, slack_)};
+    };
+    if (w) {
+      use([=](int64_t i) ALWAYS_INLINE {
+        const Target<T> target = smoothed(i);
+        return Target<T>{target.weight * w[i], target.excess};
+      });
+    } else {
+      use(smoothed);
+    }
   }
 
   // Σ e^(x - m), and for targets w of every class Σ w (m - x) and Σ w, where 0 * inf = 0.
@@ -133,49 +174,30 @@ struct RowKernel {
     const T* const logits = read(x + begin(k), x_room, n);
     tile[k] = {maximum(logits, n), T(0), T(0), T(0)};
     const T reference = tile[k].reference();
-    tile[k].sum = exponentials(logits, reference, e, n);
-    if (call.index && smoothing == 0) return;
-    const T* const w = t ? target(t, k) : class_weight ? class_weight + begin(k) : nullptr;
-    T distance = 0, mass = 0;
-    if (w) {
-#pragma omp simd reduction(+ : distance, mass)
+    if (call.index && smoothing == 0) {
+      tile[k].sum = exponentials(logits, reference, e, n);
+      return;
+    }
+    with_targets(t, k, [&](auto target) ALWAYS_INLINE {
+      T total = 0, distance = 0, mass = 0, excess = 0;
+#pragma omp simd reduction(+ : total, distance, mass) reduction(max : excess)
       for (int64_t i = 0; i < n; ++i) {
-        distance += times(w[i], logits[i] == reference ? T(0) : reference - logits[i]);
-        mass += w[i];
+        const Target<T> here = target(i);
+        const T depth = below(logits[i], reference), value = exp_of_nonpositive(depth), product = here.weight * depth;
+        e[i] = value;
+        total += value;
+        distance -= here.weight == 0 ? T(0) : product;
+        mass += here.weight;
+        excess = here.excess > excess ? here.excess : excess;
       }
-    } else {
-#pragma omp simd reduction(+ : distance)
-      for (int64_t i = 0; i < n; ++i) distance += logits[i] == reference ? T(0) : reference - logits[i];
-      mass = static_cast<T>(n);
-    }
-    tile[k].distance = distance;
-    tile[k].mass = mass;
+      tile[k].sum = total;
+      tile[k].distance = distance;
+      tile[k].mass = mass;
+      if (excess > 0) call.outside[0] = 1;
+    });
   }
 
-  // The targets of a tile: smoothed, and weighted by class.
-  const T* target(const S* t, int64_t k) const {
-    const int64_t n = size(k);
-    const T* const plain = read(t + begin(k), t_room, n);
-    T excess = 0;
-#pragma omp simd reduction(max : excess)
-    for (int64_t i = 0; i < n; ++i) {
-      const T here = excess_of_probability(plain[i], slack);
-      excess = here > excess ? here : excess;
-    }
-    if (excess > 0) call.outside[0] = 1;
-    if (smoothing == 0 && !class_weight) return plain;
-    const T kept = T(1) - smoothing;
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) t_room[i] = plain[i] * kept + share;
-    if (class_weight) {
-      const T* const w = class_weight + begin(k);
-#pragma omp simd
-      for (int64_t i = 0; i < n; ++i) t_room[i] *= w[i];
-    }
-    return t_room;
-  }
-
-  double of_index(int64_t y, const S* x, S* g, T* e, T weight, T largest, double total, double distance,
+  double of_index(int64_t y, T own_logit, S* g, T* e, T weight, T largest, double total, double distance,
                   double mass) const {
     const int64_t own = y / TILE, in_tile = y - begin(own);
     double others = sum(e + begin(own), in_tile) + sum(e + y + 1, size(own) - in_tile - 1);
@@ -183,7 +205,7 @@ struct RowKernel {
     for (int64_t k = 0; k < tiles; ++k) {
       if (k != own) others += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
     }
-    const T rest = static_cast<T>(others / total), own_logit = widen(x[y]);
+    const T rest = static_cast<T>(others / total);
     const T nll = own_logit == largest ? log1p_(static_cast<T>(others))
                                        : log_(static_cast<T>(total)) + (largest - own_logit);
     const T own_weight = weight * class_weight_of(y) * (T(1) - smoothing), spread = weight * share;
@@ -194,19 +216,7 @@ struct RowKernel {
       const T slope = own_weight * f.slope * scale, flat = spread * scale;
       const T p = static_cast<T>(static_cast<double>(e[y]) * tile[own].lift(largest) / total);
       const T at_own = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(y));
-      scale_exponentials(g, e, (slope + flat * mass) / total, largest, [&](int64_t k, T* tile_e, T lift, int64_t n) {
-        if (flat == 0) {
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) tile_e[i] *= lift;
-        } else if (class_weight) {
-          const T* const w = class_weight + begin(k);
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - flat * w[i];
-        } else {
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - flat;
-        }
-      });
+      write_gradient(nullptr, g, e, (slope + flat * mass) / total, flat, largest);
       g[y] = narrow(at_own, S{});
     }
     return value;
@@ -214,24 +224,28 @@ struct RowKernel {
 
   double of_probabilities(const S* t, S* g, T* e, T weight, T largest, double total, double distance,
                           double mass) const {
-    if (g) {
-      const T slope = weight * scale;
-      scale_exponentials(g, e, slope * mass / total, largest, [&](int64_t k, T* tile_e, T lift, int64_t n) {
-        const T* const w = target(t, k);
-#pragma omp simd
-        for (int64_t i = 0; i < n; ++i) tile_e[i] = tile_e[i] * lift - slope * w[i];
-      });
-    }
-    return weight * (mass == 0 ? distance : mass * std::log(total) + distance);
+    const T slope = weight * scale;
+    if (g) write_gradient(t, g, e, slope * mass / total, slope, largest);
+    const double entropy = mass == 0 ? 0 : mass * std::log(total);
+    return weight * (entropy + distance + 0 * total);  // a NaN of total shows
   }
 
-  // The second pass over a row: each tile's exponentials become its gradient.
-  template <class Finish>
-  void scale_exponentials(S* g, T* e, double factor, T largest, Finish finish) const {
+  // The second pass over a row: each tile's exponentials become its gradient, less `flat` for each part of the target.
+  void write_gradient(const S* t, S* g, const T* exponentials, double factor, T flat, T largest) const {
     for (int64_t k = 0; k < tiles; ++k) {
-      T* const tile_e = e + begin(k);
-      finish(k, tile_e, static_cast<T>(factor * tile[k].lift(largest)), size(k));
-      if constexpr (!in_place) narrow_all(tile_e, g + begin(k), size(k));
+      const int64_t n = size(k);
+      const T* const e = exponentials + begin(k);
+      S* const to = g + begin(k);
+      const T lift = static_cast<T>(factor * tile[k].lift(largest));
+      if (flat == 0) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) to[i] = narrow(e[i] * lift, S{});
+      } else {
+        with_targets(t, k, [&](auto target) ALWAYS_INLINE {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) to[i] = narrow(e[i] * lift - flat * target(i).weight, S{});
+        });
+      }
     }
   }
 };

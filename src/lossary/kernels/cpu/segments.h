@@ -1,186 +1,221 @@
 // As rows.h, where classes are not contiguous: logits (N, C, S), dimension 1 of images and sequences.
 //
-// A block of positions at a time, small enough that all its classes stay in the cache; vectors run over positions.
+// A block of positions at a time; vectors run over positions. Its logits are gathered into a scratch that fits the
+// first-level cache: classes lie a power of 2 apart in memory as often as not, where no cache holds many of them.
 #pragma once
 
 #include "rows.h"
 
 namespace {
 
-// x - largest, where inf - inf is 0.
-template <class T>
-INLINED T below(T x, T largest) {
-  return x == largest ? T(0) : x - largest;
-}
+// How many classes before its turn a run of logits is asked for: no processor foresees steps of this size.
+constexpr int64_t AHEAD = 4;
 
 template <class S>
 struct SegmentKernel {
   using T = typename Compute<S>::type;
-  static constexpr bool in_place = sizeof(S) == sizeof(T);
 
   const Rows& call;
   const int64_t C = call.classes, B = call.rows_of_unit;
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const row_weight = static_cast<const T*>(call.row_weight);
-  const T smoothing = static_cast<T>(call.smoothing), gamma = static_cast<T>(call.gamma);
+  const T smoothing = static_cast<T>(call.smoothing), kept = T(1) - smoothing, gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  // A thread's scratch: numbers of each position, and for half precision the exponentials of the block.
-  T* const x_room;
-  T* const t_room = x_room + B;
-  T* const largest = t_room + B;
-  T* const others = largest + B;
-  T* const own = others + B;
-  T* const own_e = own + B;
-  T* const weight = own_e + B;
+  // A thread's scratch: numbers of each position, then logits (later exponentials) and targets of the block.
+  T* const weight;  // of the row, and of the class it belongs to
   T* const slope = weight + B;
-  T* const distance = slope + B;
+  T* const largest = slope + B;
+  T* const own = largest + B;
+  T* const others = own + B;  // Σ e^(x - m) over the other classes, which keeps the digits of 1 - p
+  T* const distance = others + B;
   T* const mass = distance + B;
-  T* const label = mass + B;
-  T* const e_room = label + B;
+  T* const values = mass + B;
+  T* const z_room = values + B;
+  T* const t_room = z_room + C * B;
 
-  static size_t scratch(int64_t classes, int64_t positions) { return sizeof(T) * positions * (11 + classes); }
+  static size_t scratch(int64_t classes, int64_t positions, bool by_index) {
+    return sizeof(T) * positions * (8 + (by_index ? 1 : 2) * classes);
+  }
 
-  SegmentKernel(const Rows& c, char* scratch) : call(c), x_room(reinterpret_cast<T*>(scratch)) {}
+  SegmentKernel(const Rows& c, char* scratch) : call(c), weight(reinterpret_cast<T*>(scratch)) {}
+
+  T class_weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
 
   // The block of positions [first, first + n) of one image; `at` is where its logits of class 0 begin.
   double block(int64_t first, int64_t n, int64_t at) const {
     const S* const x = static_cast<const S*>(call.logits) + at;
-    const S* const t = call.index ? nullptr : static_cast<const S*>(call.probabilities) + at;
+    const int64_t* const y = call.index ? call.index + first : nullptr;
     S* const g = call.gradient ? static_cast<S*>(call.gradient) + at : nullptr;
-    begin(first, n);
-    find_largest(x, n);
-    add_exponentials(x, t, g, n);
-    const double total = finish(first, n);
-    if (g) write_gradient(t, g, n);
+    weigh(y, first, n);
+    read_logits(x, n);
+    if (!y) {
+      read_targets(static_cast<const S*>(call.probabilities) + at, n);
+    } else {
+      if (smoothing > 0) spread(n);
+      take_own(y, n);
+    }
+    add_exponentials(n);
+    gamma == 0 ? finish(n, [](T nll, T) { return Focal<T>{nll, T(1)}; })
+               : finish(n, [&](T nll, T rest) { return focal(nll, rest, gamma); });
+    if (g) write_gradient(y, g, n);
+    if (call.values) std::memcpy(static_cast<T*>(call.values) + first, values, n * sizeof(T));
+    double total = 0;
+#pragma omp simd reduction(+ : total)
+    for (int64_t b = 0; b < n; ++b) total += static_cast<double>(values[b]);
     return total;
   }
 
-  T* exponentials_of(S* g, int64_t c) const {
-    return in_place && g ? reinterpret_cast<T*>(g) + c * call.inner : e_room + c * B;
-  }
-
-  // Labels as numbers of the dtype of computation: vectors of one width. -1 for rows that do not count.
-  void begin(int64_t first, int64_t n) const {
-    for (int64_t b = 0; b < n; ++b) {
-      const T w = row_weight ? row_weight[first + b] : T(1);
-      const int64_t y = call.index ? call.index[first + b] : 0;
-      const bool counts = w != 0 && !(call.index && y == call.ignore_index);
-      label[b] = counts ? static_cast<T>(y) : T(-1);
-      weight[b] = counts ? (w * (class_weight && call.index ? class_weight[y] : T(1))) : T(0);
-      slope[b] = counts ? w : T(0);
-      largest[b] = -infinity<T>;
-      others[b] = own[b] = own_e[b] = distance[b] = mass[b] = T(0);
+  // `slope` is the weight of a row, 0 where it does not count; `weight` also that of its class.
+  void weigh(const int64_t* y, int64_t first, int64_t n) const {
+    for (int64_t b = 0; b < n; ++b) others[b] = distance[b] = mass[b] = T(0);
+    for (int64_t b = 0; b < n; ++b) slope[b] = T(1);
+    if (row_weight) std::memcpy(slope, row_weight + first, n * sizeof(T));
+    if (y) {
+#pragma omp simd
+      for (int64_t b = 0; b < n; ++b) slope[b] = y[b] == call.ignore_index ? T(0) : slope[b];
+    }
+    std::memcpy(weight, slope, n * sizeof(T));
+    if (y && class_weight) {
+      for (int64_t b = 0; b < n; ++b) weight[b] = slope[b] == 0 ? T(0) : slope[b] * class_weight[y[b]];
     }
   }
 
-  void find_largest(const S* x, int64_t n) const {
+  void read_logits(const S* x, int64_t n) const {
+    for (int64_t b = 0; b < n; ++b) largest[b] = -infinity<T>;
     for (int64_t c = 0; c < C; ++c) {
-      const T* const logits = read(x + c * call.inner, x_room, n);
+      const S* const from = x + c * call.inner;
+      T* const z = z_room + c * B;
+      if (c + AHEAD < C) {
+        for (int64_t b = 0; b < n; b += 64 / sizeof(S)) __builtin_prefetch(from + AHEAD * call.inner + b);
+      }
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        largest[b] = logits[b] > largest[b] ? logits[b] : largest[b];
-        own[b] = label[b] == static_cast<T>(c) ? logits[b] : own[b];
+        const T logit = widen(from[b]);
+        z[b] = logit;
+        largest[b] = logit > largest[b] ? logit : largest[b];
       }
     }
+    for (int64_t b = 0; b < n; ++b) largest[b] = largest[b] == -infinity<T> ? T(0) : largest[b];
   }
 
-  void add_exponentials(const S* x, const S* t, S* g, int64_t n) const {
-    for (int64_t c = 0; c < C; ++c) {
-      const T* const logits = read(x + c * call.inner, x_room, n);
-      T* const e = exponentials_of(g, c);
-      const T of_class = class_weight ? class_weight[c] : T(1), here = static_cast<T>(c);
-      if (call.index && smoothing == 0) {
-#pragma omp simd
-        for (int64_t b = 0; b < n; ++b) {
-          const T value = exp_of_nonpositive(below(logits[b], largest[b]));
-          e[b] = value;
-          const bool mine = label[b] == here;
-          others[b] += mine ? T(0) : value;
-          own_e[b] = mine ? value : own_e[b];
-        }
-        continue;
-      }
-      const T* const target = t ? read(t + c * call.inner, t_room, n) : nullptr;
-      const T kept = T(1) - smoothing;
-      if (target) check_probabilities(target, n);
-#pragma omp simd
-      for (int64_t b = 0; b < n; ++b) {
-        const T value = exp_of_nonpositive(below(logits[b], largest[b]));
-        e[b] = value;
-        const bool mine = target ? false : label[b] == here;
-        others[b] += mine ? T(0) : value;
-        own_e[b] = mine ? value : own_e[b];
-        const T w = of_class * (target ? target[b] * kept + share : T(1));
-        distance[b] += times(w, -below(logits[b], largest[b]));
-        mass[b] += w;
-      }
-    }
-  }
-
-  // Rows that do not count may hold anything.
-  void check_probabilities(const T* target, int64_t n) const {
+  // Σ w (m - x) and Σ w over targets w, smoothed and weighted by class, where 0 * inf = 0.
+  void read_targets(const S* t, int64_t n) const {
     T excess = 0;
+    for (int64_t c = 0; c < C; ++c) {
+      const S* const from = t + c * call.inner;
+      const T* const z = z_room + c * B;
+      T* const target = t_room + c * B;
+      const T of_class = class_weight_of(c);
 #pragma omp simd reduction(max : excess)
-    for (int64_t b = 0; b < n; ++b) {
-      const T here = label[b] < 0 ? T(0) : excess_of_probability(target[b], slack);
-      excess = here > excess ? here : excess;
+      for (int64_t b = 0; b < n; ++b) {
+        const T plain = widen(from[b]), outside = excess_of_probability(plain, slack);
+        const T here = slope[b] == 0 ? T(0) : outside;  // rows that do not count may hold anything
+        const T w = of_class * (plain * kept + share), product = w * below(z[b], largest[b]);
+        excess = here > excess ? here : excess;
+        target[b] = w;
+        mass[b] += w;
+        distance[b] -= w == 0 ? T(0) : product;  // a NaN shows in the exponentials
+      }
     }
     if (excess > 0) call.outside[0] = 1;
   }
 
-  // Values; `weight` and `slope` become the gradient's factors of the target and of the exponentials.
-  double finish(int64_t first, int64_t n) const {
-    const bool by_index = call.index != nullptr;
+  // The same for the part of a target that smoothing spreads over all classes.
+  void spread(int64_t n) const {
+    T whole = 0;
+    for (int64_t c = 0; c < C; ++c) {
+      const T* const z = z_room + c * B;
+      const T w = class_weight_of(c);
+      whole += w;
+      if (w == 0) continue;
 #pragma omp simd
-    for (int64_t b = 0; b < n; ++b) {
-      const T sum = others[b] + own_e[b], total = sum > 0 ? sum : nan<T>;
-      const T log_total = log_(total);
-      const T nll = own[b] == largest[b] ? log1p_(others[b]) : log_total + (largest[b] - own[b]);
-      const T row = slope[b], rest = others[b] / total;
-      const Focal<T> f = gamma == 0 ? Focal<T>{nll, T(1)} : focal(nll, rest, gamma);
-      const T soft = mass[b] == 0 ? distance[b] : mass[b] * log_total + distance[b];
-      const T hard = total > 0 ? times(weight[b] * (T(1) - smoothing), f.value) : total;
-      const T value = by_index ? hard + (smoothing > 0 ? row * share * soft : T(0)) : row * soft;
-      x_room[b] = label[b] < 0 ? T(0) : value;
-      const T own_slope = weight[b] * (T(1) - smoothing) * f.slope * scale, flat = row * share * scale;
-      weight[b] = by_index ? (smoothing > 0 ? flat : T(0)) : row * scale;
-      slope[b] = label[b] < 0 ? T(0) : (by_index ? own_slope + weight[b] * mass[b] : weight[b] * mass[b]) / total;
-      own[b] = -own_slope * rest;  // and of smoothing, for the own class: w (mass p - class weight)
-      own_e[b] = weight[b] * mass[b] * own_e[b] / total;
+      for (int64_t b = 0; b < n; ++b) distance[b] -= w * below(z[b], largest[b]);
     }
-    if (call.values) std::memcpy(static_cast<T*>(call.values) + first, x_room, n * sizeof(T));
-    double total = 0;
-    for (int64_t b = 0; b < n; ++b) total += x_room[b];
-    return total;
+    for (int64_t b = 0; b < n; ++b) mass[b] = whole;
   }
 
-  void write_gradient(const S* t, S* g, int64_t n) const {
+  // The own logits, in whose place -inf stands from now on: the exponentials are those of the other classes.
+  void take_own(const int64_t* y, int64_t n) const {
+    for (int64_t b = 0; b < n; ++b) {
+      T* const z = z_room + (slope[b] == 0 ? 0 : y[b]) * B + b;
+      own[b] = *z;
+      *z = -infinity<T>;
+    }
+  }
+
+  void add_exponentials(int64_t n) const {
     for (int64_t c = 0; c < C; ++c) {
-      T* const e = exponentials_of(g, c);
-      const T of_class = class_weight ? class_weight[c] : T(1), here = static_cast<T>(c), kept = T(1) - smoothing;
-      if (t) {
-        const T* const target = read(t + c * call.inner, t_room, n);
+      T* const e = z_room + c * B;
+#pragma omp simd
+      for (int64_t b = 0; b < n; ++b) {
+        const T value = exp_of_nonpositive(below(e[b], largest[b]));
+        e[b] = value;
+        others[b] += value;
+      }
+    }
+  }
+
+  // Values; `slope` and `weight` become what the gradient multiplies exponentials and targets by, `own` the gradient
+  // of the own class.
+  template <class OfIndex>
+  void finish(int64_t n, OfIndex of_index) const {
+    const T hard_share = call.index ? kept : T(0), soft_share = call.index ? share : T(1);
+    if (!call.index) {
+      for (int64_t b = 0; b < n; ++b) own[b] = -infinity<T>;
+    }
+#pragma omp simd
+    for (int64_t b = 0; b < n; ++b) {
+      const bool leads = own[b] == largest[b];
+      const T row = slope[b], own_e = exp_of_nonpositive(below(own[b], largest[b]));
+      const T sum = others[b] + own_e, total = sum > 0 ? sum : nan<T>;  // nothing but -inf, or a NaN
+      const T log_total = log_(total), inverse = T(1) / total, rest = others[b] * inverse;
+      const T lost = others[b] - (total - T(1));  // in the rounding of 1 + others
+      const T nll = log_total + (leads ? lost * inverse : largest[b] - own[b]);
+      const Focal<T> f = of_index(nll, rest);
+      const T own_weight = weight[b] * hard_share, flat = row * soft_share, entropy = mass[b] * log_total;
+      const T soft = flat * ((mass[b] == 0 ? T(0) : entropy) + distance[b]);
+      const T value = times(own_weight, f.value) + (flat == 0 ? T(0) : soft) + T(0) * total;
+      const T own_slope = own_weight * f.slope * scale, all = flat * scale * mass[b];
+      const T factor = (own_slope + all) * inverse, own_factor = all * own_e * inverse - own_slope * rest;
+      values[b] = row == 0 ? T(0) : value;
+      slope[b] = row == 0 ? T(0) : factor;
+      own[b] = row == 0 ? T(0) : own_factor;
+      weight[b] = flat * scale;
+    }
+  }
+
+  void write_gradient(const int64_t* y, S* g, int64_t n) const {
+    for (int64_t c = 0; c < C; ++c) {
+      const T* const e = z_room + c * B;
+      const T* const target = t_room + c * B;
+      S* const to = g + c * call.inner;
+      const T of_class = class_weight_of(c);
+      if (!y) {
 #pragma omp simd
         for (int64_t b = 0; b < n; ++b) {
-          const T y = e[b] * slope[b] - weight[b] * (of_class * (target[b] * kept + share));
-          e[b] = label[b] < 0 ? T(0) : y;
+          const T all = e[b] * slope[b] - weight[b] * target[b];
+          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
         }
       } else if (smoothing > 0) {
 #pragma omp simd
         for (int64_t b = 0; b < n; ++b) {
-          const T y = label[b] == here ? own[b] + own_e[b] : e[b] * slope[b];
-          e[b] = label[b] < 0 ? T(0) : y - weight[b] * of_class;
+          const T all = e[b] * slope[b] - weight[b] * of_class;
+          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
         }
       } else {
 #pragma omp simd
         for (int64_t b = 0; b < n; ++b) {
-          const T y = label[b] == here ? own[b] : e[b] * slope[b];
-          e[b] = label[b] < 0 ? T(0) : y;
+          const T all = e[b] * slope[b];
+          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
         }
       }
-      if constexpr (!in_place) narrow_all(e, g + c * call.inner, n);
+    }
+    if (!y) return;
+    for (int64_t b = 0; b < n; ++b) {
+      if (y[b] == call.ignore_index) continue;
+      g[y[b] * call.inner + b] = narrow(own[b] - weight[b] * class_weight_of(y[b]), S{});
     }
   }
 };

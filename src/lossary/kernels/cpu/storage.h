@@ -62,12 +62,6 @@ INLINED void widen_all(const S* from, typename Compute<S>::type* to, int64_t n) 
   for (int64_t i = 0; i < n; ++i) to[i] = widen(from[i]);
 }
 
-template <class S>
-INLINED void narrow_all(const typename Compute<S>::type* from, S* to, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) to[i] = narrow(from[i], S{});
-}
-
 // `n` numbers at `from`: where they lie if they can be computed with as they are, else in `room`.
 template <class S>
 INLINED const typename Compute<S>::type* read(const S* from, typename Compute<S>::type* room, int64_t n) {

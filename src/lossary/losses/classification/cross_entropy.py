@@ -3,7 +3,7 @@ from typing import Annotated
 from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
-from lossary.core.contract import Range, class_indices, logits, target_probabilities, weights
+from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, softplus, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -81,6 +81,7 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
     *,
+    inplace_backward: Annotated[bool, Flag(changes_answers=False)] = False,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",
@@ -107,6 +108,11 @@ def cross_entropy(
     reduction : "mean", "sum" or "none"
     size_average, reduce : bool, optional
         Deprecated; as in torch.
+    inplace_backward : bool
+        Whether the backward writes the gradient over the logits, which nobody may need any more: no memory is taken for
+        it, and the forward's work is done twice. Where it would be unsafe the call raises: logits that are a leaf of
+        autograd, or not contiguous, compiled code, and whatever the fused kernel does not serve. If another operation
+        has saved the logits for its own backward, torch raises there. There is no second derivative.
     sample_weight, normalizer, impl
         As for every loss: a weight for each row or element, the denominator of the mean, and the
         implementation (docs/conventions.md).

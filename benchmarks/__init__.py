@@ -1,0 +1,1 @@
+"""What is measured: accuracy.py the errors, run.py the times and the memory."""

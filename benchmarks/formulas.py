@@ -1,0 +1,217 @@
+"""The losses of the list as other libraries have them, all reduced to one number, in the words of the cases.
+
+`how` is recorded with the results: which function of the library it is, or "formula" where it has none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+os.environ["KERAS_BACKEND"] = "jax"  # compiled by XLA, as Keras trains on it
+import jax
+import jax.numpy as jnp
+import keras
+import optax
+import torch
+
+
+class Formula(NamedTuple):
+    how: str
+    function: Callable[..., Any]
+
+
+def of_torch(library: Any, loss: str) -> Formula:
+    """What torch.nn.functional or Lossary has under torch's names; else what its users write."""
+    if loss == "ctc_loss":
+        return Formula("ctc_loss of log_softmax in fp32", partial(_ctc_of_logits, library))
+    found = getattr(library, loss, None)
+    return Formula(loss, found) if found is not None else Formula("formula", TORCH[loss])
+
+
+def _ctc_of_logits(library, input, *rest):
+    return library.ctc_loss(torch.log_softmax(input, 2, dtype=torch.float32), *rest)  # torch's has no bf16
+
+
+def _torch_kl_of_logits(input_logits, target_logits, reduction):
+    log_q, p = torch.log_softmax(input_logits, 1), torch.softmax(target_logits, 1)
+    return torch.nn.functional.kl_div(log_q, p, reduction=reduction)
+
+
+def _torch_focal(input, target, gamma, reduction):
+    log_p = torch.log_softmax(input, 1).gather(1, target.unsqueeze(1))
+    return -((1 - log_p.exp()) ** gamma * log_p).mean()
+
+
+def _torch_sigmoid_focal(input, target, alpha, gamma, reduction):
+    p = torch.sigmoid(input)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(input, target, reduction="none")
+    missed = p * (1 - target) + (1 - p) * target
+    return ((alpha * target + (1 - alpha) * (1 - target)) * missed**gamma * entropy).mean()
+
+
+TORCH: dict[str, Callable[..., Any]] = {
+    "kl_div_with_logits": _torch_kl_of_logits,
+    "focal_loss": _torch_focal,
+    "sigmoid_focal_loss": _torch_sigmoid_focal,
+}
+
+
+def _softplus_of_minus(x):
+    return jax.nn.softplus(-x)
+
+
+def _indices(input, target):
+    return optax.softmax_cross_entropy_with_integer_labels(input, target, axis=1)
+
+
+def _weighted(input, target, weight):
+    keep = target != -100
+    label = jnp.where(keep, target, 0)
+    w = jnp.where(keep, weight[label], 0)
+    return (_indices(input, label) * w).sum() / w.sum()
+
+
+def _smoothed(input, target, label_smoothing):
+    """Three times as quick as optax.softmax_cross_entropy of optax.smooth_labels, which makes one-hot rows."""
+    chosen = jnp.take_along_axis(input, jnp.expand_dims(target, 1), 1).squeeze(1)
+    mixed = (1 - label_smoothing) * chosen + label_smoothing * input.mean(1)
+    return (jax.nn.logsumexp(input, 1) - mixed).mean()
+
+
+def _focal(input, target, gamma, reduction):
+    entropy = _indices(input, target)
+    return ((1 - jnp.exp(-entropy)) ** gamma * entropy).mean()
+
+
+def _nll(input, target):
+    return -jnp.take_along_axis(input, target[:, None], 1).mean()
+
+
+def _pos_weighted(input, target, pos_weight):
+    softplus = (1 + (pos_weight - 1) * target) * _softplus_of_minus(input)
+    return ((1 - target) * input + softplus).mean()
+
+
+def _binary(input, target):
+    log_p, log_q = jnp.maximum(jnp.log(input), -100), jnp.maximum(jnp.log1p(-input), -100)
+    return -(target * log_p + (1 - target) * log_q).mean()
+
+
+def _smooth_l1(input, target):
+    return optax.huber_loss(input, target, delta=1.0).mean()
+
+
+def _gaussian(input, target, var):
+    var = jnp.maximum(var, 1e-6)
+    return 0.5 * (jnp.log(var) + (input - target) ** 2 / var).mean()
+
+
+def _cosine(input1, input2, target):
+    cosine = optax.losses.cosine_similarity(input1, input2)
+    return jnp.where(target == 1, 1 - cosine, jnp.maximum(cosine, 0)).mean()
+
+
+def _triplet(anchor, positive, negative):
+    return optax.losses.triplet_margin_loss(anchor, positive, negative).mean()
+
+
+def _ctc(input, targets, input_lengths, target_lengths):
+    time, batch, _ = input.shape
+    paddings = jnp.zeros((batch, time)), (jnp.arange(targets.shape[1]) >= target_lengths[:, None]).astype(input.dtype)
+    return (optax.ctc_loss(input.swapaxes(0, 1), paddings[0], targets, paddings[1]) / target_lengths).mean()
+
+
+def _linear(input, linear_weight, target):
+    return _indices(input @ linear_weight.T, target).mean()
+
+
+INTEGER = "optax.softmax_cross_entropy_with_integer_labels"
+OPTAX = {
+    "cross_entropy": Formula(INTEGER, lambda input, target: _indices(input, target).mean()),
+    "cross_entropy, smoothed": Formula("formula", _smoothed),
+    "cross_entropy, weighted, rows ignored": Formula(f"{INTEGER}, weighted", _weighted),
+    "cross_entropy, probabilities": Formula(
+        "optax.softmax_cross_entropy", lambda input, target: optax.softmax_cross_entropy(input, target).mean()
+    ),
+    "cross_entropy, images": Formula(INTEGER, lambda input, target: _indices(input, target).mean()),
+    "cross_entropy, images, smoothed": Formula("formula", _smoothed),
+    "focal_loss": Formula(f"{INTEGER}, modulated", _focal),
+    "nll_loss": Formula("formula", _nll),
+    "kl_div": Formula(
+        "optax.losses.kl_divergence",
+        lambda input, target, reduction: optax.losses.kl_divergence(input, target).mean(),
+    ),
+    "kl_div_with_logits": Formula(
+        "optax.losses.kl_divergence_with_log_targets",
+        lambda input_logits, target_logits, reduction: optax.losses.kl_divergence_with_log_targets(
+            jax.nn.log_softmax(input_logits), jax.nn.log_softmax(target_logits)
+        ).mean(),
+    ),
+    "binary_cross_entropy": Formula("formula", _binary),
+    "binary_cross_entropy_with_logits": Formula(
+        "optax.sigmoid_binary_cross_entropy",
+        lambda input, target: optax.sigmoid_binary_cross_entropy(input, target).mean(),
+    ),
+    "binary_cross_entropy_with_logits, pos_weight": Formula("formula", _pos_weighted),
+    "sigmoid_focal_loss": Formula(
+        "optax.sigmoid_focal_loss",
+        lambda input, target, alpha, gamma, reduction: optax.sigmoid_focal_loss(
+            input, target, alpha=alpha, gamma=gamma
+        ).mean(),
+    ),
+    "l1_loss": Formula("formula", lambda input, target: jnp.abs(input - target).mean()),
+    "mse_loss": Formula("optax.squared_error", lambda input, target: optax.squared_error(input, target).mean()),
+    "smooth_l1_loss": Formula("optax.huber_loss, delta 1", _smooth_l1),
+    "huber_loss": Formula("optax.huber_loss", _smooth_l1),
+    "gaussian_nll_loss": Formula("formula", _gaussian),
+    "poisson_nll_loss": Formula("formula", lambda input, target: (jnp.exp(input) - target * input).mean()),
+    "soft_margin_loss": Formula("formula", lambda input, target: _softplus_of_minus(target * input).mean()),
+    "hinge_embedding_loss": Formula(
+        "formula", lambda input, target: jnp.where(target == 1, input, jnp.maximum(0, 1 - input)).mean()
+    ),
+    "margin_ranking_loss": Formula(
+        "formula", lambda input1, input2, target: jnp.maximum(0, -target * (input1 - input2)).mean()
+    ),
+    "cosine_embedding_loss": Formula("optax.losses.cosine_similarity", _cosine),
+    "triplet_margin_loss": Formula("optax.losses.triplet_margin_loss", _triplet),
+    "ctc_loss": Formula("optax.ctc_loss", _ctc),
+    "linear_cross_entropy": Formula(f"{INTEGER} of a product", _linear),
+}
+
+
+def _mean(found: Any):
+    return jnp.mean(found)
+
+
+def _keras_mean(name: str, **options: Any) -> Formula:
+    """keras.losses.<name>, which has target first and averages over the last axis or drops it."""
+    function = getattr(keras.losses, name)
+    return Formula(f"keras.losses.{name}", lambda input, target: _mean(function(target, input, **options)))
+
+
+def _keras_smoothed(input, target, label_smoothing):
+    one_hot = jax.nn.one_hot(target, input.shape[1], dtype=input.dtype)
+    found = keras.losses.categorical_crossentropy(one_hot, input, from_logits=True, label_smoothing=label_smoothing)
+    return _mean(found)
+
+
+def _keras_sigmoid_focal(input, target, alpha, gamma, reduction):
+    options: dict[str, Any] = {"alpha": alpha, "gamma": gamma, "apply_class_balancing": True, "from_logits": True}
+    return _mean(keras.losses.binary_focal_crossentropy(target, input, **options))
+
+
+KERAS = {
+    "cross_entropy": _keras_mean("sparse_categorical_crossentropy", from_logits=True),
+    "cross_entropy, smoothed": Formula("keras.losses.categorical_crossentropy", _keras_smoothed),
+    "cross_entropy, probabilities": _keras_mean("categorical_crossentropy", from_logits=True),
+    "binary_cross_entropy": _keras_mean("binary_crossentropy"),
+    "binary_cross_entropy_with_logits": _keras_mean("binary_crossentropy", from_logits=True),
+    "sigmoid_focal_loss": Formula("keras.losses.binary_focal_crossentropy", _keras_sigmoid_focal),
+    "l1_loss": _keras_mean("mean_absolute_error"),
+    "mse_loss": _keras_mean("mean_squared_error"),
+    "huber_loss": _keras_mean("huber"),
+}
+"""Where Keras has the same loss of the same arguments: classes along the last axis, no class weights."""
