@@ -1,5 +1,4 @@
 // The operators of torch, over its stable ABI: one shared object for many versions of torch and Python.
-#include <sys/mman.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "api.h"
+#include "memory.h"
 
 namespace lossary {
 
@@ -71,16 +71,17 @@ Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
   return Tensor(made);
 }
 
-// Memory as the caller's, in huge pages where it is large: half of a large gradient's time was its page faults.
+// A gradient: where it is large, in memory that earlier ones have left.
 Tensor fresh_like(const Tensor& x) {
-  Tensor y = empty(x.sizes(), x.strides(), x.scalar_type());
-  constexpr uintptr_t page = 4096, huge = 2u << 20;
-  const size_t bytes = static_cast<size_t>(y.numel()) * y.element_size();
-  if (bytes >= 2 * huge) {
-    const uintptr_t begin = (reinterpret_cast<uintptr_t>(y.mutable_data_ptr()) + page - 1) / page * page;
-    madvise(reinterpret_cast<void*>(begin), bytes - page, MADV_HUGEPAGE);
+  const size_t bytes = static_cast<size_t>(x.numel()) * x.element_size();
+#ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
+  if (bytes >= GradientMemory::smallest) {
+    return torch::stable::from_blob(
+        GradientMemory::instance().take(bytes), x.sizes(), x.strides(), x.device(), x.scalar_type(),
+        [](void* begin) { GradientMemory::instance().give_back(begin); });
   }
-  return y;
+#endif
+  return empty(x.sizes(), x.strides(), x.scalar_type());
 }
 
 double value_of(const Tensor& scalar) {
@@ -434,6 +435,15 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
 // Their names, each followed by a space: the place of a name is its number.
 std::string elementwise_functions() { return FUNCTIONS; }
 
+// Bytes that are kept for gradients to come.
+int64_t gradient_memory_held() { return static_cast<int64_t>(GradientMemory::instance().held()); }
+
+// Of those, the most; a limit that is given is set first.
+int64_t gradient_memory_limit(const std::optional<int64_t>& bytes) {
+  if (bytes.has_value()) GradientMemory::instance().set_limit(static_cast<size_t>(*bytes));
+  return static_cast<int64_t>(GradientMemory::instance().limit());
+}
+
 std::string instruction_set() { return kernels().instruction_set; }
 
 }  // namespace
@@ -452,6 +462,8 @@ STABLE_TORCH_LIBRARY(lossary, m) {
          "float a, float b, " + tail).c_str());
   m.def(("pairs(Tensor x1, Tensor x2, Tensor? x3, Tensor? target, float margin, float eps, bool swap, " + tail)
             .c_str());
+  m.def("gradient_memory_held() -> int");
+  m.def("gradient_memory_limit(int? bytes=None) -> int");
   m.def("instruction_set() -> str");
   m.def("elementwise_functions() -> str");
 }
@@ -466,6 +478,8 @@ STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CompositeExplicitAutograd, m) {
+  m.impl("gradient_memory_held", TORCH_BOX(&lossary::gradient_memory_held));
+  m.impl("gradient_memory_limit", TORCH_BOX(&lossary::gradient_memory_limit));
   m.impl("instruction_set", TORCH_BOX(&lossary::instruction_set));
   m.impl("elementwise_functions", TORCH_BOX(&lossary::elementwise_functions));
 }
