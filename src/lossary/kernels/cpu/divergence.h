@@ -115,6 +115,10 @@ struct DivergenceKernel {
     T* const ex = ex_room + begin(k);
     T* const et = et_room + begin(k);
     Side<T> of_x{maximum(logits, n), T(0)}, of_t{maximum(targets, n), T(0)};
+    if (k + 1 < tiles) {
+      fetch(x + begin(k + 1), size(k + 1));
+      fetch(t + begin(k + 1), size(k + 1));
+    }
     const T mx = of_x.reference(), mt = of_t.reference();
     T sum_x = 0, sum_t = 0, distance = 0;
 #pragma omp simd reduction(+ : sum_x, sum_t, distance)

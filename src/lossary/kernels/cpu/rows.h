@@ -47,6 +47,12 @@ INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
   return s;
 }
 
+// Asks for a tile before its turn: while exponentials are computed the memory would rest.
+template <class S>
+INLINED void fetch(const S* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += 64 / sizeof(S)) __builtin_prefetch(x + i, 0, 2);
+}
+
 // The loss of a row, and what its gradient with respect to -log p is multiplied by.
 template <class T>
 struct Focal {
@@ -72,6 +78,13 @@ struct Tile {
   T lift(T row_largest) const {
     return largest == -infinity<T> ? T(0) : largest == row_largest ? T(1) : exp_of_nonpositive(largest - row_largest);
   }
+};
+
+// Of a row: its class, its logit, its exponential, and the sum of the others in its tile.
+template <class T>
+struct Own {
+  int64_t index;
+  T logit, e, others;
 };
 
 // What a class has of a target, and how far the given probability lies outside its range.
@@ -119,10 +132,12 @@ struct RowKernel {
     if (weight == 0 || (call.index && y == call.ignore_index)) {
       if (g) std::memset(g, 0, C * sizeof(S));
     } else {
-      const T own_logit = widen(x[y]);  // now: the gradient may be written over the logits
+      Own<T> own{y, widen(x[y]), T(0), T(0)};  // now: the gradient may be written over the logits
       T largest = -infinity<T>;
       for (int64_t k = 0; k < tiles; ++k) {
-        read_tile(k, x, t, e + begin(k));
+        T* const tile_e = g ? e + begin(k) : e;  // without a gradient nobody needs them again
+        read_tile(k, x, t, tile_e);
+        if (call.index && k == y / TILE) take_own(own, tile_e);
         largest = tile[k].largest > largest ? tile[k].largest : largest;
       }
       double total = 0, distance = 0, mass = 0;
@@ -133,7 +148,7 @@ struct RowKernel {
         mass += tile[k].mass;
       }
       if (!(total > 0)) total = nan<double>;  // nothing but -inf, or a NaN
-      value = call.index ? of_index(y, own_logit, g, e, weight, largest, total, distance, mass)
+      value = call.index ? of_index(own, g, e, weight, largest, total, distance, mass)
                          : of_probabilities(t, g, e, weight, largest, total, distance, mass);
     }
     if (call.values) static_cast<T*>(call.values)[r] = static_cast<T>(value);
@@ -173,6 +188,10 @@ struct RowKernel {
     const int64_t n = size(k);
     const T* const logits = read(x + begin(k), x_room, n);
     tile[k] = {maximum(logits, n), T(0), T(0), T(0)};
+    if (k + 1 < tiles) {
+      fetch(x + begin(k + 1), size(k + 1));
+      if (t) fetch(t + begin(k + 1), size(k + 1));
+    }
     const T reference = tile[k].reference();
     if (call.index && smoothing == 0) {
       tile[k].sum = exponentials(logits, reference, e, n);
@@ -197,27 +216,32 @@ struct RowKernel {
     });
   }
 
-  double of_index(int64_t y, T own_logit, S* g, T* e, T weight, T largest, double total, double distance,
+  void take_own(Own<T>& own, const T* e) const {
+    const int64_t k = own.index / TILE, at = own.index - begin(k);
+    own.e = e[at];
+    own.others = sum(e, at) + sum(e + at + 1, size(k) - at - 1);
+  }
+
+  double of_index(const Own<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,
                   double mass) const {
-    const int64_t own = y / TILE, in_tile = y - begin(own);
-    double others = sum(e + begin(own), in_tile) + sum(e + y + 1, size(own) - in_tile - 1);
-    others *= tile[own].lift(largest);
+    const T lift = tile[own.index / TILE].lift(largest);
+    double others = static_cast<double>(own.others) * lift;
     for (int64_t k = 0; k < tiles; ++k) {
-      if (k != own) others += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
+      if (k != own.index / TILE) others += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
     }
     const T rest = static_cast<T>(others / total);
-    const T nll = own_logit == largest ? log1p_(static_cast<T>(others))
-                                       : log_(static_cast<T>(total)) + (largest - own_logit);
-    const T own_weight = weight * class_weight_of(y) * (T(1) - smoothing), spread = weight * share;
+    const T nll = own.logit == largest ? log1p_(static_cast<T>(others))
+                                       : log_(static_cast<T>(total)) + (largest - own.logit);
+    const T own_weight = weight * class_weight_of(own.index) * (T(1) - smoothing), spread = weight * share;
     const Focal<T> f = gamma == 0 ? Focal<T>{nll, T(1)} : focal(nll, rest, gamma);
     double value = total > 0 ? times(own_weight, f.value) : nan<T>;
     if (smoothing > 0) value += spread * (mass * std::log(total) + distance);
     if (g) {
       const T slope = own_weight * f.slope * scale, flat = spread * scale;
-      const T p = static_cast<T>(static_cast<double>(e[y]) * tile[own].lift(largest) / total);
-      const T at_own = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(y));
+      const T p = static_cast<T>(static_cast<double>(own.e) * lift / total);
+      const T at_own = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(own.index));
       write_gradient(nullptr, g, e, (slope + flat * mass) / total, flat, largest);
-      g[y] = narrow(at_own, S{});
+      g[own.index] = narrow(at_own, S{});
     }
     return value;
   }
