@@ -26,7 +26,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_library_it_says_how_to_get_one(installed: Path) -> None:
     assert status.library() is None and status.build() is None
     said = str(status.missing())
-    assert "C++20 compiler" in said and "torch 2.10" in said
+    assert "C++20 compiler" in said and "torch 2.11" in said
     assert "pip install" in said and "wheel.cmake=true" in said
 
 
@@ -61,7 +61,7 @@ needs_tools = pytest.mark.skipif(not which("cmake") or not which("c++"), reason=
 
 
 @needs_tools
-@pytest.mark.parametrize("version, said", [(None, "has none"), ("2.9.1", "is 2.9.1"), ("2.10.0", None)])
+@pytest.mark.parametrize("version, said", [(None, "has none"), ("2.10.1", "is 2.10.1"), ("2.11.0", None)])
 def test_it_takes_the_torch_of_its_environment(version: str | None, said: str | None, tmp_path: Path) -> None:
     """Also where pip hides that environment from the build."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
@@ -78,7 +78,7 @@ def test_it_takes_the_torch_of_its_environment(version: str | None, said: str | 
         assert answer.returncode == 0, answer.stderr
         assert json.loads((tmp_path / "build" / "build.json").read_text("utf-8"))["torch"] == f"{version}+cpu"
     else:
-        assert answer.returncode and "The kernels need torch 2.10 or newer" in answer.stderr
+        assert answer.returncode and "The kernels need torch 2.11 or newer" in answer.stderr
         assert said in " ".join(answer.stderr.split())
 
 

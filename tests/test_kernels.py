@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lossary
+from lossary import ops
 from lossary.kernels import plans
 from lossary.kernels.calls import KERNELS
 from lossary.kernels.status import missing
@@ -182,6 +183,30 @@ def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
             assert torch.equal(got, expected) and torch.equal(torch.autograd.grad(got, x)[0], slope)
     finally:
         torch.set_num_threads(before)
+
+
+def test_memory_of_gradients_is_kept_within_its_limit() -> None:
+    x, target = drawn(700, 1000).float().requires_grad_(), drawn(700, 1000, seed=1).argmax(1)
+    before = torch.ops.lossary.gradient_memory_limit()
+    try:
+        assert ops.gradient_memory(limit=0) == 0
+        (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+        expected = slope.clone()
+        ops.gradient_memory(limit=8 << 20)
+        del slope
+        assert ops.gradient_memory() == 4 << 20, "2.8 MB, in whole huge pages"
+        (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+        assert ops.gradient_memory() == 0 and torch.equal(slope, expected)
+        (other,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+        assert other.data_ptr() != slope.data_ptr()
+        wide = x.detach().double().repeat(1, 2).requires_grad_()
+        largest = torch.autograd.grad(lossary.cross_entropy(wide, target), wide)[0]
+        del slope, largest, other
+        assert ops.gradient_memory() <= 8 << 20
+        with pytest.raises(ValueError, match="gradient_memory: limit is -1"):
+            ops.gradient_memory(limit=-1)
+    finally:
+        ops.gradient_memory(limit=before)
 
 
 # Calls that are remembered --------------------------------------------------------------------------------------------

@@ -22,7 +22,11 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 missing = status.missing()
 if missing is None:
-    torch.ops.load_library(str(status.library()))
+    try:
+        torch.ops.load_library(str(status.library()))
+    except OSError as error:  # of a torch that is older than what they were built for
+        missing = f"The kernels do not load into torch {torch.__version__}, they need 2.11 or newer: {error}"
+if missing is None:
     OVER_LOGITS = torch.ops.lossary.softmax_rows_.default
     FUNCTIONS = {name: i for i, name in enumerate(torch.ops.lossary.elementwise_functions().split())}
 
@@ -102,6 +106,25 @@ class Traced(torch.autograd.Function):
         if gradients:
             return _in_slots(plan, [(g * upstream).to(g.dtype) for g in gradients])
         return _in_slots(plan, _of_operator(ctx, upstream))
+
+
+def gradient_memory(limit: int | None = None) -> int:
+    """The bytes that are kept for gradients to come; with `limit`, keep at most so many from now on, 0 for none.
+
+    The memory of a large gradient is not handed back when the gradient goes: the next one finds it warm, where fresh
+    memory costs more time in page faults than most losses take. At first the limit is 1 GiB, or a sixteenth of the
+    machine's memory if that is less.
+
+    >>> gradient_memory() >= 0
+    True
+    """
+    if missing is not None:
+        return 0
+    if limit is not None:
+        if not 0 <= limit < 2**63:
+            raise ValueError(f"gradient_memory: limit is {limit}; it must be a number of bytes, 0 for none")
+        torch.ops.lossary.gradient_memory_limit(limit)
+    return torch.ops.lossary.gradient_memory_held()
 
 
 def _in_slots(plan: Plan, gradients: Any) -> tuple[Any, ...]:

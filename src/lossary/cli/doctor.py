@@ -111,7 +111,8 @@ def _kernels() -> Finding:
     if torch is not None:
         try:
             torch.ops.load_library(str(library))
-            chosen = f"{torch.ops.lossary.instruction_set().replace('_', '-')} runs; "
+            name_of_set, kept = torch.ops.lossary.instruction_set(), torch.ops.lossary.gradient_memory_limit() >> 20
+            chosen = f"{name_of_set.replace('_', '-')} runs, and keeps up to {kept} MiB for gradients; "
         except Exception as error:  # as above
             return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
     if built is None:

@@ -32,7 +32,7 @@ def missing() -> str | None:
     if library() is not None:
         return None
     return (
-        "Lossary was installed without its kernels, which take a C++20 compiler, and torch 2.10 or newer in the same "
+        "Lossary was installed without its kernels, which take a C++20 compiler, and torch 2.11 or newer in the same "
         "environment. To build them, or to see what stops it: pip install --force-reinstall --no-deps --no-cache-dir "
         "--no-binary lossary --config-settings wheel.cmake=true lossary (in a checkout, . for lossary)"
     )

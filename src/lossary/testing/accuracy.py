@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lossary.core.arrays import is_torch
+from lossary.core.call import explain
 from lossary.core.contract import axes, shape_of
 from lossary.testing.case import Case
 from lossary.testing.derivatives import central_differences
@@ -66,11 +68,20 @@ def measured(case: Case, true: Truth, impl: str, gradients: bool) -> dict[str, f
         "mean": errors(case.value(reduction="mean", impl=impl), mean, true.mean_size, case.dtype),
     }
     for name, slope in true.gradients.items() if gradients else ():
+        if not _differentiates(case, name, impl):
+            continue
         got = case.gradient(name, reduction="sum", impl=impl)
         if slope.size >= MANY:
             largest = np.abs(slope[np.isfinite(slope)]).max(initial=0.0)
             found["gradient"] = np.append(found.get("gradient", []), errors(got, slope, largest, case.dtype))
     return {what: float(np.nanmax(np.append(wrong, 0.0))) for what, wrong in found.items()}
+
+
+def _differentiates(case: Case, name: str, impl: str) -> bool:
+    """Whether an implementation has the gradient of an argument: the kernels have none of targets."""
+    x = case.arguments[name]
+    given = x.detach().clone().requires_grad_() if is_torch(x) else x
+    return explain(case.loss.public, **{**case.arguments, name: given}).refusals[impl] is None
 
 
 def errors(got: np.ndarray, true: np.ndarray, size: np.ndarray | float, dtype: str) -> np.ndarray:

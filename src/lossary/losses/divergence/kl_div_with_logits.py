@@ -13,7 +13,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
     family="divergence",
     title="Kullback-Leibler divergence between the softmax of two sets of logits",
     formula=r"\ell_n = \sum_c p_{n,c} \log \frac{p_{n,c}}{q_{n,c}}, \qquad "
-    r"p = \mathrm{softmax}(t / T), \quad q = \mathrm{softmax}(x / T)",
+    r"p = \mathrm{softmax}(t / T), \qquad q = \mathrm{softmax}(x / T)",
     unreduced="?N *d",
     sources=(
         Source(
