@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,6 +271,14 @@ def test_strict_checking_and_transforms_are_not_skipped() -> None:
     lossary.cross_entropy(LOGITS[0], LABELS[0])
     rows = torch.vmap(lossary.cross_entropy)(LOGITS, LABELS)
     torch.testing.assert_close(rows, lossary.cross_entropy(LOGITS, LABELS, reduction="none"))
+
+
+@pytest.mark.filterwarnings("ignore")  # the tracer's own, of shapes that it takes for constants
+def test_a_traced_call_can_be_saved(tmp_path: Path) -> None:
+    x = LOGITS.clone().requires_grad_()
+    expected = lossary.cross_entropy(x, LABELS)
+    torch.jit.trace(lossary.cross_entropy, (x, LABELS)).save(str(tmp_path / "traced.pt"))
+    torch.testing.assert_close(torch.jit.load(str(tmp_path / "traced.pt"))(x, LABELS), expected)
 
 
 def test_derivatives_of_a_remembered_gradient_are_those_of_the_formula() -> None:

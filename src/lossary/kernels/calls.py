@@ -51,6 +51,8 @@ def refuse(call: Checked) -> str | None:
     extra = [x for x in (call.sample_weight, call.normalizer) if x is not None]
     if torch._C._are_functorch_transforms_active():
         return "inside vmap and torch.func the formula runs"
+    if not is_compiling() and torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace keeps the formula's operations, which it can save"
     if any(_dispatches(x) for x in (*given, *extra)):
         return "tensor subclasses take the formula"
     if torch.autograd.forward_ad._current_level >= 0:

@@ -168,6 +168,7 @@ def _is_plain(torch: Any) -> bool:
         is_strict()
         or c._are_functorch_transforms_active()
         or c._len_torch_dispatch_stack()
+        or c._get_tracing_state() is not None
         or torch.is_autocast_enabled("cpu")
         or torch.autograd.forward_ad._current_level >= 0
     )
