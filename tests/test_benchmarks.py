@@ -78,6 +78,16 @@ def test_the_list_is_what_it_says():
     assert set(formulas.KERAS) <= set(formulas.OPTAX) == {case.title for case in ALL}
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readme_says_what_was_measured(readme):
+    said, found = (ROOT / readme).read_text(encoding="utf-8"), page.means(REPORT["times"], "step")
+    numbers = [
+        str(len(REPORT["times"])),
+        *(f"{found[f'{who} over Lossary']:.1f}" for who in ("torch eager", "best peer")),
+    ]
+    assert all(f" {number} " in said for number in numbers), numbers
+
+
 def test_the_picture_shows_every_case():
     drawn = (ROOT / "docs" / "images" / "benchmarks.svg").read_text(encoding="utf-8")
     for case in REPORT["times"]:
