@@ -242,6 +242,34 @@ def test_another_kind_takes_another_plan(change: str) -> None:
     assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(plans.KNOWN) == 2
 
 
+@pytest.mark.filterwarnings("ignore:kl_div")
+@pytest.mark.parametrize("change", ["half weights", "small classes", "whole targets", "half targets", "batchmean"])
+def test_casts_are_remembered_with_the_plan(change: str) -> None:
+    for seed in range(3):
+        x, positive = drawn(6, 4, seed=seed).float(), drawn(6, 4, seed=seed + 9).abs()
+        args, options = (x, (positive * 9).argmax(1)), {}
+        loss = lossary.cross_entropy
+        if change == "half weights":
+            x, options = x.bfloat16(), {"weight": positive[0].bfloat16()}
+            args = (x, args[1])
+        elif change == "small classes":
+            args = (x, args[1].int())
+        elif change == "batchmean":
+            loss, args, options = lossary.kl_div, (x.log_softmax(1), positive.softmax(1).float()), {"reduction": change}
+        else:
+            loss = lossary.binary_cross_entropy_with_logits
+            args = (x, (positive > 0.5).long() if change == "whole targets" else positive.sigmoid().bfloat16())
+        given = args[0].clone().requires_grad_()
+        got, expected = loss(given, *args[1:], **options), loss(given, *args[1:], **options, impl="reference")
+        torch.testing.assert_close(got, expected)
+        for graph in (False, True):
+            slopes = [torch.autograd.grad(y, given, retain_graph=True, create_graph=graph)[0] for y in (got, expected)]
+            torch.testing.assert_close(*slopes)
+        seconds = [torch.autograd.grad(y.float().pow(2).sum(), given)[0] for y in slopes if y.requires_grad]
+        assert not seconds or torch.allclose(*seconds, rtol=2e-2, atol=1e-5)
+    assert len(plans.KNOWN) == 1
+
+
 def test_one_tensor_in_two_places_is_not_remembered() -> None:
     assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and not plans.KNOWN
     assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1

@@ -32,7 +32,7 @@ def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
     if not isinstance(answer, Reduced):
         return answer
     if kind is not None and warned == warnings_given():  # who is warned once is warned the next time too
-        plans.remember(kind, answer.plan, answer.tensors, args, kwargs)
+        plans.remember(kind, answer, args, kwargs)
     return answer.value
 
 

@@ -11,11 +11,15 @@ FEW, MANY = 2**8, 2**16
 
 @dataclass(frozen=True)
 class Reduced:
-    """What an implementation answers that reduces and rounds by itself. plan: how, to be repeated; tensors: of what."""
+    """What an implementation answers that reduces and rounds by itself.
+
+    plan, tensors: how, to be repeated, and of what. origins: what of the call each tensor is, or is a cast of.
+    """
 
     value: Array
     plan: Any
     tensors: list[Array]
+    origins: list[Array | None]
 
 
 @dataclass(frozen=True)

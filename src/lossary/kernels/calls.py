@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lossary.core.check import Checked
 
 Options = dict[str, Any]
-REDUCTIONS = {"none": 0, "mean": 1, "batchmean": 1, "sum": 2}
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
 
 
 @dataclass(frozen=True)
@@ -235,15 +235,15 @@ def _denominator(call: Checked) -> Array | None:
     if call.normalizer is not None or call.reduction not in ("mean", "batchmean"):
         return call.normalizer
     x, weight = call.first, call.values.get("weight") if call.loss.name in WEIGHED_MEANS else None
-    by_row = call.reduction == "batchmean" and x.ndim > 0
-    if weight is None and call.sample_weight is None and not by_row:
+    if weight is None and call.sample_weight is None:
         return None
     counts = sys.modules["torch"].ones((), dtype=call.dtype)
     for factor in (call.sample_weight, weight):
         if factor is not None:
             counts = counts * cast(factor, call.dtype)
     elements, counted = math.prod(x.shape), math.prod(counts.shape)
-    share = (x.shape[0] if by_row else elements) / max(counted, 1)
+    of_whole = x.shape[0] if call.reduction == "batchmean" and x.ndim else elements
+    share = of_whole / max(counted, 1)
     return cast(total(counts), call.dtype) * share
 
 

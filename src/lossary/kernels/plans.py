@@ -36,7 +36,7 @@ class Plan:
     order: which of the gradients belongs to each tensor, -1 for none. apply: the function of autograd.
     dtype, shape: of the answer; the shape where it is not the operator's.
     call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
-    sources: where a later caller's arguments hold the tensors.
+    sources, casts: where a later caller's arguments hold the tensors, and to which dtype some are cast.
     """
 
     overload: Any
@@ -52,6 +52,7 @@ class Plan:
     call: Checked | None = None
     parts: tuple[tuple[str, int], ...] = ()
     sources: tuple[int | str, ...] = ()
+    casts: tuple[Any, ...] = ()
 
     def filled(self, tensors: Any) -> list[Any]:
         """The operator's arguments, with `upstream` and `gradients` to follow."""
@@ -73,7 +74,10 @@ class Plan:
         return value if self.shape is None else value.reshape(self.shape)
 
     def repeat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
-        return self.run([args[s] if isinstance(s, int) else kwargs[s] for s in self.sources])
+        tensors = [args[s] if isinstance(s, int) else kwargs[s] for s in self.sources]
+        if self.casts:
+            tensors = [x if dtype is None else x.to(dtype) for x, dtype in zip(tensors, self.casts, strict=True)]
+        return self.run(tensors)
 
     def formula(self, tensors: Any) -> Array:
         """The same call by the formula."""
@@ -89,8 +93,8 @@ class Plan:
         return run(dataclasses.replace(self.call, values=values, first=first, **beside), REFERENCE)
 
 
-def make(call: Checked) -> tuple[Plan, list[Array]]:
-    """The plan of a call that the kernels do not refuse, and its tensors."""
+def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
+    """The plan of a call that the kernels do not refuse, its tensors, and what of the call each is, or is a cast of."""
     from lossary import ops
 
     torch, kernel = sys.modules["torch"], KERNELS[call.loss.name]
@@ -106,14 +110,13 @@ def make(call: Checked) -> tuple[Plan, list[Array]]:
         )
     places, rearranged = operator.places(wanted), arranged.dims is not call.dims and call.reduction == "none"
     inplace = bool(call.values.get("inplace_backward"))
+    # Unreduced, the gradient of each row waits for its upstream one.
     plan = Plan(
         overload=operator.overload,
         arguments=tuple(None if i in slots else x for i, x in enumerate(arguments)),
         slots=slots,
         wanted=wanted,
-        at_once=0
-        if call.reduction == "none" or inplace
-        else wanted,  # unreduced, each row's gradient waits for its upstream one
+        at_once=0 if call.reduction == "none" or inplace else wanted,
         over_logits=ops.OVER_LOGITS if inplace else None,
         order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
         apply=ops.fused,
@@ -121,23 +124,40 @@ def make(call: Checked) -> tuple[Plan, list[Array]]:
         shape=tuple(n for _, n in axes(call.loss.unreduced, call.dims)) if rearranged else None,
     )
     tensors = [arguments[i] for i in slots]
-    if is_compiling():  # derivatives of the gradient are the compiler's
-        return plan, tensors
+    if is_compiling():  # derivatives of the gradient are the compiler's, and it remembers by itself
+        return plan, tensors, []
     parts = _parts(arranged, kernel.inputs, operator.inputs, arguments)
     beside = {n: None for n in ("sample_weight", "normalizer") if n in parts}
     values = {n: None if n in parts else x for n, x in arranged.values.items()}
     rest = dataclasses.replace(arranged, values=values, first=None, answer_dtype=call.dtype, **beside)
-    return dataclasses.replace(plan, call=rest, parts=tuple(parts.items())), tensors
+    return dataclasses.replace(plan, call=rest, parts=tuple(parts.items())), tensors, _origins(call, tensors)
+
+
+def _origins(call: Checked, tensors: list[Array]) -> list[Array | None]:
+    among: list[Any] = [*call.values.values(), call.sample_weight, call.normalizer]
+    given = [x for x in among if hasattr(x, "dtype")]
+    rest = [x for x in given if not any(x is tensor for tensor in tensors)]
+
+    def origin(tensor: Array) -> Array | None:
+        if any(x is tensor for x in given):
+            return tensor
+        casts = [
+            x for x in rest if x.shape == tensor.shape and not str(x.dtype).endswith("uint64")
+        ]  # whose cast clamps
+        return casts[0] if len(casts) == 1 and casts[0].dtype != tensor.dtype else None
+
+    return [origin(tensor) for tensor in tensors]
 
 
 def _parts(call: Checked, inputs: tuple[str, ...], places: tuple[int, ...], arguments: list[Any]) -> dict[str, int]:
-    """Which arguments of the loss are the operator's as they are; a contiguous copy of an input stands for it."""
+    """Which arguments of the loss the operator has as they are, or cast; an input also as a contiguous copy."""
     parts = {name: place for name, place in zip(inputs, places, strict=False) if name in call.specs}
+    tensors = {i: x for i, x in enumerate(arguments) if hasattr(x, "dtype") and i not in parts.values()}
+    origins = dict(zip(tensors, _origins(call, list(tensors.values())), strict=True))
     for name, x in (*call.values.items(), ("sample_weight", call.sample_weight), ("normalizer", call.normalizer)):
-        if name not in parts and x is not None:
-            found = next((i for i, argument in enumerate(arguments) if argument is x), None)
-            if found is not None and hasattr(x, "dtype"):
-                parts[name] = found
+        found = [i for i, origin in origins.items() if origin is x and x is not None]
+        if name not in parts and found:
+            parts[name] = found[0]
     return parts
 
 
@@ -174,21 +194,26 @@ def _is_plain(torch: Any) -> bool:
     )
 
 
-def remember(kind: tuple[Any, ...], plan: Plan, tensors: list[Array], args: Any, kwargs: dict[str, Any]) -> None:
-    """Keep a plan whose tensors are the caller's own, each in one place."""
+def remember(kind: tuple[Any, ...], made: Reduced, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Keep a plan whose tensors are the caller's own, or casts of them, each in one place."""
+    plan = made.plan
     if plan.over_logits is not None:  # who made the logits decides whether that is safe
         return
     sources: list[int | str] = []
-    for tensor in tensors:
-        found = [i for i, x in (*enumerate(args), *kwargs.items()) if x is tensor]
-        if len(found) != 1:
+    for origin in made.origins:
+        found = [i for i, x in (*enumerate(args), *kwargs.items()) if x is origin]
+        if origin is None or len(found) != 1:
             return
         sources += found
+    kept = any(hasattr(x, "dtype") for x in plan.call.values.values())  # it would use that tensor again
+    if kept or len(set(sources)) < len(sources):
+        return
+    casts = [None if x is origin else x.dtype for x, origin in zip(made.tensors, made.origins, strict=True)]
     if len(KNOWN) >= MOST:
         KNOWN.clear()
-    KNOWN[kind] = dataclasses.replace(plan, sources=tuple(sources))
+    KNOWN[kind] = dataclasses.replace(plan, sources=tuple(sources), casts=tuple(casts) if any(casts) else ())
 
 
 def run(call: Checked) -> Reduced:
-    plan, tensors = make(call)
-    return Reduced(plan.run(tensors), plan, tensors)
+    plan, tensors, origins = make(call)
+    return Reduced(plan.run(tensors), plan, tensors, origins)

@@ -55,7 +55,7 @@ DType dtype_of(const Tensor& x) {
 
 ScalarType computed_in(DType dtype) { return dtype == float64 ? ScalarType::Double : ScalarType::Float; }
 
-enum Reduction : int64_t { none, mean, sum };
+enum Reduction : int64_t { none, mean, sum, batchmean };
 
 using Answer = std::tuple<Tensor, std::vector<Tensor>>;
 
@@ -143,7 +143,7 @@ struct Output {
 };
 
 double divisor_of(int64_t reduction, const MaybeTensor& normalizer, double counted) {
-  if (reduction != mean) return 1;
+  if (reduction != mean && reduction != batchmean) return 1;
   return normalizer.has_value() ? value_of(*normalizer) : counted;
 }
 
@@ -299,7 +299,7 @@ Answer nll(const Tensor& log_probabilities, const Tensor& target, const MaybeTen
   Sums sums(units);
   call.sums = sums.data();
   const auto kernel = kernels().nll[dtype];
-  in_parallel(units, grain_of(call.rows_of_unit * (wanted ? call.classes : 4)), 0,
+  in_parallel(units, grain_of(call.rows_of_unit * (wanted ? call.classes : 64)), 0,
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
   output.finish(sums.total(), divisor);
   return {output.tensor, gradients};
@@ -370,7 +370,8 @@ Answer elementwise(int64_t function, const Tensor& input, const Tensor& target, 
   call.inner = row_weight.has_value() ? call.n / std::max<int64_t>(row_weight->numel(), 1) : 0;
   call.a = a;
   call.b = b;
-  const double divisor = divisor_of(reduction, normalizer, static_cast<double>(call.n));
+  const bool by_row = reduction == batchmean && input.dim() > 0;
+  const double divisor = divisor_of(reduction, normalizer, static_cast<double>(by_row ? input.size(0) : call.n));
   call.scale = scale_of(divisor, upstream);
 
   std::vector<Tensor> gradients;
