@@ -105,14 +105,14 @@ def cross_entropy(
         probabilities it must stay negative.
     label_smoothing : float in [0, 1]
         Share of the target that is spread evenly over all classes. 0 is the plain loss; at 1 the target is uniform.
-    reduction : "mean", "sum" or "none"
-    size_average, reduce : bool, optional
-        Deprecated; as in torch.
     inplace_backward : bool
         Whether the backward writes the gradient over the logits, which nobody may need any more: no memory is taken for
         it, and the forward's work is done twice. Where it would be unsafe the call raises: logits that are a leaf of
         autograd, or not contiguous, compiled code, and whatever the fused kernel does not serve. If another operation
         has saved the logits for its own backward, torch raises there. There is no second derivative.
+    reduction : "mean", "sum" or "none"
+    size_average, reduce : bool, optional
+        Deprecated; as in torch.
     sample_weight, normalizer, impl
         As for every loss: a weight for each row or element, the denominator of the mean, and the
         implementation (docs/conventions.md).

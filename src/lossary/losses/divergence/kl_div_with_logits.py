@@ -46,7 +46,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
     plot=Plot(
         -6.0,
         6.0,
-        {"target_logits": [0.0, 0.0]},
+        {"target_logits": [[0.0, 0.0]]},
         {"temperature": (0.5, 1.0, 2.0)},
         axis="logit of one of two classes, the target's being equal",
         embed=lambda x: namespace(x).stack([x, 0 * x], axis=-1),

@@ -52,7 +52,7 @@ def _odds_distance(weight: np.ndarray, target: np.ndarray, axis: int) -> float:
     "LS151",
     "a divergence divided by its number of elements",
     "warning",
-    when=lambda call, name: "batchmean" in call.loss.reductions,
+    when=lambda call, name: "batchmean" in call.loss.reductions and not call.has_classes(call.first),
     why="the mean over elements is the divergence of a row divided by its number of classes",
     fix='reduction="batchmean" divides by the number of rows',
 )
