@@ -77,7 +77,7 @@ INLINED double exp_of_nonpositive(double x) { return std::exp(x); }
 // Of normal x > 0: log x = n log(2) + log(1 + f) with 1 + f in [sqrt(1/2), sqrt(2)),
 // log(1 + f) = f - f^2/2 + f^3 q(f). `less` is taken from n.
 INLINED float log_of_normal(float x, float less = 0) {
-  const int32_t i = bits<int32_t>(x) - 0x3F3504F3;
+  const int32_t i = static_cast<int32_t>(bits<uint32_t>(x) - 0x3F3504F3u);  // of a negative number it wraps
   const float n = static_cast<float>(i >> 23) - less;
   const float f = bits<float>((i & 0x007FFFFF) + 0x3F3504F3) - 1.0f;
   float q = 6.915160942e-2f;
