@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from lossary.kernels import status
+from lossary.kernels.calls import REDUCTIONS
 
 if TYPE_CHECKING:
     from lossary.kernels.plans import Plan
 
-NONE, MEAN, SUM = 0, 1, 2
+NONE, SUM = REDUCTIONS["none"], REDUCTIONS["sum"]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 missing = status.missing()
