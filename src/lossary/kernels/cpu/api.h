@@ -19,7 +19,8 @@ struct Rows {
   int64_t classes, inner, ignore_index;
   double smoothing, gamma;
   double scale;    // of the gradient
-  void* gradient;  // like logits, or null
+  void* gradient;    // like logits, or null
+  bool past_caches;  // it is too large for them
   void* values;    // (N, S) in the dtype of computation, or null
   double* sums;    // of the values of each unit
   int32_t* outside;  // set where a probability lies outside [0, 1]

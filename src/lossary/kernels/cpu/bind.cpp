@@ -236,6 +236,9 @@ int64_t grain_of(int64_t elements_of_unit) {
   return std::max<int64_t>(1, 32768 / std::max<int64_t>(elements_of_unit, 1));
 }
 
+// Bytes of a gradient that caches would not keep until somebody reads it.
+constexpr int64_t MORE_THAN_CACHES = 8 << 20;
+
 // gradient: where it is to be written, or null.
 Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
                          int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,
@@ -250,7 +253,9 @@ Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& tar
   call.gradient = gradient;
   Output output(logits, axis, axis + 1, reduction);
   call.values = output.values;
-  const int64_t units = divide(call, 4096, 16, 1024);
+  const int64_t units = divide(call, 4096, 16, 1024), size = logits.element_size();
+  const int64_t run = size * (call.inner == 1 ? call.classes : call.rows_of_unit);  // bytes that are written together
+  call.past_caches = gradient != call.logits && logits.numel() * size >= MORE_THAN_CACHES && run >= 256;
   Sums sums(units);
   call.sums = sums.data();
   int32_t outside = 0;

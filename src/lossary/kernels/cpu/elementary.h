@@ -31,6 +31,11 @@ constexpr T infinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr T nan = std::numeric_limits<T>::quiet_NaN();
 
+template <class T>
+INLINED bool is_finite(T x) {
+  return x - x == 0;
+}
+
 // 0 * inf = 0
 template <class T>
 INLINED T times(T weight, T x) {
@@ -68,8 +73,9 @@ INLINED float exp_of_nonpositive(float x) {
   q = q * r + 4.166838805e-2f;
   q = q * r + 1.666652063e-1f;
   q = q * r + 4.999999345e-1f;
-  const float e = 1.0f + (r + r * r * q);
-  return e * bits<float>((bits<int32_t>(shifted) - 0x4B400000 + 127) << 23);
+  q = q * r + 1.0f;
+  const float e = q * r + 1.0f;
+  return e * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
 }
 
 INLINED double exp_of_nonpositive(double x) { return std::exp(x); }
@@ -121,6 +127,19 @@ INLINED float log1p_(float x) {
 
 INLINED double log1p_(double x) { return std::log1p(x); }
 
+// log(1 + e) for e in [0, 1], from 1 + e, 2 + e and the inverse of their product: 2 artanh(e / (2 + e)).
+INLINED float log1p_of_unit(float e, float one_more, float, float inverse) {
+  const float s = e * (one_more * inverse), z = s * s;
+  float q = 1.400599629e-1f;
+  q = q * z + 1.400090158e-1f;
+  q = q * z + 2.001076341e-1f;
+  q = q * z + 3.333320916e-1f;
+  const float twice = s + s;
+  return twice + twice * (z * q);
+}
+
+INLINED double log1p_of_unit(double e, double, double, double) { return std::log1p(e); }
+
 // log(1 + e^x) and log(1 + e^-x), and their slopes 1 / (1 + e^-x) and 1 / (1 + e^x), from one exponential.
 template <class T>
 struct Logistic {
@@ -129,9 +148,10 @@ struct Logistic {
 
 template <class T>
 INLINED Logistic<T> logistic(T x) {
-  const T size = x < 0 ? -x : x, e = exp_of_nonpositive(-size), sum = T(1) + e, inverse = T(1) / sum;
-  const T tail = log_of_normal(sum) + (e - (sum - T(1))) * inverse, rest = e * inverse;
-  return {(x < 0 ? T(0) : x) + tail, (x < 0 ? -x : T(0)) + tail, x < 0 ? rest : inverse, x < 0 ? inverse : rest};
+  const T size = x < 0 ? -x : x, e = exp_of_nonpositive(-size), one_more = T(1) + e, two_more = T(2) + e;
+  const T inverse = T(1) / (one_more * two_more), major = two_more * inverse, minor = e * major;
+  const T tail = log1p_of_unit(e, one_more, two_more, inverse);
+  return {(x < 0 ? T(0) : x) + tail, (x < 0 ? -x : T(0)) + tail, x < 0 ? minor : major, x < 0 ? major : minor};
 }
 
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.

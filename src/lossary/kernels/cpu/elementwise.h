@@ -92,8 +92,8 @@ struct BinaryCrossEntropyWithLogits {
   INLINED static Element<T> at(const Options<T>& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
     const Logistic<T> l = logistic(x);
-    return {times(positive, l.below) + times(negative, l.above), negative * l.p - positive * l.q, T(0),
-            excess_of_probability(t, o.slack)};
+    const T missed = positive == 0 ? T(0) : positive * l.below, feared = negative == 0 ? T(0) : negative * l.above;
+    return {missed + feared + T(0) * l.p, negative * l.p - positive * l.q, T(0), excess_of_probability(t, o.slack)};
   }
 };
 

@@ -36,15 +36,19 @@ INLINED T sum(const T* x, int64_t n) {
   return s;
 }
 
-template <class T>
+template <class S, class T>
 INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
-  T s = 0;
+  const auto against = [&](auto depth) ALWAYS_INLINE {
+    T s = 0;
 #pragma omp simd reduction(+ : s)
-  for (int64_t i = 0; i < n; ++i) {
-    e[i] = exp_of_nonpositive(below(x[i], reference));
-    s += e[i];
-  }
-  return s;
+    for (int64_t i = 0; i < n; ++i) {
+      e[i] = exp_of_nonpositive(depth(x[i]), S{});
+      s += e[i];
+    }
+    return s;
+  };
+  if (reference < infinity<T>) return against([=](T z) ALWAYS_INLINE { return z - reference; });
+  return against([=](T z) ALWAYS_INLINE { return below(z, reference); });
 }
 
 // Asks for a tile before its turn: while exponentials are computed the memory would rest.
@@ -80,11 +84,11 @@ struct Tile {
   }
 };
 
-// Of a row: its class, its logit, its exponential, and the sum of the others in its tile.
+// Of a row: its class, its logit, its exponential, the sum of the others in its tile, and its gradient.
 template <class T>
 struct Own {
   int64_t index;
-  T logit, e, others;
+  T logit, e, others, gradient;
 };
 
 // What a class has of a target, and how far the given probability lies outside its range.
@@ -106,7 +110,7 @@ struct RowKernel {
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  // A thread's scratch: logits of a tile, what is known of each tile, the exponentials of a row.
+  // A thread's scratch: logits or gradients of a tile, what is known of each tile, the exponentials of a row.
   T* const x_room;
   Tile<T>* const tile = reinterpret_cast<Tile<T>*>(x_room + TILE);
   T* const e_room = reinterpret_cast<T*>(tile + tiles);
@@ -132,7 +136,7 @@ struct RowKernel {
     if (weight == 0 || (call.index && y == call.ignore_index)) {
       if (g) std::memset(g, 0, C * sizeof(S));
     } else {
-      Own<T> own{y, widen(x[y]), T(0), T(0)};  // now: the gradient may be written over the logits
+      Own<T> own{y, widen(x[y]), T(0), T(0), T(0)};  // now: the gradient may be written over the logits
       T largest = -infinity<T>;
       for (int64_t k = 0; k < tiles; ++k) {
         T* const tile_e = g ? e + begin(k) : e;  // without a gradient nobody needs them again
@@ -194,26 +198,37 @@ struct RowKernel {
     }
     const T reference = tile[k].reference();
     if (call.index && smoothing == 0) {
-      tile[k].sum = exponentials(logits, reference, e, n);
+      tile[k].sum = exponentials<S>(logits, reference, e, n);
       return;
     }
+    // At once without regard to infinities; where one shows, and the logits are still there, again with it.
     with_targets(t, k, [&](auto target) ALWAYS_INLINE {
-      T total = 0, distance = 0, mass = 0, excess = 0;
-#pragma omp simd reduction(+ : total, distance, mass) reduction(max : excess)
-      for (int64_t i = 0; i < n; ++i) {
-        const Target<T> here = target(i);
-        const T depth = below(logits[i], reference), value = exp_of_nonpositive(depth), product = here.weight * depth;
-        e[i] = value;
-        total += value;
-        distance -= here.weight == 0 ? T(0) : product;
-        mass += here.weight;
-        excess = here.excess > excess ? here.excess : excess;
+      if (e != logits) {
+        add_tile(k, logits, e, target, [=](T z) ALWAYS_INLINE { return z - reference; },
+                 [](T, T product) ALWAYS_INLINE { return product; });
+        if (is_finite(tile[k].distance)) return;
       }
-      tile[k].sum = total;
-      tile[k].distance = distance;
-      tile[k].mass = mass;
-      if (excess > 0) call.outside[0] = 1;
+      add_tile(k, logits, e, target, [=](T z) ALWAYS_INLINE { return below(z, reference); },
+               [](T weight, T product) ALWAYS_INLINE { return weight == 0 ? T(0) : product; });
     });
+  }
+
+  template <class At, class Depth, class Counted>
+  INLINED void add_tile(int64_t k, const T* logits, T* e, At target, Depth depth, Counted counted) const {
+    const int64_t n = size(k);
+    T total = 0, distance = 0, mass = 0, excess = 0;
+#pragma omp simd reduction(+ : total, distance, mass) reduction(max : excess)
+    for (int64_t i = 0; i < n; ++i) {
+      const Target<T> here = target(i);
+      const T down = depth(logits[i]), value = exp_of_nonpositive(down, S{});
+      e[i] = value;
+      total += value;
+      distance -= counted(here.weight, here.weight * down);
+      mass += here.weight;
+      excess = here.excess > excess ? here.excess : excess;
+    }
+    tile[k] = {tile[k].largest, total, distance, mass};
+    if (excess > 0) call.outside[0] = 1;
   }
 
   void take_own(Own<T>& own, const T* e) const {
@@ -222,7 +237,7 @@ struct RowKernel {
     own.others = sum(e, at) + sum(e + at + 1, size(k) - at - 1);
   }
 
-  double of_index(const Own<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,
+  double of_index(Own<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,
                   double mass) const {
     const T lift = tile[own.index / TILE].lift(largest);
     double others = static_cast<double>(own.others) * lift;
@@ -239,9 +254,8 @@ struct RowKernel {
     if (g) {
       const T slope = own_weight * f.slope * scale, flat = spread * scale;
       const T p = static_cast<T>(static_cast<double>(own.e) * lift / total);
-      const T at_own = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(own.index));
-      write_gradient(nullptr, g, e, (slope + flat * mass) / total, flat, largest);
-      g[own.index] = narrow(at_own, S{});
+      own.gradient = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(own.index));
+      write_gradient(nullptr, g, e, (slope + flat * mass) / total, flat, largest, &own);
     }
     return value;
   }
@@ -249,26 +263,36 @@ struct RowKernel {
   double of_probabilities(const S* t, S* g, T* e, T weight, T largest, double total, double distance,
                           double mass) const {
     const T slope = weight * scale;
-    if (g) write_gradient(t, g, e, slope * mass / total, slope, largest);
+    if (g) write_gradient(t, g, e, slope * mass / total, slope, largest, nullptr);
     const double entropy = mass == 0 ? 0 : mass * std::log(total);
     return weight * (entropy + distance + 0 * total);  // a NaN of total shows
   }
 
   // The second pass over a row: each tile's exponentials become its gradient, less `flat` for each part of the target.
-  void write_gradient(const S* t, S* g, const T* exponentials, double factor, T flat, T largest) const {
+  void write_gradient(const S* t, S* g, const T* exponentials, double factor, T flat, T largest,
+                      const Own<T>* own) const {
     for (int64_t k = 0; k < tiles; ++k) {
       const int64_t n = size(k);
       const T* const e = exponentials + begin(k);
-      S* const to = g + begin(k);
       const T lift = static_cast<T>(factor * tile[k].lift(largest));
-      if (flat == 0) {
+      const auto into = [&](auto to, auto as) ALWAYS_INLINE {
+        if (flat == 0) {
 #pragma omp simd
-        for (int64_t i = 0; i < n; ++i) to[i] = narrow(e[i] * lift, S{});
+          for (int64_t i = 0; i < n; ++i) to[i] = as(e[i] * lift);
+        } else {
+          with_targets(t, k, [&](auto target) ALWAYS_INLINE {
+#pragma omp simd
+            for (int64_t i = 0; i < n; ++i) to[i] = as(e[i] * lift - flat * target(i).weight);
+          });
+        }
+      };
+      if (call.past_caches && !in_place) {
+        into(x_room, [](T gradient) ALWAYS_INLINE { return gradient; });
+        if (own && k == own->index / TILE) x_room[own->index - begin(k)] = own->gradient;
+        write(x_room, g + begin(k), n, true);
       } else {
-        with_targets(t, k, [&](auto target) ALWAYS_INLINE {
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) to[i] = narrow(e[i] * lift - flat * target(i).weight, S{});
-        });
+        into(g + begin(k), [](T gradient) ALWAYS_INLINE { return narrow(gradient, S{}); });
+        if (own && k == own->index / TILE) g[own->index] = narrow(own->gradient, S{});
       }
     }
   }
@@ -284,6 +308,7 @@ void rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
     for (int64_t r = first; r < last; ++r) total += kernel.row(r);
     call.sums[unit] = total;
   }
+  finish_writing();
 }
 
 }  // namespace

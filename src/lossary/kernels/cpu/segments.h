@@ -6,6 +6,8 @@
 
 #include "rows.h"
 
+#include <type_traits>
+
 namespace {
 
 // How many classes before its turn a run of logits is asked for: no processor foresees steps of this size.
@@ -14,6 +16,7 @@ constexpr int64_t AHEAD = 4;
 template <class S>
 struct SegmentKernel {
   using T = typename Compute<S>::type;
+  using Index = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;  // as wide as T, to be compared beside it
 
   const Rows& call;
   const int64_t C = call.classes, B = call.rows_of_unit;
@@ -32,11 +35,12 @@ struct SegmentKernel {
   T* const distance = others + B;
   T* const mass = distance + B;
   T* const values = mass + B;
-  T* const z_room = values + B;
+  Index* const mine = reinterpret_cast<Index*>(values + B);  // the class of each position, or -1
+  T* const z_room = values + 2 * B;
   T* const t_room = z_room + C * B;
 
   static size_t scratch(int64_t classes, int64_t positions, bool by_index) {
-    return sizeof(T) * positions * (8 + (by_index ? 1 : 2) * classes);
+    return sizeof(T) * positions * (9 + (by_index ? 1 : 2) * classes);
   }
 
   SegmentKernel(const Rows& c, char* scratch) : call(c), weight(reinterpret_cast<T*>(scratch)) {}
@@ -52,9 +56,8 @@ struct SegmentKernel {
     read_logits(x, n);
     if (!y) {
       read_targets(static_cast<const S*>(call.probabilities) + at, n);
-    } else {
-      if (smoothing > 0) spread(n);
-      take_own(y, n);
+    } else if (smoothing > 0) {
+      spread(n);
     }
     add_exponentials(n);
     gamma == 0 ? finish(n, [](T nll, T) { return Focal<T>{nll, T(1)}; })
@@ -76,6 +79,7 @@ struct SegmentKernel {
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) slope[b] = y[b] == call.ignore_index ? T(0) : slope[b];
     }
+    for (int64_t b = 0; b < n; ++b) mine[b] = !y || slope[b] == 0 ? Index(-1) : static_cast<Index>(y[b]);
     std::memcpy(weight, slope, n * sizeof(T));
     if (y && class_weight) {
       for (int64_t b = 0; b < n; ++b) weight[b] = slope[b] == 0 ? T(0) : slope[b] * class_weight[y[b]];
@@ -83,8 +87,9 @@ struct SegmentKernel {
   }
 
   void read_logits(const S* x, int64_t n) const {
-    for (int64_t b = 0; b < n; ++b) largest[b] = -infinity<T>;
+    for (int64_t b = 0; b < n; ++b) largest[b] = own[b] = -infinity<T>;
     for (int64_t c = 0; c < C; ++c) {
+      const Index here = static_cast<Index>(c);
       const S* const from = x + c * call.inner;
       T* const z = z_room + c * B;
       if (c + AHEAD < C) {
@@ -95,6 +100,7 @@ struct SegmentKernel {
         const T logit = widen(from[b]);
         z[b] = logit;
         largest[b] = logit > largest[b] ? logit : largest[b];
+        own[b] = mine[b] == here ? logit : own[b];
       }
     }
     for (int64_t b = 0; b < n; ++b) largest[b] = largest[b] == -infinity<T> ? T(0) : largest[b];
@@ -136,21 +142,22 @@ struct SegmentKernel {
     for (int64_t b = 0; b < n; ++b) mass[b] = whole;
   }
 
-  // The own logits, in whose place -inf stands from now on: the exponentials are those of the other classes.
-  void take_own(const int64_t* y, int64_t n) const {
-    for (int64_t b = 0; b < n; ++b) {
-      T* const z = z_room + (slope[b] == 0 ? 0 : y[b]) * B + b;
-      own[b] = *z;
-      *z = -infinity<T>;
-    }
+  // Those of the other classes: the own one's place holds 0.
+  void add_exponentials(int64_t n) const {
+    int infinite = 0;
+#pragma omp simd reduction(| : infinite)
+    for (int64_t b = 0; b < n; ++b) infinite |= largest[b] == infinity<T>;
+    infinite ? add_exponentials(n, below<T>) : add_exponentials(n, [](T z, T m) ALWAYS_INLINE { return z - m; });
   }
 
-  void add_exponentials(int64_t n) const {
+  template <class Depth>
+  INLINED void add_exponentials(int64_t n, Depth depth) const {
     for (int64_t c = 0; c < C; ++c) {
+      const Index here = static_cast<Index>(c);
       T* const e = z_room + c * B;
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        const T value = exp_of_nonpositive(below(e[b], largest[b]));
+        const T any = exp_of_nonpositive(depth(e[b], largest[b]), S{}), value = mine[b] == here ? T(0) : any;
         e[b] = value;
         others[b] += value;
       }
@@ -162,9 +169,6 @@ struct SegmentKernel {
   template <class OfIndex>
   void finish(int64_t n, OfIndex of_index) const {
     const T hard_share = call.index ? kept : T(0), soft_share = call.index ? share : T(1);
-    if (!call.index) {
-      for (int64_t b = 0; b < n; ++b) own[b] = -infinity<T>;
-    }
 #pragma omp simd
     for (int64_t b = 0; b < n; ++b) {
       const bool leads = own[b] == largest[b];
@@ -188,34 +192,25 @@ struct SegmentKernel {
 
   void write_gradient(const int64_t* y, S* g, int64_t n) const {
     for (int64_t c = 0; c < C; ++c) {
-      const T* const e = z_room + c * B;
+      const Index here = static_cast<Index>(c);
+      T* const e = z_room + c * B;
       const T* const target = t_room + c * B;
-      S* const to = g + c * call.inner;
       const T of_class = class_weight_of(c);
+      const auto each = [&](auto less) ALWAYS_INLINE {
+#pragma omp simd
+        for (int64_t b = 0; b < n; ++b) {
+          const T product = e[b] * slope[b], all = (mine[b] == here ? own[b] : product) - less(b);
+          e[b] = slope[b] == 0 ? T(0) : all;
+        }
+      };
       if (!y) {
-#pragma omp simd
-        for (int64_t b = 0; b < n; ++b) {
-          const T all = e[b] * slope[b] - weight[b] * target[b];
-          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
-        }
+        each([&](int64_t b) ALWAYS_INLINE { return weight[b] * target[b]; });
       } else if (smoothing > 0) {
-#pragma omp simd
-        for (int64_t b = 0; b < n; ++b) {
-          const T all = e[b] * slope[b] - weight[b] * of_class;
-          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
-        }
+        each([&](int64_t b) ALWAYS_INLINE { return weight[b] * of_class; });
       } else {
-#pragma omp simd
-        for (int64_t b = 0; b < n; ++b) {
-          const T all = e[b] * slope[b];
-          to[b] = narrow(slope[b] == 0 ? T(0) : all, S{});
-        }
+        each([](int64_t) ALWAYS_INLINE { return T(0); });
       }
-    }
-    if (!y) return;
-    for (int64_t b = 0; b < n; ++b) {
-      if (y[b] == call.ignore_index) continue;
-      g[y[b] * call.inner + b] = narrow(own[b] - weight[b] * class_weight_of(y[b]), S{});
+      write(e, g + c * call.inner, n, call.past_caches);
     }
   }
 };
@@ -229,6 +224,7 @@ void segments(const Rows& call, int64_t begin, int64_t end, char* scratch) {
     const int64_t n = call.inner - from < B ? call.inner - from : B;
     call.sums[unit] = kernel.block(image * call.inner + from, n, image * call.inner * call.classes + from);
   }
+  finish_writing();
 }
 
 }  // namespace
