@@ -28,12 +28,6 @@ struct Side {
   T reference() const { return largest == -infinity<T> ? T(0) : largest; }
 };
 
-// How far two logits lie below the largest of their tile.
-template <class T>
-struct Depths {
-  T x, t;
-};
-
 template <class S>
 struct DivergenceKernel {
   using T = typename Compute<S>::type;
@@ -123,35 +117,34 @@ struct DivergenceKernel {
       fetch(x + begin(k + 1), size(k + 1));
       fetch(t + begin(k + 1), size(k + 1));
     }
-    const T mx = of_x.reference(), mt = of_t.reference();
-    const T per = per_temperature;
     // At once without regard to infinities; where one shows, again with it.
-    const auto plain = [=](T x, T t) ALWAYS_INLINE { return Depths<T>{(x - mx) * per, (t - mt) * per}; };
-    add_tile(k, of_x, of_t, logits, targets, plain, [](Depths<T>, T product) ALWAYS_INLINE { return product; });
+    add_tile(k, of_x, of_t, logits, targets, [](T z, T m) ALWAYS_INLINE { return z - m; },
+             [](T, T, T product) ALWAYS_INLINE { return product; });
     if (is_finite(tile[k].distance)) return;
-    const auto limits = [=](T x, T t) ALWAYS_INLINE { return Depths<T>{below(x, mx) * per, below(t, mt) * per}; };
-    add_tile(k, of_x, of_t, logits, targets, limits, [](Depths<T> down, T product) ALWAYS_INLINE {
-      const T apart = down.x == -infinity<T> ? infinity<T> : product;  // however small p is, if it is not 0
-      return down.t == -infinity<T> ? T(0) : apart;
-    });
+    add_tile(k, of_x, of_t, logits, targets, [](T z, T m) ALWAYS_INLINE { return below(z, m); },
+             [](T down_x, T down_t, T product) ALWAYS_INLINE {
+               const T apart = down_x == -infinity<T> ? infinity<T> : product;  // however small p is, if it is not 0
+               return down_t == -infinity<T> ? T(0) : apart;
+             });
   }
 
-  template <class Down, class Counted>
-  INLINED void add_tile(int64_t k, Side<T> of_x, Side<T> of_t, const T* logits, const T* targets, Down depths,
+  template <class Depth, class Counted>
+  INLINED void add_tile(int64_t k, Side<T> of_x, Side<T> of_t, const T* logits, const T* targets, Depth depth,
                         Counted counted) const {
     const int64_t n = size(k);
+    const T mx = of_x.reference(), mt = of_t.reference();
     T* const ex = ex_room + begin(k);
     T* const et = et_room + begin(k);
     T sum_x = 0, sum_t = 0, distance = 0;
 #pragma omp simd reduction(+ : sum_x, sum_t, distance)
     for (int64_t i = 0; i < n; ++i) {
-      const Depths<T> down = depths(logits[i], targets[i]);
-      const T e = exp_of_nonpositive(down.x), p = exp_of_nonpositive(down.t);
+      const T down_x = depth(logits[i], mx) * per_temperature, down_t = depth(targets[i], mt) * per_temperature;
+      const T e = exp_of_nonpositive(down_x), p = exp_of_nonpositive(down_t);
       ex[i] = e;
       et[i] = p;
       sum_x += e;
       sum_t += p;
-      distance += counted(down, p * (down.t - down.x));
+      distance += counted(down_x, down_t, p * (down_t - down_x));
     }
     of_x.sum = sum_x;
     of_t.sum = sum_t;
