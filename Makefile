@@ -43,13 +43,13 @@ sanitize: $(VENV)/dev.done
 	    -DCMAKE_CXX_FLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 	cmake --build $(SANITIZED) --parallel 2
 	rm -rf $(SANITIZED)/root && mkdir -p $(SANITIZED)/root && cp -r src/lossary $(SANITIZED)/root/
-	rm -f $(SANITIZED)/root/lossary/kernels/liblossary.so && cmake --install $(SANITIZED)
+	rm -f $(SANITIZED)/root/lossary/kernels/*.so && cmake --install $(SANITIZED)
 	PYTHONPATH=$(SANITIZED)/root ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
 	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or torch) and not kept_within' tests/test_kernels.py tests/test_conformance.py
 
 clean:
-	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,liblossary.so build.json)
+	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,*.so build.json)
 
 $(VENV)/demo.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,6 @@
 """The kernels beside the formulas in fp64, at sizes that cross their tiles and blocks; the suites take small ones."""
 
-import gc
-import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +8,6 @@ import torch
 
 import lossary
 from lossary import ops
-from lossary.kernels import plans
 from lossary.kernels.calls import KERNELS
 from lossary.kernels.status import missing
 
@@ -210,127 +206,9 @@ def test_memory_of_gradients_is_kept_within_its_limit() -> None:
         ops.gradient_memory(limit=before)
 
 
-# Calls that are remembered --------------------------------------------------------------------------------------------
+# Gradients over the logits --------------------------------------------------------------------------------------------
 
 LOGITS, LABELS = drawn(6, 4).float(), torch.tensor([0, 3, 1, 2, 2, 0])
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> None:
-    plans.KNOWN.clear()
-
-
-def test_a_call_of_the_same_kind_takes_the_plan_with_its_own_data() -> None:
-    for seed in range(3):
-        x = drawn(6, 4, seed=seed).float().requires_grad_()
-        got = lossary.cross_entropy(x, LABELS, label_smoothing=0.2)
-        expected = lossary.cross_entropy(x, LABELS, label_smoothing=0.2, impl="reference")
-        torch.testing.assert_close(got, expected)
-        torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))
-        assert len(plans.KNOWN) == 1
-
-
-@pytest.mark.parametrize("change", ["option", "dtype", "shape", "grad", "type of the option", "name"])
-def test_another_kind_takes_another_plan(change: str) -> None:
-    lossary.huber_loss(LOGITS, LOGITS + 1, delta=1.0)
-    x = LOGITS.double() if change == "dtype" else LOGITS[:3] if change == "shape" else LOGITS.clone()
-    x.requires_grad_(change == "grad")
-    name, delta = ("beta" if change == "name" else "delta"), {"option": 0.5, "type of the option": 1}.get(change, 1.0)
-    loss = lossary.smooth_l1_loss if change == "name" else lossary.huber_loss
-    got = loss(x, x.detach() + 1, **{name: delta})
-    assert got.dtype == x.dtype and got.requires_grad == x.requires_grad
-    assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(plans.KNOWN) == 2
-
-
-@pytest.mark.filterwarnings("ignore:kl_div")
-@pytest.mark.parametrize("change", ["half weights", "small classes", "whole targets", "half targets", "batchmean"])
-def test_casts_are_remembered_with_the_plan(change: str) -> None:
-    for seed in range(3):
-        x, positive = drawn(6, 4, seed=seed).float(), drawn(6, 4, seed=seed + 9).abs()
-        args, options = (x, (positive * 9).argmax(1)), {}
-        loss = lossary.cross_entropy
-        if change == "half weights":
-            x, options = x.bfloat16(), {"weight": positive[0].bfloat16()}
-            args = (x, args[1])
-        elif change == "small classes":
-            args = (x, args[1].int())
-        elif change == "batchmean":
-            loss, args, options = lossary.kl_div, (x.log_softmax(1), positive.softmax(1).float()), {"reduction": change}
-        else:
-            loss = lossary.binary_cross_entropy_with_logits
-            args = (x, (positive > 0.5).long() if change == "whole targets" else positive.sigmoid().bfloat16())
-        given = args[0].clone().requires_grad_()
-        got, expected = loss(given, *args[1:], **options), loss(given, *args[1:], **options, impl="reference")
-        torch.testing.assert_close(got, expected)
-        for graph in (False, True):
-            slopes = [torch.autograd.grad(y, given, retain_graph=True, create_graph=graph)[0] for y in (got, expected)]
-            torch.testing.assert_close(*slopes)
-        seconds = [torch.autograd.grad(y.float().pow(2).sum(), given)[0] for y in slopes if y.requires_grad]
-        assert not seconds or torch.allclose(*seconds, rtol=2e-2, atol=1e-5)
-    assert len(plans.KNOWN) == 1
-
-
-def test_one_tensor_in_two_places_is_not_remembered() -> None:
-    assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and not plans.KNOWN
-    assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1
-
-
-def test_a_plan_says_what_is_wrong_as_the_first_call_does() -> None:
-    lossary.cross_entropy(LOGITS, LABELS)
-    with pytest.raises(IndexError, match="cross_entropy: target holds 4 at"):
-        lossary.cross_entropy(LOGITS, LABELS + 1)
-    lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() / 2)
-    with pytest.raises(ValueError, match="binary_cross_entropy: target holds"):
-        lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() + 2)
-
-
-def test_a_warning_is_given_every_time() -> None:
-    for _ in range(3):
-        with pytest.warns(UserWarning, match="kl_div"):
-            lossary.kl_div(LOGITS.log_softmax(1), LOGITS.softmax(1))
-
-
-def test_strict_checking_and_transforms_are_not_skipped() -> None:
-    x = LOGITS.clone()
-    lossary.cross_entropy(x, LABELS)
-    x[0, 0] = torch.nan
-    with lossary.strict(), pytest.raises(ValueError, match="cross_entropy: input holds nan"):
-        lossary.cross_entropy(x, LABELS)
-    lossary.cross_entropy(LOGITS[0], LABELS[0])
-    rows = torch.vmap(lossary.cross_entropy)(LOGITS, LABELS)
-    torch.testing.assert_close(rows, lossary.cross_entropy(LOGITS, LABELS, reduction="none"))
-
-
-@pytest.mark.filterwarnings("ignore")  # the tracer's own, of shapes that it takes for constants
-def test_a_traced_call_can_be_saved(tmp_path: Path) -> None:
-    x = LOGITS.clone().requires_grad_()
-    expected = lossary.cross_entropy(x, LABELS)
-    torch.jit.trace(lossary.cross_entropy, (x, LABELS)).save(str(tmp_path / "traced.pt"))
-    torch.testing.assert_close(torch.jit.load(str(tmp_path / "traced.pt"))(x, LABELS), expected)
-
-
-def test_derivatives_of_a_remembered_gradient_are_those_of_the_formula() -> None:
-    weight = drawn(4, seed=5).exp()
-    for _ in range(2):
-        x = LOGITS.double().requires_grad_()
-        loss = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp())
-        (slope,) = torch.autograd.grad(loss, x, create_graph=True)
-        expected = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp(), impl="reference")
-        (exact,) = torch.autograd.grad(expected, x, create_graph=True)
-        seconds = (torch.autograd.grad(g.pow(2).sum(), x)[0] for g in (slope, exact))
-        torch.testing.assert_close(*seconds)
-    assert len(plans.KNOWN) == 1
-
-
-def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
-    x = LOGITS.clone().requires_grad_()
-    y = x * 2
-    kept = weakref.ref(y)
-    loss = lossary.cross_entropy(y, LABELS)
-    loss.backward()
-    del y
-    gc.collect()
-    assert kept() is None and len(plans.KNOWN) == 1
 
 
 @each_dtype
@@ -383,15 +261,6 @@ def test_an_unsafe_gradient_over_the_logits_is_refused(reason: str, logits: Any,
     target = LABELS.numpy() if reason == "numpy" else LABELS
     with pytest.raises(ValueError, match=f"cross_entropy: inplace_backward=True is not possible: .*{reason}"):
         lossary.cross_entropy(x, target[: len(x)], inplace_backward=True, **options)
-
-
-def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
-    x = LOGITS.clone().requires_grad_()
-    loss = lossary.cross_entropy(x, LABELS)
-    first = torch.autograd.grad(loss, x, retain_graph=True)[0].clone()
-    scaled = torch.autograd.grad(loss, x, torch.tensor(3.0), retain_graph=True)[0]
-    torch.testing.assert_close(scaled, 3 * first)
-    torch.testing.assert_close(torch.autograd.grad(loss, x)[0], first)
 
 
 # What the kernels leave to others -------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ runs the kernel again, and derivatives of the gradient are those of the formula.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,15 @@ if missing is None:
         torch.ops.load_library(str(status.library()))
     except OSError as error:  # of a torch that is older than what they were built for
         missing = f"The kernels do not load into torch {torch.__version__}, they need 2.11 or newer: {error}"
+native: Any = None
+"""The module that calls plans in C++, where it was built for this very torch; else they are called from Python."""
+build = status.build()
+if missing is None and build is not None and build.torch == torch.__version__:
+    try:
+        native = importlib.import_module("lossary.kernels._autograd")
+    except ImportError:  # none was built, or for another Python
+        native = None
+
 if missing is None:
     OVER_LOGITS = torch.ops.lossary.softmax_rows_.default
     FUNCTIONS = {name: i for i, name in enumerate(torch.ops.lossary.elementwise_functions().split())}
@@ -58,6 +68,13 @@ ELEMENTWISE = Operator("elementwise", (1, 3))
 PAIRS = Operator("pairs", (0, 1, 2))
 
 
+class Saved(NamedTuple):
+    """What a call leaves for its backward."""
+
+    plan: Plan
+    saved_tensors: tuple[Tensor, ...]
+
+
 class Fused(torch.autograd.Function):
     """The call of an operator by a plan. Kept lean: on small inputs what stands here is most of the time."""
 
@@ -74,20 +91,40 @@ class Fused(torch.autograd.Function):
             return _in_slots(ctx.plan, [_over_logits(ctx, upstream)])
         if torch.is_grad_enabled():
             return _in_slots(ctx.plan, _of_formula(ctx, upstream))
-        gradients, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
-        if not gradients:
-            gradients = _of_operator(ctx, upstream)
-        elif upstream.item() != 1:
-            if gradients[0].dtype is torch.float16:  # whose small gradients are 0 before a loss scale comes to them
-                gradients = _of_operator(ctx, upstream)
-            else:
-                for gradient in gradients:
-                    gradient.mul_(upstream)
-        return _in_slots(ctx.plan, gradients)
+        ready, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
+        factor = upstream.item() if ready else 0
+        # Small gradients of fp16 are 0 before a loss scale comes to them.
+        if not ready or (factor != 1 and ready[0].dtype is torch.float16):
+            return _in_slots(ctx.plan, _of_operator(ctx, upstream))
+        if factor != 1:
+            for gradient in ready:
+                gradient.mul_(upstream)
+        return _in_slots(ctx.plan, ready)
 
 
 fused: Any = super(torch.autograd.Function, Fused).apply  # pyright: ignore[reportAttributeAccessIssue]
 """`Fused.apply` without the arrangements for functorch, under which no call comes here: 3 of 30 microseconds."""
+
+
+def forward(plan: Plan, *tensors: Tensor) -> Tensor:
+    """The call of an operator of which nobody wants a gradient."""
+    value = plan.overload(*plan.filled(tensors), None, 0)[0]
+    return value if value.dtype is plan.dtype else value.to(plan.dtype)
+
+
+def gradients(plan: Plan, upstream: Tensor, tensors: tuple[Tensor, ...]) -> list[Tensor]:
+    """The wanted gradients, computed now."""
+    saved = Saved(plan, tensors)
+    return _of_formula(saved, upstream) if torch.is_grad_enabled() else _of_operator(saved, upstream)
+
+
+def caller(plan: Plan) -> Any:
+    """What calls the operator for a plan that will be used again."""
+    if native is None or plan.over_logits is not None:
+        return plan.apply
+    operator = f"lossary::{plan.overload._opname}"
+    arguments = (*plan.arguments, None, plan.at_once)
+    return native.Step(operator, arguments, plan.slots, plan.order, plan.dtype, gradients)
 
 
 class Traced(torch.autograd.Function):
@@ -95,17 +132,17 @@ class Traced(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> Tensor:
-        value, gradients = plan.overload(*plan.filled(tensors), None, plan.at_once)
+        value, ready = plan.overload(*plan.filled(tensors), None, plan.at_once)
         ctx.plan = plan
-        ctx.save_for_backward(*tensors, *gradients)
+        ctx.save_for_backward(*tensors, *ready)
         return value.to(plan.dtype)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         plan, count = ctx.plan, len(ctx.plan.slots)
-        gradients = ctx.saved_tensors[count:]
-        if gradients:
-            return _in_slots(plan, [(g * upstream).to(g.dtype) for g in gradients])
+        ready = ctx.saved_tensors[count:]
+        if ready:
+            return _in_slots(plan, [(g * upstream).to(g.dtype) for g in ready])
         return _in_slots(plan, _of_operator(ctx, upstream))
 
 
@@ -128,10 +165,10 @@ def gradient_memory(limit: int | None = None) -> int:
     return torch.ops.lossary.gradient_memory_held()
 
 
-def _in_slots(plan: Plan, gradients: Any) -> tuple[Any, ...]:
+def _in_slots(plan: Plan, found: Any) -> tuple[Any, ...]:
     """What autograd wants back: one for the plan, and one for each tensor."""
-    gradients = [*gradients, None]
-    return (None, *[gradients[i] for i in plan.order])
+    found = [*found, None]
+    return (None, *[found[i] for i in plan.order])
 
 
 def _of_operator(ctx: Any, upstream: Tensor) -> list[Tensor]:

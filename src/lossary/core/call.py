@@ -8,7 +8,7 @@ import numpy as np
 
 from lossary.core import implementations
 from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, size_fits
-from lossary.core.check import Checked, check, warnings_given
+from lossary.core.check import GIVEN, Checked, check
 from lossary.core.record import Loss, of
 from lossary.core.reduce import Reduced, Unreduced, reduce
 from lossary.kernels import plans
@@ -21,7 +21,8 @@ def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
             return plans.KNOWN[kind].repeat(args, kwargs)
         except (IndexError, RuntimeError, ValueError):
             pass  # the check below says what is wrong, and how to mend it
-    warned = kind is not None and warnings_given()
+    if kind is not None:
+        GIVEN.warnings.clear()
     checked = check(loss, loss.bind(args, kwargs))
     implementation = implementations.choose(checked)
     if is_torch(checked.first) or is_jax(checked.first):
@@ -31,8 +32,8 @@ def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
             answer = run(checked, implementation)
     if not isinstance(answer, Reduced):
         return answer
-    if kind is not None and warned == warnings_given():  # who is warned once is warned the next time too
-        plans.remember(kind, answer, args, kwargs)
+    if kind is not None:
+        plans.remember(kind, answer, args, kwargs, tuple(GIVEN.warnings))
     return answer.value
 
 

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -105,21 +106,21 @@ def prepare(call: Checked) -> dict[str, Any]:
     return values
 
 
-class _Given:
-    """How many warnings losses have given."""
+class _Given(threading.local):
+    """The warnings that this thread's last call has given."""
 
-    count = 0
+    def __init__(self) -> None:
+        self.warnings: list[tuple[str, type[Warning]]] = []
 
 
-def warnings_given() -> int:
-    return _Given.count
+GIVEN = _Given()
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn the caller of a loss; compiled code, which cannot, says it when it is first run without."""
     if is_compiling():
         return
-    _Given.count += 1
+    GIVEN.warnings.append((message, category))
     frame, depth = sys._getframe(), 1
     # torch.nn: a module's own call, and torch's functions under `lossary.patch_torch`.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("lossary.", "torch.nn.")):

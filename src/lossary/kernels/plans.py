@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lossary.core.arrays import Array, is_compiling
+from lossary.core.check import warn
 from lossary.core.contract import axes
 from lossary.core.reduce import Reduced
 from lossary.core.strict import is_strict
@@ -33,10 +34,11 @@ class Plan:
     overload, arguments, slots: the operator, what it takes, and the places of the tensors there.
     wanted, at_once: a bit for each input whose gradient is wanted, and for each that the forward answers.
     over_logits: the operator that writes the gradient over the logits, or None.
-    order: which of the gradients belongs to each tensor, -1 for none. apply: the function of autograd.
+    order: which of the gradients belongs to each tensor, -1 for none. apply: what calls the operator.
     dtype, shape: of the answer; the shape where it is not the operator's.
     call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
     sources, casts: where a later caller's arguments hold the tensors, and to which dtype some are cast.
+    warnings: what each caller is told.
     """
 
     overload: Any
@@ -53,6 +55,7 @@ class Plan:
     parts: tuple[tuple[str, int], ...] = ()
     sources: tuple[int | str, ...] = ()
     casts: tuple[Any, ...] = ()
+    warnings: tuple[tuple[str, type[Warning]], ...] = ()
 
     def filled(self, tensors: Any) -> list[Any]:
         """The operator's arguments, with `upstream` and `gradients` to follow."""
@@ -62,10 +65,7 @@ class Plan:
         return arguments
 
     def run(self, tensors: Any) -> Array:
-        if not self.wanted:
-            value = self.overload(*self.filled(tensors), None, 0)[0]
-            value = value if value.dtype is self.dtype else value.to(self.dtype)
-        elif is_compiling():
+        if self.wanted and is_compiling():
             from lossary import ops
 
             value = ops.Traced.apply(self, *tensors)
@@ -77,7 +77,10 @@ class Plan:
         tensors = [args[s] if isinstance(s, int) else kwargs[s] for s in self.sources]
         if self.casts:
             tensors = [x if dtype is None else x.to(dtype) for x, dtype in zip(tensors, self.casts, strict=True)]
-        return self.run(tensors)
+        answer = self.run(tensors)
+        for message, category in self.warnings:
+            warn(message, category)
+        return answer
 
     def formula(self, tensors: Any) -> Array:
         """The same call by the formula."""
@@ -119,7 +122,7 @@ def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
         at_once=0 if call.reduction == "none" or inplace else wanted,
         over_logits=ops.OVER_LOGITS if inplace else None,
         order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
-        apply=ops.fused,
+        apply=ops.fused if wanted else ops.forward,
         dtype=call.answer_dtype,
         shape=tuple(n for _, n in axes(call.loss.unreduced, call.dims)) if rearranged else None,
     )
@@ -194,7 +197,13 @@ def _is_plain(torch: Any) -> bool:
     )
 
 
-def remember(kind: tuple[Any, ...], made: Reduced, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def remember(
+    kind: tuple[Any, ...],
+    made: Reduced,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    warnings: tuple[tuple[str, type[Warning]], ...],
+) -> None:
     """Keep a plan whose tensors are the caller's own, or casts of them, each in one place."""
     plan = made.plan
     if plan.over_logits is not None:  # who made the logits decides whether that is safe
@@ -208,10 +217,18 @@ def remember(kind: tuple[Any, ...], made: Reduced, args: tuple[Any, ...], kwargs
     kept = any(hasattr(x, "dtype") for x in plan.call.values.values())  # it would use that tensor again
     if kept or len(set(sources)) < len(sources):
         return
+    from lossary import ops
+
     casts = [None if x is origin else x.dtype for x, origin in zip(made.tensors, made.origins, strict=True)]
     if len(KNOWN) >= MOST:
         KNOWN.clear()
-    KNOWN[kind] = dataclasses.replace(plan, sources=tuple(sources), casts=tuple(casts) if any(casts) else ())
+    KNOWN[kind] = dataclasses.replace(
+        plan,
+        apply=ops.caller(plan),
+        sources=tuple(sources),
+        casts=tuple(casts) if any(casts) else (),
+        warnings=warnings,
+    )
 
 
 def run(call: Checked) -> Reduced:

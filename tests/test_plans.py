@@ -1,0 +1,221 @@
+"""Calls that are remembered: by their plans, in C++ where that is built, answer as the first call did."""
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lossary
+from lossary import ops
+from lossary.kernels import plans
+from lossary.kernels.status import missing
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+LOGITS, LABELS = drawn(6, 4).float(), torch.tensor([0, 3, 1, 2, 2, 0])
+
+
+@pytest.fixture(autouse=True, params=["C++", "Python"])
+def caller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    plans.KNOWN.clear()
+    if request.param == "Python":
+        monkeypatch.setattr(ops, "native", None)
+    elif ops.native is None:
+        pytest.skip("calls in C++ are not built here")
+    return request.param
+
+
+def remembered(*args: Any, **options: Any) -> torch.Tensor:
+    """The cross-entropy by a plan: the first call makes it."""
+    lossary.cross_entropy(*args, **options)
+    (plan,) = plans.KNOWN.values()
+    assert isinstance(plan.apply, ops.native.Step) if ops.native else plan.apply in (ops.fused, ops.forward)
+    return lossary.cross_entropy(*args, **options)
+
+
+def test_a_call_of_the_same_kind_takes_the_plan_with_its_own_data() -> None:
+    for seed in range(3):
+        x = drawn(6, 4, seed=seed).float().requires_grad_()
+        got = lossary.cross_entropy(x, LABELS, label_smoothing=0.2)
+        expected = lossary.cross_entropy(x, LABELS, label_smoothing=0.2, impl="reference")
+        torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))
+        assert len(plans.KNOWN) == 1
+
+
+@pytest.mark.parametrize("change", ["option", "dtype", "shape", "grad", "type of the option", "name"])
+def test_another_kind_takes_another_plan(change: str) -> None:
+    lossary.huber_loss(LOGITS, LOGITS + 1, delta=1.0)
+    x = LOGITS.double() if change == "dtype" else LOGITS[:3] if change == "shape" else LOGITS.clone()
+    x.requires_grad_(change == "grad")
+    name, delta = ("beta" if change == "name" else "delta"), {"option": 0.5, "type of the option": 1}.get(change, 1.0)
+    loss = lossary.smooth_l1_loss if change == "name" else lossary.huber_loss
+    got = loss(x, x.detach() + 1, **{name: delta})
+    assert got.dtype == x.dtype and got.requires_grad == x.requires_grad
+    assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(plans.KNOWN) == 2
+
+
+@pytest.mark.filterwarnings("ignore:kl_div")
+@pytest.mark.parametrize("change", ["half weights", "small classes", "whole targets", "half targets", "batchmean"])
+def test_casts_are_remembered_with_the_plan(change: str) -> None:
+    for seed in range(3):
+        x, positive = drawn(6, 4, seed=seed).float(), drawn(6, 4, seed=seed + 9).abs()
+        args, options = (x, (positive * 9).argmax(1)), {}
+        loss = lossary.cross_entropy
+        if change == "half weights":
+            x, options = x.bfloat16(), {"weight": positive[0].bfloat16()}
+            args = (x, args[1])
+        elif change == "small classes":
+            args = (x, args[1].int())
+        elif change == "batchmean":
+            loss, args, options = lossary.kl_div, (x.log_softmax(1), positive.softmax(1).float()), {"reduction": change}
+        else:
+            loss = lossary.binary_cross_entropy_with_logits
+            args = (x, (positive > 0.5).long() if change == "whole targets" else positive.sigmoid().bfloat16())
+        given = args[0].clone().requires_grad_()
+        got, expected = loss(given, *args[1:], **options), loss(given, *args[1:], **options, impl="reference")
+        torch.testing.assert_close(got, expected)
+        for graph in (False, True):
+            slopes = [torch.autograd.grad(y, given, retain_graph=True, create_graph=graph)[0] for y in (got, expected)]
+            torch.testing.assert_close(*slopes)
+        seconds = [torch.autograd.grad(y.float().pow(2).sum(), given)[0] for y in slopes if y.requires_grad]
+        assert not seconds or torch.allclose(*seconds, rtol=2e-2, atol=1e-5)
+    assert len(plans.KNOWN) == 1
+
+
+def test_one_tensor_in_two_places_is_not_remembered() -> None:
+    assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and not plans.KNOWN
+    assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1
+
+
+def test_a_plan_says_what_is_wrong_as_the_first_call_does() -> None:
+    lossary.cross_entropy(LOGITS, LABELS)
+    with pytest.raises(IndexError, match="cross_entropy: target holds 4 at"):
+        lossary.cross_entropy(LOGITS, LABELS + 1)
+    lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() / 2)
+    with pytest.raises(ValueError, match="binary_cross_entropy: target holds"):
+        lossary.binary_cross_entropy(LOGITS.sigmoid(), LOGITS.sigmoid() + 2)
+
+
+def test_a_warning_is_given_every_time() -> None:
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="kl_div"):
+            lossary.kl_div(LOGITS.log_softmax(1), LOGITS.softmax(1))
+    assert len(plans.KNOWN) == 1
+
+
+def test_strict_checking_and_transforms_are_not_skipped() -> None:
+    x = LOGITS.clone()
+    lossary.cross_entropy(x, LABELS)
+    x[0, 0] = torch.nan
+    with lossary.strict(), pytest.raises(ValueError, match="cross_entropy: input holds nan"):
+        lossary.cross_entropy(x, LABELS)
+    lossary.cross_entropy(LOGITS[0], LABELS[0])
+    rows = torch.vmap(lossary.cross_entropy)(LOGITS, LABELS)
+    torch.testing.assert_close(rows, lossary.cross_entropy(LOGITS, LABELS, reduction="none"))
+
+
+@pytest.mark.filterwarnings("ignore")  # the tracer's own, of shapes that it takes for constants
+def test_a_traced_call_can_be_saved(tmp_path: Path) -> None:
+    x = LOGITS.clone().requires_grad_()
+    expected = lossary.cross_entropy(x, LABELS)
+    torch.jit.trace(lossary.cross_entropy, (x, LABELS)).save(str(tmp_path / "traced.pt"))
+    torch.testing.assert_close(torch.jit.load(str(tmp_path / "traced.pt"))(x, LABELS), expected)
+
+
+def test_derivatives_of_a_remembered_gradient_are_those_of_the_formula() -> None:
+    weight = drawn(4, seed=5).exp()
+    for _ in range(2):
+        x = LOGITS.double().requires_grad_()
+        loss = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp())
+        (slope,) = torch.autograd.grad(loss, x, create_graph=True)
+        expected = lossary.cross_entropy(x, LABELS, weight, sample_weight=drawn(6, seed=6).exp(), impl="reference")
+        (exact,) = torch.autograd.grad(expected, x, create_graph=True)
+        seconds = (torch.autograd.grad(g.pow(2).sum(), x)[0] for g in (slope, exact))
+        torch.testing.assert_close(*seconds)
+    assert len(plans.KNOWN) == 1
+
+
+def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
+    x = LOGITS.clone().requires_grad_()
+    y = x * 2
+    kept = weakref.ref(y)
+    loss = lossary.cross_entropy(y, LABELS)
+    loss.backward()
+    del y
+    gc.collect()
+    assert kept() is None and len(plans.KNOWN) == 1
+
+
+def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
+    x = LOGITS.clone().requires_grad_()
+    loss = remembered(x, LABELS)
+    first = torch.autograd.grad(loss, x, retain_graph=True)[0].clone()
+    scaled = torch.autograd.grad(loss, x, torch.tensor(3.0), retain_graph=True)[0]
+    torch.testing.assert_close(scaled, 3 * first)
+    torch.testing.assert_close(torch.autograd.grad(remembered(x, LABELS), x, torch.tensor(3.0))[0], 3 * first)
+    torch.testing.assert_close(torch.autograd.grad(loss, x)[0], first)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        torch.autograd.grad(loss, x)
+
+
+def test_a_loss_scale_comes_before_the_rounding_to_fp16() -> None:
+    x, labels = torch.zeros(4096, 64).half().requires_grad_(), torch.zeros(4096, dtype=torch.long)
+    (slope,) = torch.autograd.grad(remembered(x, labels), x, torch.tensor(2.0**10).half())
+    torch.testing.assert_close(slope[:, 1:].float(), torch.full((4096, 63), 2.0**10 / 4096 / 64))
+
+
+def test_gradients_of_rows_wait_for_what_comes_in() -> None:
+    x, upstream = LOGITS.clone().requires_grad_(), drawn(6, seed=1).float()
+    rows = remembered(x, LABELS, reduction="none")
+    expected = lossary.cross_entropy(x, LABELS, reduction="none", impl="reference")
+    torch.testing.assert_close(torch.autograd.grad(rows, x, upstream), torch.autograd.grad(expected, x, upstream))
+
+
+def test_logits_that_have_changed_since_are_noticed() -> None:
+    x = LOGITS.clone().requires_grad_()
+    y = x * 2
+    loss = remembered(y, LABELS)
+    with torch.no_grad():
+        y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(loss, x, create_graph=True)
+
+
+def test_an_error_of_the_backward_in_python_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unforeseen(Exception):
+        pass
+
+    def fail(*_: Any) -> Any:
+        raise Unforeseen
+
+    x = LOGITS.clone().requires_grad_()
+    loss = remembered(x, LABELS)
+    monkeypatch.setattr(ops, "_of_formula", fail)
+    with pytest.raises(Unforeseen):
+        torch.autograd.grad(loss, x, create_graph=True)
+
+
+def test_the_graph_says_what_it_holds(caller: str) -> None:
+    x = LOGITS.clone().requires_grad_()
+    seen: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t, lambda t: t):
+        loss = remembered(x, LABELS)
+    assert any(t is x or t.data_ptr() == x.data_ptr() for t in seen)
+    assert loss.grad_fn is not None
+    assert loss.grad_fn.name() == ("LossBackward" if caller == "C++" else "FusedBackward")
+
+
+def test_nobody_who_wants_no_gradient_gets_a_graph() -> None:
+    assert not remembered(LOGITS, LABELS).requires_grad
+    plans.KNOWN.clear()
+    with torch.no_grad():
+        assert not remembered(LOGITS.clone().requires_grad_(), LABELS).requires_grad
