@@ -1,0 +1,185 @@
+// What the operators of torch share: tensors, outputs, reductions, threads. Over torch's stable ABI.
+#pragma once
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "api.h"
+#include "memory.h"
+
+namespace lossary {
+
+#if defined(__x86_64__)
+extern const Kernels kernels_x86_64_v4, kernels_x86_64_v3, kernels_x86_64_v2;
+#else
+extern const Kernels kernels_native;
+#endif
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using MaybeTensor = std::optional<Tensor>;
+
+inline const Kernels& best_kernels() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return kernels_x86_64_v4;
+  return __builtin_cpu_supports("x86-64-v3") ? kernels_x86_64_v3 : kernels_x86_64_v2;
+#else
+  return kernels_native;
+#endif
+}
+
+inline const Kernels& kernels() {
+  static const Kernels& best = best_kernels();
+  return best;
+}
+
+inline DType dtype_of(const Tensor& x) {
+  switch (x.scalar_type()) {
+    case ScalarType::Double: return float64;
+    case ScalarType::Float: return float32;
+    case ScalarType::Half: return float16;
+    case ScalarType::BFloat16: return bfloat16;
+    default: throw std::runtime_error("lossary: the kernels take fp64, fp32, fp16 and bf16");
+  }
+}
+
+inline ScalarType computed_in(DType dtype) { return dtype == float64 ? ScalarType::Double : ScalarType::Float; }
+
+enum Reduction : int64_t { none, mean, sum, batchmean };
+
+using Answer = std::tuple<Tensor, std::vector<Tensor>>;
+
+inline const void* data(const MaybeTensor& x) { return x.has_value() ? x->const_data_ptr() : nullptr; }
+
+// As torch::stable::empty_like and new_empty, which take several times as long for a small tensor.
+template <class Shape>
+Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
+  const auto code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(),
+                                                         strides.data(), code, aoti_torch_device_type_cpu(), 0, &made));
+  return Tensor(made);
+}
+
+// A gradient: where it is large, in memory that earlier ones have left.
+inline Tensor fresh_like(const Tensor& x) {
+  const size_t bytes = static_cast<size_t>(x.numel()) * x.element_size();
+#ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
+  if (bytes >= GradientMemory::smallest) {
+    return torch::stable::from_blob(
+        GradientMemory::instance().take(bytes), x.sizes(), x.strides(), x.device(), x.scalar_type(),
+        [](void* begin) { GradientMemory::instance().give_back(begin); });
+  }
+#endif
+  return empty(x.sizes(), x.strides(), x.scalar_type());
+}
+
+inline double value_of(const Tensor& scalar) {
+  const void* p = scalar.const_data_ptr();
+  return scalar.scalar_type() == ScalarType::Double ? *static_cast<const double*>(p) : *static_cast<const float*>(p);
+}
+
+// Numbers of a unit each: few of them need no memory of their own.
+class Sums {
+  double few_[16];
+  std::unique_ptr<double[]> many_;
+  int64_t n_;
+
+ public:
+  explicit Sums(int64_t n) : many_(n > 16 ? new double[n] : nullptr), n_(n) {}
+  double* data() { return many_ ? many_.get() : few_; }
+
+  // In the order of the units: the same sum for any number of threads.
+  double total() {
+    double total = 0;
+    for (int64_t i = 0; i < n_; ++i) total += data()[i];
+    return total;
+  }
+};
+
+// The unreduced values, of the shape of x without dimensions [from, to), or room for the reduced one; in the dtype of
+// computation.
+struct Output {
+  Tensor tensor;
+  void* values = nullptr;
+  bool reduced;
+
+  Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction)
+      : Output(x, from, to, reduction, computed_in(dtype_of(x))) {}
+
+  Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction, ScalarType dtype) : reduced(reduction != none) {
+    std::vector<int64_t> sizes, strides;
+    if (!reduced) {
+      int64_t stride = 1;
+      for (int64_t d = x.dim() - 1; d >= 0; --d) {
+        if (d >= from && d < to) continue;
+        sizes.insert(sizes.begin(), x.size(d));
+        strides.insert(strides.begin(), stride);
+        stride *= std::max<int64_t>(x.size(d), 1);
+      }
+    }
+    tensor = empty(sizes, strides, dtype);
+    if (!reduced) values = tensor.mutable_data_ptr();
+  }
+
+  // A mean over nothing is 0.
+  void finish(double total, double divisor) {
+    if (!reduced) return;
+    const double value = divisor == 0 && total == 0 ? 0 : total / divisor;
+    void* const place = tensor.mutable_data_ptr();
+    if (tensor.scalar_type() == ScalarType::Double) {
+      *static_cast<double*>(place) = value;
+    } else {
+      *static_cast<float*>(place) = static_cast<float>(value);
+    }
+  }
+};
+
+inline double divisor_of(int64_t reduction, const MaybeTensor& normalizer, double counted) {
+  if (reduction != mean && reduction != batchmean) return 1;
+  return normalizer.has_value() ? value_of(*normalizer) : counted;
+}
+
+inline double scale_of(double divisor, const MaybeTensor& upstream) {
+  const double scale = divisor == 0 ? 0 : 1 / divisor;
+  return upstream.has_value() ? scale * value_of(*upstream) : scale;
+}
+
+inline void* add_gradient(std::vector<Tensor>& gradients, const Tensor& input) {
+  gradients.push_back(fresh_like(input));
+  return gradients.back().mutable_data_ptr();
+}
+
+inline int64_t grain_of(int64_t elements_of_unit) {
+  return std::max<int64_t>(1, 32768 / std::max<int64_t>(elements_of_unit, 1));
+}
+
+// Calls work(begin, end, scratch) for parts of [0, units), each with scratch memory of its own.
+template <class Work>
+void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work& work) {
+  const auto part = [&](int64_t begin, int64_t end) {
+    alignas(64) char small[32768];
+    if (scratch_bytes <= sizeof(small)) return work(begin, end, small);
+    const size_t bytes = (scratch_bytes + 63) / 64 * 64;
+    std::unique_ptr<char, decltype(&std::free)> scratch(static_cast<char*>(std::aligned_alloc(64, bytes)), &std::free);
+    if (!scratch) throw std::bad_alloc();
+    work(begin, end, scratch.get());
+  };
+  if (units <= grain) {
+    part(0, units);
+  } else {
+    torch::stable::parallel_for(0, units, grain, part);
+  }
+}
+
+}  // namespace lossary
