@@ -443,6 +443,13 @@ def ctc_loss(
     return Unreduced(losses.reshape(shape), averaged=(losses / np.maximum(lengths, 1)).reshape(shape))
 
 
+@reduces("logits targets input_lengths target_lengths blank reduction zero_infinity")
+def ctc_loss_with_logits(logits: Numbers, *args: Any, **kwargs: Any) -> Unreduced:
+    x = exact(logits)
+    log_probs = [[-nll for nll in neg_log_softmax(row)] for row in x.reshape(-1, x.shape[-1])]
+    return ctc_loss.__wrapped__(np.array(log_probs, dtype=object).reshape(x.shape), *args, **kwargs)
+
+
 def by_enumeration(prob: Reals, word: list[int], blank: int) -> Real:
     """The sum over every path through the frames that spells `word` when repeats, then blanks, are taken out."""
     paths = product(range(prob.shape[1]), repeat=len(prob))

@@ -36,6 +36,7 @@ from lossary.losses.regression.l1_loss import l1_loss as l1_loss
 from lossary.losses.regression.mse_loss import mse_loss as mse_loss
 from lossary.losses.regression.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
 from lossary.losses.sequence.ctc_loss import ctc_loss as ctc_loss
+from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as ctc_loss_with_logits
 
 
 def __getattr__(name: str) -> _Any:

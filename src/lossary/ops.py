@@ -66,6 +66,7 @@ NLL = Operator("nll", (0,))
 KL_ROWS = Operator("kl_rows", (0, 1))
 ELEMENTWISE = Operator("elementwise", (1, 3))
 PAIRS = Operator("pairs", (0, 1, 2))
+CTC = Operator("ctc", (0,))
 
 
 class Saved(NamedTuple):
@@ -243,6 +244,12 @@ def _fake_pairs(x1, x2, x3, target, margin, eps, swap, rows, reduction, normaliz
     return _fake(x1, x1.shape[:-1], reduction, (x1, x2, x3), wanted)
 
 
+def _fake_ctc(
+    x, targets, frames, labels, blank, zero_infinity, from_logits, rows, reduction, normalizer, upstream, wanted
+):
+    return _fake(x, x.shape[1:-1], reduction, (x,), wanted)
+
+
 if missing is None:
     torch.library.register_fake("lossary::softmax_rows", _fake_softmax_rows)
     torch.library.register_fake("lossary::softmax_rows_", _fake_over_logits)
@@ -250,3 +257,4 @@ if missing is None:
     torch.library.register_fake("lossary::kl_rows", _fake_kl_rows)
     torch.library.register_fake("lossary::elementwise", _fake_elementwise)
     torch.library.register_fake("lossary::pairs", _fake_pairs)
+    torch.library.register_fake("lossary::ctc", _fake_ctc)

@@ -314,6 +314,20 @@ def _rows_denominator(call: Checked) -> Array | None:
     return cast(total(weight), call.dtype)
 
 
+# Sequences
+
+
+def _ctc(call: Checked) -> tuple[Any, ...]:
+    x, values, from_logits = call.first, call.values, "logits" in call.values
+    sequences = [cast_index(values[n], x).contiguous() for n in ("targets", "input_lengths", "target_lengths")]
+    options = (values["blank"], bool(values["zero_infinity"]), from_logits)
+    return (x.contiguous(), *sequences, *options, _of_each_row(call), _rows_denominator(call))
+
+
+def _ctc_refuse(call: Checked) -> str | None:
+    return "there is nothing to compute" if 0 in call.first.shape else None
+
+
 _ROWS = Kernel("SOFTMAX_ROWS", ("input",), _rows_refuse, _rows, _classes_last)
 KERNELS = {
     "cross_entropy": _ROWS,
@@ -334,5 +348,7 @@ KERNELS = {
     "kl_div": _elementwise(_kl_div),
     "margin_ranking_loss": Kernel("ELEMENTWISE", ("input1", "input2"), _elementwise_refuse, _ranking),
     "cosine_embedding_loss": Kernel("PAIRS", ("input1", "input2"), _cosine_refuse, _cosine),
+    "ctc_loss": Kernel("CTC", ("log_probs",), _ctc_refuse, _ctc),
+    "ctc_loss_with_logits": Kernel("CTC", ("logits",), _ctc_refuse, _ctc),
     "triplet_margin_loss": Kernel("PAIRS", ("anchor", "positive", "negative"), _triplet_refuse, _triplet),
 }

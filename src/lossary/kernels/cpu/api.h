@@ -73,6 +73,24 @@ struct Divergence {
   double* sums;       // of the values of each unit
 };
 
+// Connectionist temporal classification of sequences (T, N, C). A unit of work is a sample.
+struct Ctc {
+  bool from_logits;        // else from log-probabilities
+  const void* input;
+  const int64_t* labels;
+  const int64_t* begin;    // of each sample's labels
+  const int64_t* lengths;  // of each sample's labels, checked before, as labels are
+  const int64_t* frames;   // of each sample
+  const void* row_weight;  // (N), in the dtype of computation
+  int64_t time, batch, classes, blank, most_frames, most_labels;
+  bool zero_infinity;
+  bool mean;       // over the labels of a sample
+  double scale;    // of the gradient
+  void* gradient;  // like the input, or null
+  void* values;    // (N), in the dtype of computation, or null
+  double* sums;    // the value of each sample
+};
+
 struct Kernels {
   const char* instruction_set;
   void (*rows[dtypes])(const Rows&, int64_t begin, int64_t end, char* scratch);
@@ -85,6 +103,8 @@ struct Kernels {
   size_t (*divergences_scratch)(const Divergence&);
   void (*pairs[dtypes])(const Pairs&, int64_t begin, int64_t end, char* scratch);
   size_t (*pairs_scratch)(const Pairs&);
+  void (*ctc[dtypes])(const Ctc&, int64_t begin, int64_t end, char* scratch);
+  size_t (*ctc_scratch)(const Ctc&);
 };
 
 }  // namespace lossary

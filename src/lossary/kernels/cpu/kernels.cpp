@@ -1,4 +1,5 @@
 // Every kernel for one instruction set: this file is compiled once for each, under another name.
+#include "ctc.h"
 #include "divergence.h"
 #include "elementwise.h"
 #include "nll.h"
@@ -39,6 +40,8 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     [](const Divergence& call) { return DivergenceKernel<double>::scratch(call.classes); },
     {pairs<double>, pairs<float>, pairs<Half>, pairs<BFloat16>},
     [](const Pairs& call) { return PairKernel<double>::scratch(call.width); },
+    {ctc<double>, ctc<float>, ctc<Half>, ctc<BFloat16>},
+    CtcKernel<double>::scratch,
 };
 
 }  // namespace lossary

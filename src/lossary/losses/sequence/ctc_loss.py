@@ -1,55 +1,10 @@
 from typing import Annotated
 
-import numpy as np
-
-from lossary.core.arrays import Array, arange, full, is_concrete, namespace, scan, take_along, to_numpy
-from lossary.core.check import Checked
+from lossary.core.alignments import check_sequences, over_all_alignments
+from lossary.core.arrays import Array
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
-from lossary.core.elementary import logsumexp
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Source
-from lossary.core.reduce import Unreduced
-
-
-def _check(call: Checked) -> None:
-    """Lengths that fit the arrays, labels that are classes and not blank; padding may hold anything."""
-    values, dims = call.values, call.dims
-    time, classes, blank = dims["T"], dims["C"], values["blank"]
-    if not 0 <= blank < classes:
-        raise ValueError(f"ctc_loss: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
-    batch = 1 if dims["N"] is None else dims["N"]
-    for name in ("input_lengths", "target_lengths"):
-        if values[name].shape not in ((batch,), () if dims["N"] is None else (batch,)):
-            raise ValueError(f"ctc_loss: {name} has shape {tuple(values[name].shape)}; it must be ({batch},)")
-    if not all(is_concrete(values[n]) for n in ("targets", "input_lengths", "target_lengths")):
-        return
-    frames, labels = (np.atleast_1d(to_numpy(values[n])) for n in ("input_lengths", "target_lengths"))
-    sequences = to_numpy(values["targets"])
-    concatenated = sequences.ndim == 1 and dims["N"] is not None
-    room = labels.sum() if concatenated else sequences.shape[-1]
-    for name, given, most in (("input_lengths", frames, time), ("target_lengths", labels, room)):
-        for i in np.flatnonzero((given < 0) | (given > most)):
-            raise ValueError(f"ctc_loss: {name} holds {given[i]} at [{i}]; it must be 0 to {most}")
-    if concatenated and labels.sum() != sequences.shape[0]:
-        raise ValueError(
-            f"ctc_loss: targets holds {sequences.shape[0]} labels and target_lengths add up to {labels.sum()}; "
-            "concatenated targets must hold exactly as many"
-        )
-    used = (
-        np.ones(sequences.shape, bool) if concatenated else np.arange(room) < labels[:, None].reshape(*labels.shape, 1)
-    )
-    used = used.reshape(sequences.shape)
-    for position in np.argwhere(used & ((sequences < 0) | (sequences >= classes))):
-        label = sequences[tuple(position)]
-        raise IndexError(
-            f"ctc_loss: targets holds {label} at {position.tolist()}; the classes are 0 to {classes - 1}, "
-            f"of which {blank} is blank"
-        )
-    for position in np.argwhere(used & (sequences == blank)):
-        raise ValueError(
-            f"ctc_loss: targets holds the blank, {blank}, at {position.tolist()}; labels must be other classes. "
-            "Pass the blank of your vocabulary as blank=, or drop it from the labels"
-        )
 
 
 @loss(
@@ -86,11 +41,11 @@ def _check(call: Checked) -> None:
         "A target needs as many frames as labels, plus one for each pair of equal neighbours; with fewer, the loss is "
         "inf. zero_infinity=True drops such samples.",
         "The input is log-probabilities (T, N, C): time first, after log_softmax. Logits give a number too, even a "
-        "negative one.",
+        "negative one; for them there is ctc_loss_with_logits, which is faster.",
         "The blank is a class of its own, 0 by default: no label may have its index.",
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
-    check=_check,
+    check=check_sequences,
 )
 def ctc_loss(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],
@@ -158,63 +113,4 @@ def ctc_loss(
     >>> float(ctc_loss(frames, np.array([[1]]), (2,), (1,)))  # -log ¾
     0.2876820724517809
     """
-    xp = namespace(log_probs)
-    unbatched = log_probs.ndim == 2
-    if unbatched:
-        log_probs, targets = log_probs[:, None, :], targets[None, :]
-    frames, labels = (xp.reshape(n, (-1,)) for n in (input_lengths, target_lengths))
-    states, counted, outside = _states(_padded(targets, labels), labels, blank, log_probs.shape[2])
-    everywhere = xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape))
-    emitted = take_along(log_probs, everywhere, axis=2)
-
-    # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
-    never = full(states.shape, -xp.inf, like=log_probs)
-    differs = xp.concat([states[:, :2] != states[:, :2], states[:, 2:] != states[:, :-2]], axis=1) & (states != blank)
-
-    def step(alpha: Array, x: tuple[Array, Array]) -> Array:
-        emission, t = x
-        before = xp.concat([never[:, :1], alpha[:, :-1]], axis=1)
-        skipped = xp.concat([never[:, :2], alpha[:, :-2]], axis=1)[:, : alpha.shape[1]]
-        ways = xp.stack([alpha, before, xp.where(differs, skipped, -xp.inf)])
-        return xp.where((t < frames)[:, None], logsumexp(ways, 0) + emission, alpha)
-
-    time = arange(log_probs.shape[0], like=frames)
-    start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
-    alpha = scan(step, start, (emitted, time))
-    nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
-    beyond = (frames < 0) | (frames > log_probs.shape[0]) | (labels < 0)
-    if zero_infinity:
-        nll = xp.where(xp.isinf(nll), 0.0, nll)
-    nll = xp.where(outside | beyond, xp.nan, nll)
-    per_label = nll / xp.astype(xp.where(labels > 0, labels, 1), nll.dtype)
-    return Unreduced(nll[0], mean_of=per_label[0]) if unbatched else Unreduced(nll, mean_of=per_label)
-
-
-def _padded(targets: Array, labels: Array) -> Array:
-    """Concatenated targets as rows of equal length."""
-    if targets.ndim == 2:
-        return targets
-    xp = namespace(targets)
-    longest = int(xp.max(labels)) if is_concrete(labels) and labels.shape[0] else targets.shape[0]
-    if targets.shape[0] == 0:
-        return full((labels.shape[0], 0), 0, like=targets)
-    position = arange(longest, like=labels)
-    place = (xp.cumulative_sum(labels) - labels)[:, None] + position[None, :]
-    place = xp.where(place < targets.shape[0], place, 0)
-    return xp.reshape(xp.take(targets, xp.reshape(place, (-1,)), axis=0), place.shape)
-
-
-def _states(targets: Array, labels: Array, blank: int, classes: int) -> tuple[Array, Array, Array]:
-    """The classes of blank, label, blank, ..., label, blank; which of these states may be the last; and which samples
-    hold a label that is no class."""
-    xp = namespace(targets)
-    batch, length = targets.shape
-    position = arange(2 * length + 1, like=labels)[None, :]
-    inside = position[:, 1::2] < 2 * labels[:, None]
-    wrong = inside & ((targets < 0) | (targets >= classes))
-    known = xp.where(inside & ~wrong, targets, blank)
-    blanks = full((batch, length, 1), blank, like=known)
-    pairs = xp.reshape(xp.concat([blanks, known[:, :, None]], axis=2), (batch, 2 * length))
-    states = xp.concat([pairs, full((batch, 1), blank, like=known)], axis=1)
-    last = (position == 2 * labels[:, None]) | (position == 2 * labels[:, None] - 1)
-    return states, last, xp.any(wrong, axis=1)
+    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)

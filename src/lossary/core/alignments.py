@@ -1,0 +1,137 @@
+"""Alignments of frames with labels: the check of a call, the states of a sequence, and the loss over all alignments."""
+
+import numpy as np
+
+from lossary.core.arrays import Array, arange, full, is_concrete, namespace, scan, take_along, to_numpy
+from lossary.core.check import Checked
+from lossary.core.elementary import logsumexp
+from lossary.core.reduce import Unreduced
+
+
+def check_sequences(call: Checked) -> None:
+    """Lengths that fit the arrays, labels that are classes and not blank; padding may hold anything."""
+    values, dims = call.values, call.dims
+    refuse_sequences(call.loss.name, dims["T"], dims["N"], dims["C"], values["blank"], *map(values.get, SEQUENCES))
+
+
+SEQUENCES = ("targets", "input_lengths", "target_lengths")
+
+
+def refuse_sequences(
+    loss: str,
+    time: int,
+    samples: int | None,
+    classes: int,
+    blank: int,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+) -> None:
+    if not 0 <= blank < classes:
+        raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
+    batch = 1 if samples is None else samples
+    for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
+        if given.shape not in ((batch,), () if samples is None else (batch,)):
+            raise ValueError(f"{loss}: {name} has shape {tuple(given.shape)}; it must be ({batch},)")
+    if not all(is_concrete(x) for x in (targets, input_lengths, target_lengths)):
+        return
+    frames, labels = (np.atleast_1d(to_numpy(x)) for x in (input_lengths, target_lengths))
+    sequences = to_numpy(targets)
+    concatenated = sequences.ndim == 1 and samples is not None
+    room = labels.sum() if concatenated else sequences.shape[-1]
+    for name, given, most in (("input_lengths", frames, time), ("target_lengths", labels, room)):
+        for i in np.flatnonzero((given < 0) | (given > most)):
+            raise ValueError(f"{loss}: {name} holds {given[i]} at [{i}]; it must be 0 to {most}")
+    if concatenated and labels.sum() != sequences.shape[0]:
+        raise ValueError(
+            f"{loss}: targets holds {sequences.shape[0]} labels and target_lengths add up to {labels.sum()}; "
+            "concatenated targets must hold exactly as many"
+        )
+    used = (
+        np.ones(sequences.shape, bool) if concatenated else np.arange(room) < labels[:, None].reshape(*labels.shape, 1)
+    )
+    used = used.reshape(sequences.shape)
+    for position in np.argwhere(used & ((sequences < 0) | (sequences >= classes))):
+        label = sequences[tuple(position)]
+        raise IndexError(
+            f"{loss}: targets holds {label} at {position.tolist()}; the classes are 0 to {classes - 1}, "
+            f"of which {blank} is blank"
+        )
+    for position in np.argwhere(used & (sequences == blank)):
+        raise ValueError(
+            f"{loss}: targets holds the blank, {blank}, at {position.tolist()}; labels must be other classes. "
+            "Pass the blank of your vocabulary as blank=, or drop it from the labels"
+        )
+
+
+def over_all_alignments(
+    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int, zero_infinity: bool
+) -> Unreduced:
+    """Minus the log-probability of each target, summed over its alignments; the mean is over labels, then samples."""
+    xp = namespace(log_probs)
+    unbatched = log_probs.ndim == 2
+    if unbatched:
+        log_probs, targets = log_probs[:, None, :], targets[None, :]
+    frames, labels = (xp.reshape(n, (-1,)) for n in (input_lengths, target_lengths))
+    states, counted, outside = states_of(padded(targets, labels), labels, blank, log_probs.shape[2])
+    everywhere = xp.broadcast_to(states[None, ...], (log_probs.shape[0], *states.shape))
+    emitted = take_along(log_probs, everywhere, axis=2)
+
+    # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
+    never = full(states.shape, -xp.inf, like=log_probs)
+    differs = may_skip(states, blank)
+
+    def step(alpha: Array, x: tuple[Array, Array]) -> Array:
+        emission, t = x
+        before = xp.concat([never[:, :1], alpha[:, :-1]], axis=1)
+        skipped = xp.concat([never[:, :2], alpha[:, :-2]], axis=1)[:, : alpha.shape[1]]
+        ways = xp.stack([alpha, before, xp.where(differs, skipped, -xp.inf)])
+        return xp.where((t < frames)[:, None], logsumexp(ways, 0) + emission, alpha)
+
+    time = arange(log_probs.shape[0], like=frames)
+    start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
+    alpha = scan(step, start, (emitted, time))
+    nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
+    beyond = (frames < 0) | (frames > log_probs.shape[0]) | (labels < 0)
+    if zero_infinity:
+        nll = xp.where(xp.isinf(nll), 0.0, nll)
+    nll = xp.where(outside | beyond, xp.nan, nll)
+    per_label = nll / xp.astype(xp.where(labels > 0, labels, 1), nll.dtype)
+    return Unreduced(nll[0], mean_of=per_label[0]) if unbatched else Unreduced(nll, mean_of=per_label)
+
+
+def padded(targets: Array, labels: Array) -> Array:
+    """Concatenated targets as rows of equal length."""
+    if targets.ndim == 2:
+        return targets
+    xp = namespace(targets)
+    longest = int(xp.max(labels)) if is_concrete(labels) and labels.shape[0] else targets.shape[0]
+    if targets.shape[0] == 0:
+        return full((labels.shape[0], 0), 0, like=targets)
+    position = arange(longest, like=labels)
+    place = (xp.cumulative_sum(labels) - labels)[:, None] + position[None, :]
+    place = xp.where(place < targets.shape[0], place, 0)
+    return xp.reshape(xp.take(targets, xp.reshape(place, (-1,)), axis=0), place.shape)
+
+
+def states_of(targets: Array, labels: Array, blank: int, classes: int) -> tuple[Array, Array, Array]:
+    """The classes of blank, label, blank, ..., label, blank; which of these states may be the last; and which samples
+    hold a label that is no class."""
+    xp = namespace(targets)
+    batch, length = targets.shape
+    position = arange(2 * length + 1, like=labels)[None, :]
+    inside = position[:, 1::2] < 2 * labels[:, None]
+    wrong = inside & ((targets < 0) | (targets >= classes))
+    known = xp.where(inside & ~wrong, targets, blank)
+    blanks = full((batch, length, 1), blank, like=known)
+    pairs = xp.reshape(xp.concat([blanks, known[:, :, None]], axis=2), (batch, 2 * length))
+    states = xp.concat([pairs, full((batch, 1), blank, like=known)], axis=1)
+    last = (position == 2 * labels[:, None]) | (position == 2 * labels[:, None] - 1)
+    return states, last, xp.any(wrong, axis=1)
+
+
+def may_skip(states: Array, blank: int) -> Array:
+    """Labels that differ from the label before: the blank between them may be left out."""
+    xp = namespace(states)
+    none = states[:, :2] != states[:, :2]
+    return xp.concat([none, states[:, 2:] != states[:, :-2]], axis=1) & (states != blank)

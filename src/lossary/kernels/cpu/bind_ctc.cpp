@@ -1,0 +1,105 @@
+// The operator of connectionist temporal classification: its arguments checked, which reach memory unseen otherwise.
+#include "bind.h"
+
+namespace lossary {
+namespace {
+
+std::string at(const char* name, int64_t value, int64_t place) {
+  return std::string(name) + " holds " + std::to_string(value) + " at [" + std::to_string(place) + "]";
+}
+
+// Lengths of the batch, each 0 to `most`.
+const int64_t* lengths_of(const Tensor& lengths, const char* name, int64_t batch, int64_t most) {
+  if (lengths.scalar_type() != ScalarType::Long || lengths.numel() != batch) {
+    throw std::invalid_argument(std::string(name) + " must be an int64 tensor with one length for each sample");
+  }
+  const int64_t* const values = static_cast<const int64_t*>(lengths.const_data_ptr());
+  for (int64_t n = 0; n < batch; ++n) {
+    if (values[n] < 0 || values[n] > most) {
+      throw std::invalid_argument(at(name, values[n], n) + "; it must be 0 to " + std::to_string(most));
+    }
+  }
+  return values;
+}
+
+// Where the labels of each sample begin; raises where one is no class, or is the blank.
+std::vector<int64_t> begins_of(const Ctc& call, const Tensor& targets, bool concatenated) {
+  const int64_t room = concatenated ? 0 : targets.size(targets.dim() - 1);
+  std::vector<int64_t> begins(call.batch);
+  int64_t end = 0;
+  for (int64_t n = 0; n < call.batch; ++n) {
+    begins[n] = concatenated ? end : n * room;
+    end = begins[n] + call.lengths[n];
+    if (end > targets.numel()) break;
+    for (int64_t i = begins[n]; i < end; ++i) {
+      const int64_t label = call.labels[i];
+      if (label < 0 || label >= call.classes) {
+        throw std::out_of_range(at("targets", label, i) + "; the classes are 0 to " +
+                                std::to_string(call.classes - 1));
+      }
+      if (label == call.blank) throw std::invalid_argument(at("targets", label, i) + ", which is the blank");
+    }
+  }
+  if (concatenated && end != targets.numel()) {
+    throw std::invalid_argument("target_lengths do not add up to the " + std::to_string(targets.numel()) +
+                                " labels of targets");
+  }
+  return begins;
+}
+
+// input: (T, N, C) or (T, C). targets: padded, (N, S) or (S), or those of all samples, concatenated.
+Answer ctc(const Tensor& input, const Tensor& targets, const Tensor& input_lengths, const Tensor& target_lengths,
+           int64_t blank, bool zero_infinity, bool from_logits, const MaybeTensor& row_weight, int64_t reduction,
+           const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {
+  const DType dtype = dtype_of(input);
+  const bool batched = input.dim() == 3, concatenated = batched && targets.dim() == 1;
+  Ctc call{};
+  call.from_logits = from_logits;
+  call.input = input.const_data_ptr();
+  call.time = input.size(0);
+  call.batch = batched ? input.size(1) : 1;
+  call.classes = input.size(input.dim() - 1);
+  call.blank = blank;
+  call.zero_infinity = zero_infinity;
+  call.mean = reduction == mean;
+  call.row_weight = data(row_weight);
+  if (blank < 0 || blank >= call.classes) throw std::invalid_argument("blank must be one of the classes");
+  const bool fits = concatenated || (targets.dim() == input.dim() - 1 && (!batched || targets.size(0) == call.batch));
+  if (targets.scalar_type() != ScalarType::Long || !fits) {
+    throw std::invalid_argument("targets must be int64 labels (N, S), or those of all samples, concatenated");
+  }
+  const int64_t room = targets.size(targets.dim() - 1);
+  call.labels = static_cast<const int64_t*>(targets.const_data_ptr());
+  call.frames = lengths_of(input_lengths, "input_lengths", call.batch, call.time);
+  call.lengths = lengths_of(target_lengths, "target_lengths", call.batch, room);
+  const std::vector<int64_t> begins = begins_of(call, targets, concatenated);
+  call.begin = begins.data();
+  call.most_frames = *std::max_element(call.frames, call.frames + call.batch);
+  call.most_labels = *std::max_element(call.lengths, call.lengths + call.batch);
+  const double divisor = divisor_of(reduction, normalizer, static_cast<double>(call.batch));
+  call.scale = scale_of(divisor, upstream);
+
+  std::vector<Tensor> gradients;
+  if (wanted) call.gradient = add_gradient(gradients, input);
+  Output output(input_lengths, 0, batched ? 0 : 1, reduction, computed_in(dtype));
+  call.values = output.values;
+  Sums sums(call.batch);
+  call.sums = sums.data();
+  const auto kernel = kernels().ctc[dtype];
+  const int64_t work = call.most_frames * (call.classes + 8 * call.most_labels);
+  in_parallel(call.batch, grain_of(work), kernels().ctc_scratch(call),
+              [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+  output.finish(sums.total(), divisor);
+  return {output.tensor, gradients};
+}
+
+}  // namespace
+}  // namespace lossary
+
+STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
+  m.def("ctc(Tensor input, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank, bool zero_infinity, "
+        "bool from_logits, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream, int gradients) -> "
+        "(Tensor, Tensor[])");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) { m.impl("ctc", TORCH_BOX(&lossary::ctc)); }

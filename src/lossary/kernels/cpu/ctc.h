@@ -1,0 +1,276 @@
+// Connectionist temporal classification (Graves et al., 2006): value and gradient of one sample after another.
+//
+// Of S labels there are S + 1 blanks: blank i follows label i, label 0 does not exist. A forward pass over the frames
+// keeps its states, a backward pass meets them: the posterior of a class in a frame is what its states have of all
+// paths. Probabilities are wide.h's: no digits are lost, whatever the data. Of logits the softmax is taken on the way,
+// twice, so that nothing of their size is kept but the gradient, whose rows are written once.
+#pragma once
+
+#include <algorithm>
+
+#include "api.h"
+#include "rows.h"
+#include "wide.h"
+
+namespace {
+
+using lossary::Ctc;
+
+INLINED double exp_of_row(double x) {
+  const Wide y = wide_exp(x);
+  return y.m * power_of_2(y.e);
+}
+INLINED float exp_of_row(float x) { return exp_of_nonpositive(x); }
+
+// The maximum of a row of logits, and Σ e^(x - maximum) less 1: log-probabilities near 0 keep their digits.
+struct Softmax {
+  double largest, others;
+};
+
+template <class S>
+Softmax softmax_of(const S* x, int64_t n) {
+  using T = typename Compute<S>::type;
+  T largest = -infinity<T>;
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < n; ++i) largest = widen(x[i]) > largest ? widen(x[i]) : largest;
+  double others = -1;
+  for (int64_t begin = 0; begin < n; begin += TILE) {
+    const int64_t end = n < begin + TILE ? n : begin + TILE;
+    T rest = 0, ties = 0;
+#pragma omp simd reduction(+ : rest, ties)
+    for (int64_t i = begin; i < end; ++i) {
+      const T here = widen(x[i]), e = exp_of_row(here - largest);
+      rest += here == largest ? T(0) : e;
+      ties += here == largest ? T(1) : T(0);
+    }
+    others += static_cast<double>(rest) + static_cast<double>(ties);
+  }
+  return {largest, largest == -infinity<T> ? nan<double> : others};
+}
+
+// softmax * scale.
+template <class S>
+void write_softmax(const S* x, S* to, int64_t n, const Softmax& row, double scale) {
+  using T = typename Compute<S>::type;
+  const T largest = static_cast<T>(row.largest), factor = static_cast<T>(scale / (row.others + 1));
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) to[i] = narrow(exp_of_row(below(widen(x[i]), largest)) * factor, S{});
+}
+
+// The states of a frame: blanks 0 to S, and labels 0 (never reached) to S.
+struct States {
+  double* at;
+  int64_t width;
+
+  ALWAYS_INLINE Wide blank(int64_t i) const { return {at[i], at[width + i]}; }
+  ALWAYS_INLINE Wide label(int64_t i) const { return {at[2 * width + i], at[3 * width + i]}; }
+  ALWAYS_INLINE void set_blank(int64_t i, Wide x) const {
+    at[i] = x.m;
+    at[width + i] = x.e;
+  }
+  ALWAYS_INLINE void set_label(int64_t i, Wide x) const {
+    at[2 * width + i] = x.m;
+    at[3 * width + i] = x.e;
+  }
+  void clear(int64_t n) const {
+    for (int64_t i = 0; i < n; ++i) {
+      set_blank(i, NOTHING);
+      set_label(i, NOTHING);
+    }
+  }
+};
+
+// A label is reached from itself, from the blank before it, and, if it differs, from the label before it: `skip` is 0
+// there, else -FAR. Probabilities of a frame: of the blank at 0, of label i at i.
+void go_forward(States from, States to, double* p_m, double* p_e, double* skip, int64_t labels) {
+  to.set_blank(0, normalised(times(from.blank(0), p_m[0], p_e[0])));
+  to.set_label(0, NOTHING);
+#pragma omp simd
+  for (int64_t i = 1; i <= labels; ++i) {
+    to.set_blank(i, normalised(times(sum(from.blank(i), from.label(i)), p_m[0], p_e[0])));
+    to.set_label(i, normalised(times(
+                        sum(from.label(i), from.blank(i - 1), times(from.label(i - 1), 1.0, skip[i])), p_m[i], p_e[i])));
+  }
+}
+
+// Meets the paths to a frame, `before`, and those from it, `after`, given one over all: the posterior of each label,
+// and that of the blank, which it answers. `after` becomes what the frame before will see.
+double meet(States before, States after, Wide per_all, const double* p_m, const double* p_e, double* posterior,
+            int64_t labels) {
+  double blanks = 0;
+#pragma omp simd reduction(+ : blanks)
+  for (int64_t i = 0; i <= labels; ++i) {
+    blanks += part(before.blank(i) * after.blank(i) * per_all);
+    posterior[i] = part(before.label(i) * after.label(i) * per_all);
+    after.set_blank(i, times(after.blank(i), p_m[0], p_e[0]));
+    after.set_label(i, times(after.label(i), p_m[i], p_e[i]));
+  }
+  return blanks;
+}
+
+void go_backward(States from, States to, double* skip, int64_t labels) {
+#pragma omp simd
+  for (int64_t i = 0; i <= labels; ++i) {
+    to.set_blank(i, normalised(sum(from.blank(i), from.label(i + 1))));
+    to.set_label(i, normalised(sum(from.label(i), from.blank(i), times(from.label(i + 1), 1.0, skip[i + 1]))));
+  }
+}
+
+template <class S>
+struct CtcKernel {
+  using T = typename Compute<S>::type;
+
+  const Ctc& call;
+  const int64_t C = call.classes, width = call.most_labels + 2;
+  char* room;
+
+  template <class X>
+  X* take(int64_t n) {
+    X* const here = reinterpret_cast<X*>(room);
+    room += (n * sizeof(X) + 63) / 64 * 64;
+    return here;
+  }
+
+  // A thread's scratch: of a frame, of a sample, and of all frames of a sample, at the end.
+  CtcKernel(const Ctc& c, char* scratch) : call(c), room(scratch) {}
+  double* const skip = take<double>(width);
+  double* const posterior = take<double>(width);
+  double* const of_class = take<double>(width);
+  double* const after = take<double>(8 * width);
+  int64_t* const order = take<int64_t>(width);
+  int64_t* const place = take<int64_t>(width);  // of a label among the classes that occur; the blank is 0
+  int64_t* const first = take<int64_t>(width);  // label of each of these classes
+  Softmax* const softmax = take<Softmax>(call.most_frames + 1);
+  double* const probability = take<double>((call.most_frames + 1) * 2 * width);
+  double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width);
+
+  static size_t scratch(const Ctc& call) {
+    const int64_t width = call.most_labels + 2, frames = call.most_frames + 1;
+    return sizeof(double) * (14 * width + 2 * frames + (call.gradient ? 6 : 2) * frames * width + 8 * width) + 10 * 64;
+  }
+
+  const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + (t * call.batch + n) * C; }
+  S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + (t * call.batch + n) * C; }
+  States states(int64_t t) const { return {before + (call.gradient ? t : t & 1) * 4 * width, width}; }
+  double* probabilities(int64_t t) const { return probability + t * 2 * width; }
+
+  void zero(int64_t from, int64_t n) const {
+    for (int64_t t = from; call.gradient && t < call.time; ++t) std::memset(gradient_of(t, n), 0, C * sizeof(S));
+  }
+
+  double sample(int64_t n) const {
+    const double weight = call.row_weight ? static_cast<double>(static_cast<const T*>(call.row_weight)[n]) : 1.0;
+    double value = 0;
+    if (weight == 0) {
+      zero(0, n);
+    } else {
+      value = weight * loss(n, weight * call.scale);
+    }
+    if (call.values) static_cast<T*>(call.values)[n] = static_cast<T>(value);
+    return value;
+  }
+
+  double loss(int64_t n, double slope) const {
+    const int64_t labels = call.lengths[n], frames = call.frames[n];
+    const int64_t* const label = call.labels + call.begin[n] - 1;  // labels count from 1
+    const double share = call.mean ? 1 / static_cast<double>(labels ? labels : 1) : 1.0;
+    for (int64_t i = 1; i <= labels; ++i) skip[i] = i > 1 && label[i] != label[i - 1] ? 0.0 : -FAR;
+    skip[labels + 1] = -FAR;
+
+    double strange = 0;
+    states(0).clear(labels + 1);
+    states(0).set_blank(0, CERTAIN);
+    for (int64_t t = 0; t < frames; ++t) {
+      double* const p = probabilities(t);
+      strange += read(t, n, label, labels, p, p + width);
+      go_forward(states(t), states(t + 1), p, p + width, skip, labels);
+    }
+    const States last = states(frames);
+    const Wide all = normalised(sum(last.blank(labels), last.label(labels)));
+    double value = strange ? nan<double> : -wide_log(all);
+    // Rounding must not make a certain alignment cost less than nothing.
+    if (value < 0 && value > -4e-16 * static_cast<double>(frames + 1)) value = 0;
+    if (value == infinity<double>) {
+      zero(0, n);
+      return call.zero_infinity ? 0.0 : value;
+    }
+    if (call.gradient) {
+      const Wide per_all = {strange ? nan<double> : 1 / all.m, -all.e};
+      write_gradient(n, label, labels, frames, per_all, slope * share);
+    }
+    return value * share;
+  }
+
+  // The probabilities of the blank and the labels in a frame; how many of them are NaN.
+  double read(int64_t t, int64_t n, const int64_t* label, int64_t labels, double* p_m, double* p_e) const {
+    const S* const x = row_of(t, n);
+    double from = 0, less = 0;
+    if (call.from_logits) {
+      if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
+      softmax[t] = softmax_of(x, C);
+      from = softmax[t].largest;
+      less = std::log1p(softmax[t].others);
+    }
+    p_m[0] = static_cast<double>(widen(x[call.blank]));
+    for (int64_t i = 1; i <= labels; ++i) p_m[i] = static_cast<double>(widen(x[label[i]]));
+    double strange = 0;
+#pragma omp simd reduction(+ : strange)
+    for (int64_t i = 0; i <= labels; ++i) {
+      const double y = below(p_m[i], from) - less;
+      const Wide p = wide_exp(y);
+      strange += y == y ? 0.0 : 1.0;
+      p_m[i] = p.m;
+      p_e[i] = p.e;
+    }
+    return strange;
+  }
+
+  void write_gradient(int64_t n, const int64_t* label, int64_t labels, int64_t frames, Wide per_all,
+                      double slope) const {
+    const int64_t classes = find_classes(label, labels);
+    States now{after, width}, next{after + 4 * width, width};
+    now.clear(labels + 2);
+    next.clear(labels + 2);
+    now.set_blank(labels, CERTAIN);
+    if (labels) now.set_label(labels, CERTAIN);
+    zero(frames, n);
+    for (int64_t t = frames - 1; t >= 0; --t) {
+      const double* const p = probabilities(t);
+      std::fill(of_class, of_class + classes, 0.0);
+      of_class[0] = meet(states(t + 1), now, per_all, p, p + width, posterior, labels);
+      for (int64_t i = 1; i <= labels; ++i) of_class[place[i]] += posterior[i];
+      S* const to = gradient_of(t, n);
+      if (call.from_logits) {
+        write_softmax(row_of(t, n), to, C, softmax[t], slope);
+        for (int64_t k = 0; k < classes; ++k) of_class[k] -= p[first[k]] * power_of_2(p[width + first[k]]);
+      } else {
+        std::memset(to, 0, C * sizeof(S));
+      }
+      to[call.blank] = narrow(static_cast<T>(-of_class[0] * slope), S{});
+      for (int64_t k = 1; k < classes; ++k) to[label[first[k]]] = narrow(static_cast<T>(-of_class[k] * slope), S{});
+      go_backward(now, next, skip, labels);
+      std::swap(now, next);
+    }
+  }
+
+  // Labels of one class share a place, so that their posteriors add up before they are rounded.
+  int64_t find_classes(const int64_t* label, int64_t labels) const {
+    for (int64_t i = 0; i < labels; ++i) order[i] = i + 1;
+    std::sort(order, order + labels, [&](int64_t a, int64_t b) { return label[a] < label[b]; });
+    int64_t classes = 1;
+    first[0] = 0;
+    for (int64_t k = 0; k < labels; ++k) {
+      if (k == 0 || label[order[k]] != label[order[k - 1]]) first[classes++] = order[k];
+      place[order[k]] = classes - 1;
+    }
+    return classes;
+  }
+};
+
+template <class S>
+void ctc(const Ctc& call, int64_t begin, int64_t end, char* scratch) {
+  const CtcKernel<S> kernel(call, scratch);
+  for (int64_t n = begin; n < end; ++n) call.sums[n] = kernel.sample(n);
+}
+
+}  // namespace
