@@ -133,6 +133,11 @@ def sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str,
     }
 
 
+def log_probability_sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str, Tensor]:
+    drawn = sequences(t, n, c, s, generator=generator)
+    return {**drawn, "input": torch.log_softmax(drawn["input"], 2)}
+
+
 def features(n: int, d: int, c: int, generator: Generator) -> dict[str, Tensor]:
     return {
         "input": _normal(n, d, generator=generator),
@@ -142,6 +147,9 @@ def features(n: int, d: int, c: int, generator: Generator) -> dict[str, Tensor]:
 
 
 MANY = (10_000_000,)
+SEQUENCES = (sequences, log_probability_sequences)
+WORDS, SENTENCES, PIECES = (200, 16, 64, 30), (500, 32, 1000, 100), (1000, 16, 5000, 200)
+"""Frames, samples, classes, and the most labels."""
 IMAGES = (4, 21, 256, 256)
 SMOOTHED = {"label_smoothing": 0.1}
 BATCHMEAN = {"reduction": "batchmean"}
@@ -180,7 +188,11 @@ ALL = (
     Case("margin_ranking_loss", "margin_ranking_loss", ranked, MANY, ("input1", "input2")),
     Case("cosine_embedding_loss", "cosine_embedding_loss", two_vectors, (65536, 512), ("input1", "input2")),
     Case("triplet_margin_loss", "triplet_margin_loss", three_vectors, (65536, 128), ("anchor", "positive", "negative")),
-    Case("ctc_loss", "ctc_loss", sequences, (200, 16, 64, 30)),
+    *(
+        Case(loss, loss, data, shape)
+        for loss, data in (("ctc_loss", log_probability_sequences), ("ctc_loss_with_logits", sequences))
+        for shape in (WORDS, SENTENCES, PIECES)
+    ),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 512, 8192), ("input", "linear_weight")),
 )
 
@@ -193,10 +205,15 @@ def listed() -> list[Case]:
 
 def large() -> list[Case]:
     """Those whose gradients take at least 10 MiB, so that pages matter, and memory is told apart from noise."""
-    return [case for case in listed() if case.data not in (sequences, features) and math.prod(case.shape) > 5_000_000]
+    return [case for case in listed() if case.data is not features and _scores(case) > 5_000_000]
+
+
+def _scores(case: Case) -> int:
+    return math.prod(case.shape[:3] if case.data in SEQUENCES else case.shape)
 
 
 def small() -> list[Case]:
     """What has a kernel, in the sizes where its call costs more than its data."""
-    kinds = {case.title: case for case in ALL if case.loss in KERNELS and "images" not in case.title}
+    rows = [case for case in ALL if case.data not in SEQUENCES and "images" not in case.title]
+    kinds = {case.title: case for case in rows if case.loss in KERNELS}
     return [replace(case, shape=shape, dtype=dtype) for case in kinds.values() for shape in SMALL for dtype in DTYPES]

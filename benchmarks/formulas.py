@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 os.environ["KERAS_BACKEND"] = "jax"  # compiled by XLA, as Keras trains on it
@@ -25,14 +24,18 @@ class Formula(NamedTuple):
 
 def of_torch(library: Any, loss: str) -> Formula:
     """What torch.nn.functional or Lossary has under torch's names; else what its users write."""
-    if loss == "ctc_loss":
-        return Formula("ctc_loss of log_softmax in fp32", partial(_ctc_of_logits, library))
+    if loss == "ctc_loss" and library is torch.nn.functional:
+        return Formula("ctc_loss in fp32", _torch_ctc)
     found = getattr(library, loss, None)
     return Formula(loss, found) if found is not None else Formula("formula", TORCH[loss])
 
 
-def _ctc_of_logits(library, input, *rest):
-    return library.ctc_loss(torch.log_softmax(input, 2, dtype=torch.float32), *rest)  # torch's has no bf16
+def _torch_ctc(input, *rest):
+    return torch.nn.functional.ctc_loss(input.float(), *rest)  # which has no bf16
+
+
+def _torch_ctc_of_logits(input, *rest):
+    return torch.nn.functional.ctc_loss(torch.log_softmax(input, 2, dtype=torch.float32), *rest)
 
 
 def _torch_kl_of_logits(input_logits, target_logits, reduction):
@@ -53,6 +56,7 @@ def _torch_sigmoid_focal(input, target, alpha, gamma, reduction):
 
 
 TORCH: dict[str, Callable[..., Any]] = {
+    "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
     "focal_loss": _torch_focal,
     "sigmoid_focal_loss": _torch_sigmoid_focal,
@@ -177,7 +181,8 @@ OPTAX = {
     ),
     "cosine_embedding_loss": Formula("optax.losses.cosine_similarity", _cosine),
     "triplet_margin_loss": Formula("optax.losses.triplet_margin_loss", _triplet),
-    "ctc_loss": Formula("optax.ctc_loss", _ctc),
+    "ctc_loss": Formula("optax.ctc_loss", _ctc),  # whose softmax leaves log-probabilities as they are
+    "ctc_loss_with_logits": Formula("optax.ctc_loss", _ctc),
     "linear_cross_entropy": Formula(f"{INTEGER} of a product", _linear),
 }
 

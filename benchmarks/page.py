@@ -30,6 +30,8 @@ HEADLINES = {
     "smooth_l1_loss": ("10000000",),
     "huber_loss": ("10000000",),
     "cosine_embedding_loss": ("65536x512",),
+    "ctc_loss": ("500x32x1000x100", "1000x16x5000x200"),
+    "ctc_loss_with_logits": ("500x32x1000x100", "1000x16x5000x200"),
 }
 
 

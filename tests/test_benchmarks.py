@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import contestants, formulas, page
-from benchmarks.cases import ALL, LIMIT, LOSSARY, PEERS, Case, large, listed, sequences, small
+from benchmarks.cases import ALL, LIMIT, LOSSARY, PEERS, SEQUENCES, Case, large, listed, small
 from lossary.kernels.calls import KERNELS
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ TOLERANCE = {"fp32": 1e-5, "bf16": 0.03}
 
 
 def tiny(case: Case) -> Case:
-    shape = (9, 3, 5, 4) if case.data is sequences else tuple(min(n, 7) for n in case.shape)
+    shape = (9, 3, 5, 4) if case.data in SEQUENCES else tuple(min(n, 7) for n in case.shape)
     return replace(case, shape=shape)
 
 
@@ -43,6 +43,11 @@ def test_contestants_agree(case, dtype):
             np.testing.assert_allclose(found, value, rtol=TOLERANCE[dtype], err_msg=name)
             assert set(found_gradients) == set(case.wanted)
             for wanted, gradient in gradients.items():
+                if case.loss == "ctc_loss":  # they differ, but for what goes on through log_softmax
+                    p = np.exp(case.arguments()[wanted].double().numpy())
+                    gradient, found_gradients[wanted] = (
+                        g - p * g.sum(2, keepdims=True) for g in (gradient, found_gradients[wanted])
+                    )
                 scale = np.abs(gradient).max()
                 np.testing.assert_allclose(
                     found_gradients[wanted] / scale,
@@ -73,7 +78,9 @@ def test_cases_are_well_formed(case):
 def test_the_list_is_what_it_says():
     names = [case.name for case in (*listed(), *small())]
     assert len({case.name for case in listed()}) == len(listed())
-    assert {case.loss for case in small()} == set(KERNELS) & {case.loss for case in listed()}
+    assert {case.loss for case in small()} == {
+        case.loss for case in listed() if case.loss in KERNELS and case.data not in SEQUENCES
+    }
     assert {case.name for case in large()} <= set(names)
     assert set(formulas.KERAS) <= set(formulas.OPTAX) == {case.title for case in ALL}
 

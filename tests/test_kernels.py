@@ -282,6 +282,8 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
         "gaussian_nll_loss": (LOGITS, half),
         "margin_ranking_loss": (half, LOGITS.sign()),
         "cosine_embedding_loss": (half, LOGITS[:, 0].sign()),
+        "ctc_loss": (LABELS[1:3], torch.tensor(6), torch.tensor(2)),
+        "ctc_loss_with_logits": (LABELS[1:3], torch.tensor(6), torch.tensor(2)),
         "triplet_margin_loss": (half, half + 1),
     }
     first = half if name == "binary_cross_entropy" else LOGITS
