@@ -138,8 +138,8 @@ struct CtcKernel {
   double* const of_class = take<double>(width);
   double* const after = take<double>(8 * width);
   int64_t* const order = take<int64_t>(width);
-  int64_t* const place = take<int64_t>(width);  // of a label among the classes that occur; the blank is 0
-  int64_t* const first = take<int64_t>(width);  // label of each of these classes
+  int64_t* const place = take<int64_t>(width);  // of a state among the classes that occur; the blank is 0
+  int64_t* const first = take<int64_t>(width);  // state of each of these classes
   Softmax* const softmax = take<Softmax>(call.most_frames + 1);
   double* const probability = take<double>((call.most_frames + 1) * 2 * width);
   double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width);
@@ -172,9 +172,9 @@ struct CtcKernel {
 
   double loss(int64_t n, double slope) const {
     const int64_t labels = call.lengths[n], frames = call.frames[n];
-    const int64_t* const label = call.labels + call.begin[n] - 1;  // labels count from 1
+    const int64_t* const label = call.labels + call.begin[n];  // the state of label[i - 1] is i
     const double share = call.mean ? 1 / static_cast<double>(labels ? labels : 1) : 1.0;
-    for (int64_t i = 1; i <= labels; ++i) skip[i] = i > 1 && label[i] != label[i - 1] ? 0.0 : -FAR;
+    for (int64_t i = 1; i <= labels; ++i) skip[i] = i > 1 && label[i - 1] != label[i - 2] ? 0.0 : -FAR;
     skip[labels + 1] = -FAR;
 
     double strange = 0;
@@ -212,7 +212,7 @@ struct CtcKernel {
       less = std::log1p(softmax[t].others);
     }
     p_m[0] = static_cast<double>(widen(x[call.blank]));
-    for (int64_t i = 1; i <= labels; ++i) p_m[i] = static_cast<double>(widen(x[label[i]]));
+    for (int64_t i = 1; i <= labels; ++i) p_m[i] = static_cast<double>(widen(x[label[i - 1]]));
     double strange = 0;
 #pragma omp simd reduction(+ : strange)
     for (int64_t i = 0; i <= labels; ++i) {
@@ -247,7 +247,7 @@ struct CtcKernel {
         std::memset(to, 0, C * sizeof(S));
       }
       to[call.blank] = narrow(static_cast<T>(-of_class[0] * slope), S{});
-      for (int64_t k = 1; k < classes; ++k) to[label[first[k]]] = narrow(static_cast<T>(-of_class[k] * slope), S{});
+      for (int64_t k = 1; k < classes; ++k) to[label[first[k] - 1]] = narrow(static_cast<T>(-of_class[k] * slope), S{});
       go_backward(now, next, skip, labels);
       std::swap(now, next);
     }
@@ -255,13 +255,13 @@ struct CtcKernel {
 
   // Labels of one class share a place, so that their posteriors add up before they are rounded.
   int64_t find_classes(const int64_t* label, int64_t labels) const {
-    for (int64_t i = 0; i < labels; ++i) order[i] = i + 1;
+    for (int64_t i = 0; i < labels; ++i) order[i] = i;
     std::sort(order, order + labels, [&](int64_t a, int64_t b) { return label[a] < label[b]; });
     int64_t classes = 1;
     first[0] = 0;
     for (int64_t k = 0; k < labels; ++k) {
-      if (k == 0 || label[order[k]] != label[order[k - 1]]) first[classes++] = order[k];
-      place[order[k]] = classes - 1;
+      if (k == 0 || label[order[k]] != label[order[k - 1]]) first[classes++] = order[k] + 1;
+      place[order[k] + 1] = classes - 1;
     }
     return classes;
   }
