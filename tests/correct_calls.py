@@ -263,7 +263,7 @@ def _embeddings() -> Iterator[CorrectCall]:
 
 
 def _speech() -> Iterator[CorrectCall]:
-    """Frames that spell digits: an untrained model, one that says blank throughout, and one that is right."""
+    """Frames that spell digits: an untrained model, and one that is right."""
     generator = torch.Generator().manual_seed(0)
     frames, batch, classes = 40, 6, 11
     lengths = torch.tensor([40, 38, 33, 40, 30, 36])
@@ -275,12 +275,11 @@ def _speech() -> Iterator[CorrectCall]:
         for j in range(8):
             right[4 * j + 1, i, 0], right[4 * j + 1, i, labels[i, j]] = -12, 0
     untrained = torch.randn(frames, batch, classes, generator=generator)
-    blank = torch.zeros(frames, batch, classes)
-    blank[..., 0] = 5 + 0.01 * torch.randn(frames, batch, generator=generator)
-    scores = {"right": right + 0.1 * untrained, "untrained": untrained, "blank": blank, "zero": torch.zeros_like(blank)}
+    scores = {"right": right + 0.1 * untrained, "untrained": untrained, "zero": torch.zeros_like(untrained)}
     for name, logits in scores.items():
         given = (logits.log_softmax(-1), labels, lengths, label_lengths)
         yield CorrectCall(f"speech, {name}", "ctc_loss", given)
+        yield CorrectCall(f"speech, {name}", "ctc_loss_with_logits", (logits, *given[1:]))
         concatenated = torch.cat([row[:n] for row, n in zip(labels, label_lengths, strict=True)])
         yield CorrectCall(f"speech, {name}", "ctc_loss", (given[0], concatenated, *given[2:]))
         one = (given[0][:, 0], labels[0], torch.tensor(40), torch.tensor(8))

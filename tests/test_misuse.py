@@ -37,6 +37,9 @@ LABELS = torch.tensor([[1, 2, 2, 3], [4, 4, 4, 4], [5, 1, 3, 2]])
 FULL, ALL = torch.tensor([20, 20, 20]), torch.tensor([4, 4, 4])
 PADDED = torch.cat([FRAMES[:12], torch.zeros(8, 3, 6).log_softmax(-1)])
 
+BLANKS = torch.tensor([135.0, 1, 1, 1, 1, 1]).div(140).log().expand(20, 3, 6)
+UNHEARD = FRAMES - 12 * (torch.arange(6) == 4)
+
 
 class Wrong(NamedTuple):
     """A call with a mistake, what must be said of it, and the call as it was meant."""
@@ -474,6 +477,29 @@ CASES = (
         ALL,
         said=("3 of 3", "8 at the most"),
         meant=(PADDED, LABELS, torch.tensor([12, 12, 12]), ALL),
+    ),
+    *(
+        wrong(
+            "LS163",
+            loss,
+            BLANKS,
+            LABELS,
+            FULL,
+            ALL,
+            said=("12 labels", "of 60 frames 2.143 are", "0.9643"),
+            meant=(FRAMES, LABELS, FULL, ALL),
+        )
+        for loss in ("ctc_loss", "ctc_loss_with_logits")
+    ),
+    wrong(
+        "LS164",
+        "ctc_loss_with_logits",
+        UNHEARD,
+        LABELS,
+        FULL,
+        ALL,
+        said=("4 of its 12 labels", "no frame emits: 4;", "60 frames"),
+        meant=(FRAMES, LABELS, FULL, ALL),
     ),
     wrong(
         "LS170",

@@ -62,6 +62,8 @@ RULES: tuple[Rule, ...] = (
     sequences.blank_among_labels,
     sequences.longer_than_input,
     sequences.padding_counted,
+    sequences.only_blanks,
+    sequences.never_emitted,
     numerics.not_a_number,
     numerics.infinite,
     numerics.too_large,

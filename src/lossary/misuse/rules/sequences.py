@@ -15,6 +15,12 @@ BETTER = 0.9
 """Share of the loss that a shift must come below."""
 PADDED = 3
 """Equal frames at the end from which they are padding."""
+ENOUGH = 10
+"""Labels from which a batch shows what a model emits."""
+OFTEN = 4
+"""Times that a label occurs, from which one that no frame emits is no chance."""
+NEVER = 0.1
+"""Of the share that a label has where all are equally likely: below it in every frame, it is never emitted."""
 
 
 def better_shift(losses: dict[int, float]) -> int:
@@ -122,12 +128,16 @@ def longer_than_input(call: Call, name: str) -> Iterator[Seen]:
 
 def _frames_needed(call: Call, name: str) -> np.ndarray:
     """Labels of each sample, and one frame more for each pair of equal neighbours."""
+    words = _words(call, name)
+    return np.array([len(word) + int(np.count_nonzero(word[1:] == word[:-1])) for word in words], dtype=np.int64)
+
+
+def _words(call: Call, name: str) -> list[np.ndarray]:
+    """The labels of each sample."""
     lengths, labels = call.lengths("target_lengths"), call.host(name)
     if "L" in call.names(name):
-        rows = np.split(labels, np.cumsum(lengths)[:-1])
-    else:
-        rows = [row[:length] for row, length in zip(np.atleast_2d(labels), lengths, strict=True)]
-    return np.array([len(row) + int(np.count_nonzero(row[1:] == row[:-1])) for row in rows], dtype=np.int64)
+        return np.split(labels, np.cumsum(lengths)[:-1])
+    return [row[:length] for row, length in zip(np.atleast_2d(labels), lengths, strict=True)]
 
 
 @rule(
@@ -154,3 +164,67 @@ def padding_counted(call: Call, name: str) -> Iterator[Seen]:
         f"{int(repeated[padded].max())} at the most",
         where=places(padded),
     )
+
+
+def _emitted(call: Call) -> np.ndarray:
+    """The probabilities of the frames that count, (R, C)."""
+    time, first = call.dims["T"], call.first
+    frames = call.aligned(first).reshape(-1, time, call.dims["C"])
+    counted = (np.arange(time) < call.lengths("input_lengths")[:, None]) & call.kept.reshape(-1, 1)
+    scores = frames[counted]
+    return np.exp(log_softmax(scores) if call.word(first) == "logits" else scores)
+
+
+def _wanted(call: Call, name: str) -> np.ndarray:
+    """The labels of the samples that count; Unchecked where they are few."""
+    kept = call.kept.reshape(-1)
+    words = [word for word, counts in zip(_words(call, name), kept, strict=True) if counts]
+    labels = np.concatenate(words) if words else np.zeros(0, np.int64)
+    if labels.size < ENOUGH:
+        raise Unchecked(f"{labels.size} labels are too few to tell what the model emits")
+    return labels
+
+
+@rule(
+    "LS163",
+    "an output of blanks",
+    "note",
+    words=("label sequences",),
+    why="the frames say nothing but blank, and so does what is decoded from them; each CTC model begins so, and some "
+    "stay: the loss falls no further",
+    fix="let it train on; if it stays so, lower the learning rate, begin with short samples, and check that the labels "
+    "belong to the frames",
+)
+def only_blanks(call: Call, name: str) -> Iterator[Seen]:
+    labels = _wanted(call, name)
+    blank = _emitted(call)[:, call.option("blank")]
+    expected = float((1 - blank).sum())
+    if expected < labels.size / 2:  # each label takes at least a frame
+        yield Seen(
+            f"its {labels.size:,} labels need as many frames that are not blank; of {blank.size:,} frames "
+            f"{expected:.4g} are, in expectation: the blank has a probability of {blank.mean():.4g} on average"
+        )
+
+
+@rule(
+    "LS164",
+    "labels that are never emitted",
+    "note",
+    words=("label sequences",),
+    why="no frame holds them likely: samples with these labels cost much, and their words are never decoded",
+    fix="check that labels and outputs are of one vocabulary, and that the output layer has learnt these classes",
+)
+def never_emitted(call: Call, name: str) -> Iterator[Seen]:
+    counts = np.bincount(_wanted(call, name), minlength=call.dims["C"])
+    frames, blank = _emitted(call), call.option("blank")
+    others = np.delete(frames, blank, axis=1).sum(axis=1, keepdims=True)  # beside blanks every label is rare
+    shares = np.divide(frames, others, out=np.zeros_like(frames), where=others > 0)
+    highest = shares.max(axis=0, initial=0)
+    missing = np.flatnonzero((counts >= OFTEN) & (highest < NEVER / max(call.dims["C"] - 1, 1)))
+    if missing.size:
+        named = ", ".join(map(str, missing[:5])) + (f" and {missing.size - 5:,} more" if missing.size > 5 else "")
+        yield Seen(
+            f"{int(counts[missing].sum()):,} of its {int(counts.sum()):,} labels are of classes that no frame emits: "
+            f"{named}; of what is not blank they have at most {highest[missing].max():.2g} in any of "
+            f"{len(frames):,} frames"
+        )
