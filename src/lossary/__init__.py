@@ -4,6 +4,7 @@ The losses are functions under torch's names (``lossary.cross_entropy``), and mo
 arrays of torch, NumPy, JAX and any library that follows the array API standard, and answer in kind.
 """
 
+from lossary.alignment import ctc_align as ctc_align
 from lossary.core.call import explain as explain
 from lossary.core.record import catalogue as catalogue
 from lossary.core.strict import strict as strict
