@@ -46,7 +46,8 @@ sanitize: $(VENV)/dev.done
 	rm -f $(SANITIZED)/root/lossary/kernels/*.so && cmake --install $(SANITIZED)
 	PYTHONPATH=$(SANITIZED)/root ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
-	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or torch) and not kept_within' tests/test_kernels.py tests/test_conformance.py
+	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or torch or ctc_losses) and not kept_within' \
+	    tests/test_kernels.py tests/test_ctc_losses.py tests/test_conformance.py
 
 clean:
 	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,*.so build.json)

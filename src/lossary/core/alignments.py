@@ -78,19 +78,19 @@ def over_all_alignments(
     emitted = take_along(log_probs, everywhere, axis=2)
 
     # A state is reached from itself, from the one before, and, over a blank, from the label before if it differs.
-    never = full(states.shape, -xp.inf, like=log_probs)
+    nowhere = full((states.shape[0], 2), -xp.inf, like=log_probs)
     differs = may_skip(states, blank)
 
     def step(alpha: Array, x: tuple[Array, Array]) -> Array:
-        emission, t = x
-        before = xp.concat([never[:, :1], alpha[:, :-1]], axis=1)
-        skipped = xp.concat([never[:, :2], alpha[:, :-2]], axis=1)[:, : alpha.shape[1]]
-        ways = xp.stack([alpha, before, xp.where(differs, skipped, -xp.inf)])
-        return xp.where((t < frames)[:, None], logsumexp(ways, 0) + emission, alpha)
+        emission, counts = x
+        wide = xp.concat([nowhere, alpha], axis=1)
+        ways = xp.stack([alpha, wide[:, 1:-1], xp.where(differs, wide[:, :-2], -xp.inf)])
+        return xp.where(counts, logsumexp(ways, 0) + emission, alpha)
 
-    time = arange(log_probs.shape[0], like=frames)
+    never = full(states.shape, -xp.inf, like=log_probs)
     start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
-    alpha = scan(step, start, (emitted, time))
+    counts = arange(log_probs.shape[0], like=frames)[:, None, None] < frames[None, :, None]
+    alpha = scan(step, start, (emitted, counts))
     nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
     beyond = (frames < 0) | (frames > log_probs.shape[0]) | (labels < 0)
     if zero_infinity:

@@ -321,7 +321,8 @@ def _ctc(call: Checked) -> tuple[Any, ...]:
     x, values, from_logits = call.first, call.values, "logits" in call.values
     sequences = [cast_index(values[n], x).contiguous() for n in ("targets", "input_lengths", "target_lengths")]
     options = (values["blank"], bool(values["zero_infinity"]), from_logits)
-    return (x.contiguous(), *sequences, *options, _of_each_row(call), _rows_denominator(call))
+    batch_first = x.ndim == 3 and x.transpose(0, 1).is_contiguous()  # as models have it: the kernel takes it as it lies
+    return (x if batch_first else x.contiguous(), *sequences, *options, _of_each_row(call), _rows_denominator(call))
 
 
 def _ctc_refuse(call: Checked) -> str | None:

@@ -73,7 +73,7 @@ struct Divergence {
   double* sums;       // of the values of each unit
 };
 
-// Connectionist temporal classification of sequences (T, N, C). A unit of work is a sample.
+// Connectionist temporal classification of sequences (T, N, C), time or batch first in memory. A unit of work is a sample.
 struct Ctc {
   bool from_logits;        // else from log-probabilities
   const void* input;
@@ -82,7 +82,8 @@ struct Ctc {
   const int64_t* lengths;  // of each sample's labels, checked before, as labels are
   const int64_t* frames;   // of each sample
   const void* row_weight;  // (N), in the dtype of computation
-  int64_t time, batch, classes, blank, most_frames, most_labels;
+  int64_t time, batch, classes, time_stride, batch_stride;  // the classes of a frame lie together
+  int64_t blank, most_frames, most_labels;
   bool zero_infinity;
   bool mean;       // over the labels of a sample
   double scale;    // of the gradient

@@ -149,8 +149,9 @@ struct CtcKernel {
     return sizeof(double) * (14 * width + 2 * frames + (call.gradient ? 6 : 2) * frames * width + 8 * width) + 10 * 64;
   }
 
-  const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + (t * call.batch + n) * C; }
-  S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + (t * call.batch + n) * C; }
+  int64_t offset(int64_t t, int64_t n) const { return t * call.time_stride + n * call.batch_stride; }
+  const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + offset(t, n); }
+  S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + offset(t, n); }
   States states(int64_t t) const { return {before + (call.gradient ? t : t & 1) * 4 * width, width}; }
   double* probabilities(int64_t t) const { return probability + t * 2 * width; }
 

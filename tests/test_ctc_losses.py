@@ -210,6 +210,9 @@ def test_forms_of_targets_and_lengths(loss: Loss, impl: str) -> None:
             for _ in range(2):  # the second time by its plan
                 got = answers(loss, x, *form, reduction="none", impl=impl)
                 torch.testing.assert_close(got, expected, rtol=0, atol=0)
+    for lies in (x.transpose(0, 1).contiguous().transpose(0, 1), torch.stack([x, x], 3)[..., 0], x.mT.contiguous().mT):
+        got = answers(loss, lies, words, frames, labels, reduction="none", impl=impl)
+        torch.testing.assert_close(got, expected, rtol=0, atol=0)
     empty = answers(loss, x, torch.zeros(3, 0, dtype=torch.int64), frames, [0, 0, 0], reduction="none", impl=impl)
     torch.testing.assert_close(empty[0][2], torch.tensor(0.0, dtype=torch.float64))
     for batch in (0, 2):
