@@ -1,12 +1,12 @@
-# All that CI runs, and all that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz,
-# make sanitize.
+# All that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz, make sanitize. CI runs
+# make lint and make test, which has the tests of make check among its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test check bench docs fuzz sanitize clean
+.PHONY: demo test check lint bench docs fuzz sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -17,11 +17,13 @@ test: $(VENV)/kernels.done
 	$(BIN)/pytest -n auto
 
 # Under two minutes: format, lint, types, the fast half of the conformance suite.
-check: $(VENV)/kernels.done
+check: lint
+	$(BIN)/pytest -n auto -m "not slow" tests/test_catalogue.py tests/test_conformance.py
+
+lint: $(VENV)/kernels.done
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
-	$(BIN)/pytest -n auto -m "not slow" tests/test_catalogue.py tests/test_conformance.py
 
 # The pages that are written from the code and its measurements.
 docs: $(VENV)/kernels.done
@@ -46,8 +48,8 @@ sanitize: $(VENV)/dev.done
 	rm -f $(SANITIZED)/root/lossary/kernels/*.so && cmake --install $(SANITIZED)
 	PYTHONPATH=$(SANITIZED)/root ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
-	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or torch or ctc_losses) and not kept_within' \
-	    tests/test_kernels.py tests/test_ctc_losses.py tests/test_conformance.py
+	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or plans or torch or ctc_losses) and not kept_within' \
+	    tests/test_kernels.py tests/test_plans.py tests/test_ctc_losses.py tests/test_conformance.py
 
 clean:
 	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,*.so build.json)
