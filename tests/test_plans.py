@@ -167,6 +167,17 @@ def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
         torch.autograd.grad(loss, x)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_gradients_of_many_incoming_ones_at_once(reduction: str) -> None:
+    x = LOGITS.clone().requires_grad_()
+    for loss in (lossary.cross_entropy(x, LABELS, reduction=reduction), remembered(x, LABELS, reduction=reduction)):
+        upstream = drawn(3, *loss.shape, seed=2).float()
+        (together,) = torch.autograd.grad(loss, x, upstream, is_grads_batched=True, retain_graph=True)
+        single = [torch.autograd.grad(loss, x, u, retain_graph=True)[0] for u in upstream]
+        torch.testing.assert_close(together, torch.stack(single))
+        plans.KNOWN.clear()
+
+
 def test_a_loss_scale_comes_before_the_rounding_to_fp16() -> None:
     x, labels = torch.zeros(4096, 64).half().requires_grad_(), torch.zeros(4096, dtype=torch.long)
     (slope,) = torch.autograd.grad(remembered(x, labels), x, torch.tensor(2.0**10).half())

@@ -90,7 +90,7 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if ctx.plan.over_logits is not None:
             return _in_slots(ctx.plan, [_over_logits(ctx, upstream)])
-        if torch.is_grad_enabled():
+        if _takes_formula(upstream):
             return _in_slots(ctx.plan, _of_formula(ctx, upstream))
         ready, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
         factor = upstream.item() if ready else 0
@@ -116,7 +116,7 @@ def forward(plan: Plan, *tensors: Tensor) -> Tensor:
 def gradients(plan: Plan, upstream: Tensor, tensors: tuple[Tensor, ...]) -> list[Tensor]:
     """The wanted gradients, computed now."""
     saved = Saved(plan, tensors)
-    return _of_formula(saved, upstream) if torch.is_grad_enabled() else _of_operator(saved, upstream)
+    return _of_formula(saved, upstream) if _takes_formula(upstream) else _of_operator(saved, upstream)
 
 
 def caller(plan: Plan) -> Any:
@@ -198,11 +198,18 @@ def _over_logits(ctx: Any, upstream: Tensor) -> Tensor:
     return gradient
 
 
+def _takes_formula(upstream: Tensor) -> bool:
+    """Derivatives of the gradient, and gradients of many incoming ones at once, are the formula's."""
+    f = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
+    return torch.is_grad_enabled() or f.is_legacy_batchedtensor(upstream) or f.is_batchedtensor(upstream)
+
+
 def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:
-    plan, tensors = ctx.plan, ctx.saved_tensors
+    plan, tensors, again = ctx.plan, ctx.saved_tensors, torch.is_grad_enabled()
     inputs = [tensors[plan.order.index(i)] for i in range(len(plan.order) - plan.order.count(-1))]
-    value = plan.formula(tensors)
-    return list(torch.autograd.grad(value, inputs, upstream.to(value.dtype), create_graph=True))
+    with torch.enable_grad():
+        value = plan.formula(tensors)
+        return list(torch.autograd.grad(value, inputs, upstream.to(value.dtype), create_graph=again))
 
 
 def _computed_in(x: Tensor) -> torch.dtype:

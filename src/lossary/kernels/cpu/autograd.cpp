@@ -59,7 +59,8 @@ struct LossBackward : torch::autograd::Node {
   variable_list apply(variable_list&& upstreams) override {
     const at::Tensor upstream = std::move(upstreams[0]);
     if (!upstream.defined()) return variable_list(call->order.size());
-    if (c10::GradMode::is_enabled()) return by_python(upstream);
+    const c10::DispatchKeySet batched{c10::DispatchKey::Batched, c10::DispatchKey::FuncTorchBatched};
+    if (upstream.key_set().has_any(batched) || c10::GradMode::is_enabled()) return by_python(upstream);
     const double factor = upstream.numel() == 1 ? upstream.item<double>() : 0;
     std::vector<at::Tensor> found;
     {
