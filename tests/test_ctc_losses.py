@@ -142,7 +142,9 @@ def test_a_path_that_leads_nowhere_hides_no_other(loss: Loss, dtype: torch.dtype
     torch.testing.assert_close(sums, torch.full_like(sums, 0.0 if loss is LOSSES[1] else -1.0), rtol=0, atol=1e-2)
 
 
-@pytest.mark.parametrize(("loss", "dtype"), ((LOSSES[0], torch.float64), (LOSSES[1], torch.float32)), ids=["log-probabilities", "logits"])
+@pytest.mark.parametrize(
+    ("loss", "dtype"), ((LOSSES[0], torch.float64), (LOSSES[1], torch.float32)), ids=["log-probabilities", "logits"]
+)
 def test_long_sequences(loss: Loss, dtype: torch.dtype) -> None:
     frames, classes, word = 2000, 6, [1 + i * i % 5 for i in range(50)]
     given = drawn(frames, classes, dtype=dtype)
