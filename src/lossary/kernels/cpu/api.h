@@ -88,6 +88,7 @@ struct Ctc {
   bool mean;       // over the labels of a sample
   double scale;    // of the gradient
   void* gradient;  // like the input, or null
+  bool past_caches;  // it is too large for them
   void* values;    // (N), in the dtype of computation, or null
   double* sums;    // the value of each sample
 };

@@ -61,9 +61,6 @@ int64_t divide(Rows& call, int64_t elements, int64_t fewest, int64_t most) {
   return (together + call.rows_of_unit - 1) / call.rows_of_unit * (inner == 1 ? 1 : call.rows / inner);
 }
 
-// Bytes of a gradient that caches would not keep until somebody reads it.
-constexpr int64_t MORE_THAN_CACHES = 8 << 20;
-
 // gradient: where it is to be written, or null.
 Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
                          int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,

@@ -160,6 +160,9 @@ inline void* add_gradient(std::vector<Tensor>& gradients, const Tensor& input) {
   return gradients.back().mutable_data_ptr();
 }
 
+// Bytes of a gradient that caches would not keep until somebody reads it.
+constexpr int64_t MORE_THAN_CACHES = 8 << 20;
+
 inline int64_t grain_of(int64_t elements_of_unit) {
   return std::max<int64_t>(1, 32768 / std::max<int64_t>(elements_of_unit, 1));
 }

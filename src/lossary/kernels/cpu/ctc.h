@@ -16,11 +16,15 @@ namespace {
 
 using lossary::Ctc;
 
-INLINED double exp_of_row(double x) {
+// e^x for x <= 0 to the digits that storage keeps, in loops that become vector code in fp64 too.
+INLINED double exp_of_row(double x, double) {
   const Wide y = wide_exp(x);
   return y.m * power_of_2(y.e);
 }
-INLINED float exp_of_row(float x) { return exp_of_nonpositive(x); }
+template <class S>
+INLINED float exp_of_row(float x, S) {
+  return exp_of_nonpositive(x, S{});
+}
 
 // The maximum of a row of logits, and Σ e^(x - maximum) less 1: log-probabilities near 0 keep their digits.
 struct Softmax {
@@ -39,7 +43,7 @@ Softmax softmax_of(const S* x, int64_t n) {
     T rest = 0, ties = 0;
 #pragma omp simd reduction(+ : rest, ties)
     for (int64_t i = begin; i < end; ++i) {
-      const T here = widen(x[i]), e = exp_of_row(here - largest);
+      const T here = widen(x[i]), e = exp_of_row(here - largest, T{});
       rest += here == largest ? T(0) : e;
       ties += here == largest ? T(1) : T(0);
     }
@@ -49,12 +53,11 @@ Softmax softmax_of(const S* x, int64_t n) {
 }
 
 // softmax * scale.
-template <class S>
-void write_softmax(const S* x, S* to, int64_t n, const Softmax& row, double scale) {
-  using T = typename Compute<S>::type;
+template <class S, class T>
+void scaled_softmax(const S* x, T* to, int64_t n, const Softmax& row, double scale) {
   const T largest = static_cast<T>(row.largest), factor = static_cast<T>(scale / (row.others + 1));
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) to[i] = narrow(exp_of_row(below(widen(x[i]), largest)) * factor, S{});
+  for (int64_t i = 0; i < n; ++i) to[i] = exp_of_row(below(widen(x[i]), largest), S{}) * factor;
 }
 
 // The states of a frame: blanks 0 to S, and labels 0 (never reached) to S.
@@ -140,20 +143,22 @@ struct CtcKernel {
   int64_t* const order = take<int64_t>(width);
   int64_t* const place = take<int64_t>(width);  // of a state among the classes that occur; the blank is 0
   int64_t* const first = take<int64_t>(width);  // state of each of these classes
+  T* const tile = take<T>(TILE);  // of a gradient, as numbers that can be computed with
   Softmax* const softmax = take<Softmax>(call.most_frames + 1);
-  double* const probability = take<double>((call.most_frames + 1) * 2 * width);
+  double* const probability = take<double>((call.gradient ? call.most_frames : 1) * 2 * width);
   double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width);
 
   static size_t scratch(const Ctc& call) {
     const int64_t width = call.most_labels + 2, frames = call.most_frames + 1;
-    return sizeof(double) * (14 * width + 2 * frames + (call.gradient ? 6 : 2) * frames * width + 8 * width) + 10 * 64;
+    const int64_t of_frames = (call.gradient ? 6 * frames : 10) * width + 2 * frames;
+    return sizeof(double) * (14 * width + TILE + of_frames) + 11 * 64;
   }
 
   int64_t offset(int64_t t, int64_t n) const { return t * call.time_stride + n * call.batch_stride; }
   const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + offset(t, n); }
   S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + offset(t, n); }
   States states(int64_t t) const { return {before + (call.gradient ? t : t & 1) * 4 * width, width}; }
-  double* probabilities(int64_t t) const { return probability + t * 2 * width; }
+  double* probabilities(int64_t t) const { return probability + (call.gradient ? t : 0) * 2 * width; }
 
   void zero(int64_t from, int64_t n) const {
     for (int64_t t = from; call.gradient && t < call.time; ++t) std::memset(gradient_of(t, n), 0, C * sizeof(S));
@@ -240,17 +245,35 @@ struct CtcKernel {
       std::fill(of_class, of_class + classes, 0.0);
       of_class[0] = meet(states(t + 1), now, per_all, p, p + width, posterior, labels);
       for (int64_t i = 1; i <= labels; ++i) of_class[place[i]] += posterior[i];
-      S* const to = gradient_of(t, n);
       if (call.from_logits) {
-        write_softmax(row_of(t, n), to, C, softmax[t], slope);
         for (int64_t k = 0; k < classes; ++k) of_class[k] -= p[first[k]] * power_of_2(p[width + first[k]]);
-      } else {
-        std::memset(to, 0, C * sizeof(S));
       }
-      to[call.blank] = narrow(static_cast<T>(-of_class[0] * slope), S{});
-      for (int64_t k = 1; k < classes; ++k) to[label[first[k] - 1]] = narrow(static_cast<T>(-of_class[k] * slope), S{});
+      write_row(t, n, label, classes, slope);
       go_backward(now, next, skip, labels);
       std::swap(now, next);
+    }
+  }
+
+  // Each tile once: the softmax or 0, and in it the classes that occur, which are in order.
+  void write_row(int64_t t, int64_t n, const int64_t* label, int64_t classes, double slope) const {
+    int64_t k = 1;
+    for (int64_t begin = 0; begin < C; begin += TILE) {
+      const int64_t end = C < begin + TILE ? C : begin + TILE;
+      if (call.from_logits) {
+        if (end < C) {
+          fetch(row_of(t, n) + end, C - end < TILE ? C - end : TILE);
+        } else if (t) {
+          fetch(row_of(t - 1, n), C < TILE ? C : TILE);
+        }
+        scaled_softmax(row_of(t, n) + begin, tile, end - begin, softmax[t], slope);
+      } else {
+        std::fill(tile, tile + (end - begin), T(0));
+      }
+      if (call.blank >= begin && call.blank < end) tile[call.blank - begin] = static_cast<T>(-of_class[0] * slope);
+      for (; k < classes && label[first[k] - 1] < end; ++k) {
+        tile[label[first[k] - 1] - begin] = static_cast<T>(-of_class[k] * slope);
+      }
+      write(tile, gradient_of(t, n) + begin, end - begin, call.past_caches);
     }
   }
 
@@ -272,6 +295,7 @@ template <class S>
 void ctc(const Ctc& call, int64_t begin, int64_t end, char* scratch) {
   const CtcKernel<S> kernel(call, scratch);
   for (int64_t n = begin; n < end; ++n) call.sums[n] = kernel.sample(n);
+  finish_writing();
 }
 
 }  // namespace
