@@ -31,6 +31,11 @@ def _short_sequences(rng: Rng, extreme: bool) -> Inputs:
     }
 
 
+def _logits_of_sequences(rng: Rng, extreme: bool) -> Inputs:
+    sequences = _short_sequences(rng, extreme)
+    return {"logits": sequences.pop("log_probs") + rng.normal(0, 5, (4, 6, 1)), **sequences}
+
+
 def _spelling(path: tuple[int, ...], frames: int) -> list[int] | None:
     """What the first frames of a path say: repeats merged, then blanks dropped (Graves et al. 2006, section 3.1).
 
@@ -78,5 +83,19 @@ SEQUENCE = (
         ),
         right=_over_all_alignments,
         losses=("ctc_loss",),
+    ),
+    Identity(
+        name="ctc_of_logits_is_ctc_of_log_softmax",
+        statement="CTC of logits = CTC of their log-softmax.",
+        formula=r"\mathrm{CTC}(x, y) = \mathrm{CTC}(\log \mathrm{softmax}(x), y)",
+        inputs=Domain("logits: 4 frames, 3 classes; any targets", _logits_of_sequences),
+        relation="equal",
+        left=lambda logits, targets, input_lengths, target_lengths: F.ctc_loss_with_logits(
+            logits, targets, input_lengths, target_lengths, reduction="none"
+        ),
+        right=lambda logits, targets, input_lengths, target_lengths: F.ctc_loss(
+            log_softmax(logits, 2), targets, input_lengths, target_lengths, reduction="none"
+        ),
+        losses=("ctc_loss_with_logits", "ctc_loss"),
     ),
 )
