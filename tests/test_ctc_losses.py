@@ -402,6 +402,31 @@ def test_any_call_is_answered_rightly_or_refused(loss: Loss) -> None:
         right_or_refused(loss, seed)
 
 
+WRONG: dict[str, Callable[[list[torch.Tensor]], Any]] = {
+    "targets holds 5 at": lambda a: a[0][1].fill_(5),
+    "targets holds -1 at": lambda a: a[0][2].fill_(-1),
+    "targets holds the blank, 0": lambda a: a[0][3].fill_(0),
+    r"input_lengths holds 8 at \[1\]": lambda a: a[1][1].fill_(8),
+    r"input_lengths holds -1 at \[0\]": lambda a: a[1][0].fill_(-1),
+    r"target_lengths holds -1 at \[1\]": lambda a: a[2][1].fill_(-1),
+    "add up to 5": lambda a: a[2][0].fill_(3),
+    "add up to 3": lambda a: a[2][0].fill_(1),
+}
+
+
+@each_loss
+@pytest.mark.parametrize("said", WRONG)
+def test_a_plan_and_the_operator_check_what_they_are_given(loss: Loss, said: str) -> None:
+    x, sequences = drawn(7, 2, 5), [torch.tensor(n) for n in ([1, 2, 3, 3], [7, 6], [2, 2])]
+    assert lossary.explain(loss, x, *sequences).chosen == "fused"
+    loss(x, *sequences)
+    WRONG[said](sequences)
+    with pytest.raises((ValueError, IndexError), match=f"{loss.__name__}: .*{said}"):
+        loss(x, *sequences)
+    with pytest.raises((ValueError, IndexError, RuntimeError), match=r"targets holds|lengths holds|do not add up"):
+        torch.ops.lossary.ctc(x, *sequences, 0, False, False, None, 0, None, None, 1)
+
+
 # What can be wrong ----------------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ def refuse_sequences(
     frames, labels = (np.atleast_1d(to_numpy(x)) for x in (input_lengths, target_lengths))
     sequences = to_numpy(targets)
     concatenated = sequences.ndim == 1 and samples is not None
-    room = labels.sum() if concatenated else sequences.shape[-1]
+    room = np.maximum(labels, 0).sum() if concatenated else sequences.shape[-1]
     for name, given, most in (("input_lengths", frames, time), ("target_lengths", labels, room)):
         for i in np.flatnonzero((given < 0) | (given > most)):
             raise ValueError(f"{loss}: {name} holds {given[i]} at [{i}]; it must be 0 to {most}")
