@@ -194,6 +194,8 @@ ALL = (
         for shape in (WORDS, SENTENCES, PIECES)
     ),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 512, 8192), ("input", "linear_weight")),
+    Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 768, 32000), ("input", "linear_weight")),
+    Case("linear_cross_entropy", "linear_cross_entropy", features, (2048, 768, 50257), ("input", "linear_weight")),
 )
 
 
@@ -216,4 +218,9 @@ def small() -> list[Case]:
     """What has a kernel, in the sizes where its call costs more than its data."""
     rows = [case for case in ALL if case.data not in SEQUENCES and "images" not in case.title]
     kinds = {case.title: case for case in rows if case.loss in KERNELS}
-    return [replace(case, shape=shape, dtype=dtype) for case in kinds.values() for shape in SMALL for dtype in DTYPES]
+    return [
+        replace(case, shape=(*shape, shape[-1]) if case.data is features else shape, dtype=dtype)
+        for case in kinds.values()
+        for shape in SMALL
+        for dtype in DTYPES
+    ]

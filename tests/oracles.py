@@ -121,7 +121,14 @@ def neg_log_softmax(row: Reals) -> list[Real]:
 
 @reduces("input target weight size_average ignore_index reduce reduction label_smoothing")
 def cross_entropy(
-    input: Numbers, target: Numbers, weight: Numbers = None, ignore_index: int = -100, label_smoothing: float = 0.0
+    input: Numbers,
+    target: Numbers,
+    weight: Numbers = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    softcap: float | None = None,
+    temperature: float = 1.0,
+    z_loss: float = 0.0,
 ) -> Unreduced:
     rows, labels = classes_last(exact(input)), np.asarray(target)
     classes, e = range(rows.shape[-1]), exact(label_smoothing).item()
@@ -129,11 +136,17 @@ def cross_entropy(
     hard = labels.dtype.kind in "iub"
 
     def of_row(row: Reals, target: Any) -> Real:
+        if softcap is not None:
+            row = np.array([exact(softcap).item() * mp.tanh(x / exact(softcap).item()) for x in row], dtype=object)
+        row = row / exact(temperature).item()
         p = [mp.one if k == target else mp.zero for k in classes] if hard else target
         q = [(1 - e) * p[k] + e / len(classes) for k in classes]
         nll = neg_log_softmax(row)
         # A class of probability 0 adds nothing, not even where two infinite logits leave its own loss undefined.
-        return mp.fsum(times(w[k] * q[k], nll[k]) for k in classes if q[k] != 0 or mp.isnan(row[k]))
+        loss = mp.fsum(times(w[k] * q[k], nll[k]) for k in classes if q[k] != 0 or mp.isnan(row[k]))
+        if z_loss > 0:
+            loss += exact(z_loss).item() * max(a + x for a, x in zip(nll, row, strict=True)) ** 2
+        return loss
 
     if not hard:
         return Unreduced(of_rows(of_row, rows, classes_last(exact(target))))
@@ -150,6 +163,8 @@ def linear_cross_entropy(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     options: object = None,
+    memory_budget: object = None,
+    **shape: float | None,
 ) -> Unreduced:
     x, w = exact(input), exact(linear_weight)
     b = exact(np.zeros(w.shape[:-1]) if linear_bias is None else linear_bias)
@@ -161,7 +176,7 @@ def linear_cross_entropy(
         np.moveaxis(a, classes, min(1, classes)) if a.ndim == logits.ndim else a for a in (logits, labels)
     )
     ignored = -100 if ignore_index is None else ignore_index
-    return cross_entropy.__wrapped__(logits, labels, weight, ignored, label_smoothing)
+    return cross_entropy.__wrapped__(logits, labels, weight, ignored, label_smoothing, **shape)
 
 
 @reduces("input target weight size_average ignore_index reduce reduction")

@@ -69,6 +69,34 @@ def test_rows_of_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) 
 
 
 @each_dtype
+@pytest.mark.parametrize("shape", [(7, 5), (5, 3000), (3, 1024), (5,)], ids=str)
+@pytest.mark.parametrize("soft", [False, True], ids=["index", "soft"])
+def test_rows_of_shaped_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) -> None:
+    x = (4 * drawn(*shape)).to(dtype)
+    target = drawn(*shape, seed=1).softmax(-1).to(dtype) if soft else drawn(*shape, seed=1).argmax(-1)
+    if not soft and target.ndim:
+        target.view(-1)[1] = -100
+    weight = drawn(shape[-1], seed=2).exp().to(dtype)
+    shapes: tuple[dict[str, Any], ...] = ({"softcap": 2.5}, {"temperature": 3.0}, {"z_loss": 0.25})
+    for options in (*shapes, {"softcap": 30.0, "temperature": 0.5}):
+        held("cross_entropy", dtype, x, target, **options)
+        held("cross_entropy", dtype, x, target, weight=weight, label_smoothing=0.3, **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_shaped_logits_keep_digits_of_small_losses_and_infinities(dtype: torch.dtype) -> None:
+    inf, tiny = torch.inf, 1e-3
+    x = torch.tensor([[40.0, 0, 0], [inf, 0, 1], [0, inf, 1], [-inf, 0, 1], [-inf] * 3, [tiny, -tiny, 0]], dtype=dtype)
+    options: dict[str, Any] = {"temperature": 0.5, "reduction": "none"}
+    target = torch.zeros(6, dtype=torch.int64)
+    got = lossary.cross_entropy(x, target, impl="fused", **options)
+    expected = lossary.cross_entropy(x.double(), target, impl="reference", **options)
+    torch.testing.assert_close(got.double(), expected, rtol=1e-6, atol=0, equal_nan=True)
+    got, expected = (lossary.cross_entropy(z, target, softcap=50, reduction="none") for z in (x, x.double()))
+    torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=0, equal_nan=True)
+
+
+@each_dtype
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_log_probabilities(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     axis = min(len(shape) - 1, 1)
@@ -163,6 +191,7 @@ def test_misaligned_and_strided_storage(dtype: torch.dtype, place: Callable[[tor
     x, y, z = (place(drawn(37, 1031, seed=seed).to(dtype)) for seed in range(3))
     labels = drawn(37, 1031, seed=3).argmax(1)
     held("cross_entropy", dtype, x, labels, sample_weight=shifted(drawn(37, seed=4).exp().to(dtype)))
+    held("cross_entropy", dtype, x, labels, sample_weight=place(drawn(37, 2, seed=4).exp().to(dtype))[:, 0])
     held("huber_loss", dtype, x, y)
     held("cosine_embedding_loss", dtype, x, y, torch.ones(37, dtype=dtype), wanted=2)
     held("triplet_margin_loss", dtype, x, y, z, wanted=3)
@@ -278,6 +307,7 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
         "cross_entropy": (LABELS,),
         "focal_loss": (LABELS,),
         "nll_loss": (LABELS,),
+        "linear_cross_entropy": (LOGITS, LABELS),
         "binary_cross_entropy": (half,),
         "gaussian_nll_loss": (LOGITS, half),
         "margin_ranking_loss": (half, LOGITS.sign()),

@@ -8,7 +8,12 @@ from lossary.alignment import ctc_align as ctc_align
 from lossary.core.call import explain as explain
 from lossary.core.record import catalogue as catalogue
 from lossary.core.strict import strict as strict
+from lossary.few_classes import Mixed as Mixed
+from lossary.few_classes import TopK as TopK
 from lossary.functional import *  # noqa: F403
+from lossary.log_probs import LogProb as LogProb
+from lossary.log_probs import linear_log_prob as linear_log_prob
+from lossary.log_probs import log_prob as log_prob
 from lossary.misuse import check as check
 from lossary.patch import patch_torch as patch_torch
 from lossary.weights import class_weights as class_weights

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossary.kernels import status
+from lossary.kernels import linear, log_probs, status
 from lossary.kernels.calls import REDUCTIONS
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if missing is None and build is not None and build.torch == torch.__version__:
         native = None
 
 if missing is None:
-    OVER_LOGITS = torch.ops.lossary.softmax_rows_.default
     FUNCTIONS = {name: i for i, name in enumerate(torch.ops.lossary.elementwise_functions().split())}
 
 
@@ -57,16 +56,23 @@ class Operator:
     def overload(self) -> Any:
         return getattr(torch.ops.lossary, self.name).default
 
+    @property
+    def over_logits(self) -> Any:
+        """The operator that writes its gradient over the logits."""
+        return getattr(torch.ops.lossary, f"{self.name}_").default
+
     def places(self, wanted: int) -> tuple[int, ...]:
         return tuple(place for i, place in enumerate(self.inputs) if wanted >> i & 1)
 
 
 SOFTMAX_ROWS = Operator("softmax_rows", (0,))
+SHAPED_ROWS = Operator("shaped_rows", (0,))
 NLL = Operator("nll", (0,))
 KL_ROWS = Operator("kl_rows", (0, 1))
 ELEMENTWISE = Operator("elementwise", (1, 3))
 PAIRS = Operator("pairs", (0, 1, 2))
 CTC = Operator("ctc", (0,))
+LINEAR = Operator("linear_softmax_rows", (0, 1, 2))
 
 
 class Saved(NamedTuple):
@@ -234,6 +240,13 @@ def _fake_over_logits(x, target, weight, ignore_index, smoothing, gamma, rows, r
     )[0]
 
 
+def _fake_shaped_rows(
+    x, target, shares, weight, ignore_index, smoothing, softcap, temperature, z_loss, rows, reduction, normalizer,
+    upstream, wanted,
+):  # fmt: skip
+    return _fake(x, x.shape[:1], reduction, (x,), wanted)
+
+
 def _fake_nll(x, target, weight, ignore_index, rows, reduction, normalizer, upstream, wanted):
     axis = min(x.ndim - 1, 1)
     return _fake(x, [n for i, n in enumerate(x.shape) if i != axis], reduction, (x,), wanted)
@@ -260,8 +273,11 @@ def _fake_ctc(
 if missing is None:
     torch.library.register_fake("lossary::softmax_rows", _fake_softmax_rows)
     torch.library.register_fake("lossary::softmax_rows_", _fake_over_logits)
+    torch.library.register_fake("lossary::shaped_rows", _fake_shaped_rows)
     torch.library.register_fake("lossary::nll", _fake_nll)
     torch.library.register_fake("lossary::kl_rows", _fake_kl_rows)
     torch.library.register_fake("lossary::elementwise", _fake_elementwise)
     torch.library.register_fake("lossary::pairs", _fake_pairs)
     torch.library.register_fake("lossary::ctc", _fake_ctc)
+    linear.register()
+    log_probs.register()

@@ -27,7 +27,18 @@ from lossary.core.arrays import (
     size_fits,
     under_autocast,
 )
-from lossary.core.contract import BESIDE, Dims, Range, Spec, axes, check_array, check_sums, check_values, describe
+from lossary.core.contract import (
+    BESIDE,
+    Bytes,
+    Dims,
+    Range,
+    Spec,
+    axes,
+    check_array,
+    check_sums,
+    check_values,
+    describe,
+)
 from lossary.core.record import HANDLED, Loss
 from lossary.core.strict import is_strict
 
@@ -55,6 +66,8 @@ class Checked:
 
 def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     """What can be checked without reading data."""
+    if loss.variant is not None:
+        loss, arguments = loss.variant(loss, arguments)
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
     if loss.adapt is not None:
         loss.adapt(values)
@@ -165,6 +178,8 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
             values[name] = int(values[name]) if allowed.integer else float(values[name])
         if isinstance(allowed, Range) and allowed.integer:
             values[name] = int(values[name])
+        if isinstance(allowed, Bytes):
+            values[name] = allowed.of(values[name])
 
 
 def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
@@ -232,7 +247,7 @@ def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
                 "or JAX's transformations. Call the loss once outside of them, or leave strict()"
             )
     rows, ignored = call.sample_weight, call.values.get("ignore_index")
-    target = next((n for n, s in call.specs.items() if s.domain.name == "class indices"), None)
+    target = next((n for n, s in call.specs.items() if s.domain.name == "class indices" and "K" not in s.shape), None)
     if target is not None and ignored is not None:
         kept = cast(values[target] != ignored, call.dtype)
         rows = kept if rows is None else rows * kept

@@ -8,6 +8,7 @@ import functools
 import math
 import numbers
 import operator
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -133,6 +134,7 @@ class Range:
     """The numbers that an option may be.
 
     also: single numbers outside the interval, each with a meaning of its own. none: the number that None stands for.
+    breaks: properties of the loss that hold at the default alone.
     """
 
     low: float = -math.inf
@@ -142,6 +144,7 @@ class Range:
     integer: bool = False
     also: tuple[float, ...] = ()
     none: float | None = None
+    breaks: tuple[str, ...] = ()
 
     def refuse(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or (self.integer and not _is_whole(value)):
@@ -191,6 +194,27 @@ class Instance:
 
     def __str__(self) -> str:
         return f"None or a {self.of}"
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A number of bytes, also as a text with a unit, such as "256MB"; None for the loss's own."""
+
+    def refuse(self, value: object) -> str | None:
+        return None if value is None or (self.of(value) or 0) > 0 else str(self)
+
+    def of(self, value: object) -> int | None:
+        """The number, or None where it is none."""
+        if isinstance(value, str):
+            found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B\s*", value)
+            if found is None:
+                return None
+            number, unit, binary = found.groups()
+            return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(unit or " "))
+        return int(value) if isinstance(value, numbers.Integral) and not isinstance(value, bool) else None
+
+    def __str__(self) -> str:
+        return 'a number of bytes above 0, or one with its unit such as "256MB"'
 
 
 @dataclass(frozen=True)

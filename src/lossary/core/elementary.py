@@ -1,5 +1,7 @@
 """The few elementary functions that the formulas share, right at 0 and at infinity in value and in every derivative."""
 
+import math
+
 from lossary.core.arrays import Array, detach, is_torch, namespace
 
 
@@ -36,6 +38,13 @@ def log_softmax(x: Array, axis: int) -> Array:
     return xp.where(
         xp.isinf(largest) & (largest < 0), xp.nan, shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
     )
+
+
+def shaped(x: Array, softcap: float | None, temperature: float) -> Array:
+    """Logits softcap · tanh(x / softcap), of which inf leaves x, divided by the temperature."""
+    if softcap is not None and math.isfinite(softcap):
+        x = softcap * namespace(x).tanh(x / softcap)
+    return x if temperature == 1 else x / temperature
 
 
 def _shifted(x: Array, axis: int) -> tuple[Array, Array]:

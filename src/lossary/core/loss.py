@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from lossary.core.call import call
-from lossary.core.contract import Domain, Flag, Function, Instance, Range, Spec
+from lossary.core.contract import Bytes, Domain, Flag, Function, Instance, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+OPTIONS = (Range, Flag, Instance, Function, Bytes)
 KEYWORD_TAIL = ("sample_weight", "normalizer", "impl")
 
 
@@ -38,6 +39,7 @@ def loss(
     check: Callable[..., None] | None = None,
     domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {},
     adapt: Callable[[dict[str, Any]], None] | None = None,
+    variant: Callable[[Loss, dict[str, Any]], tuple[Loss, dict[str, Any]]] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
@@ -45,6 +47,7 @@ def loss(
     properties: what tests verify, from PROPERTIES. aten: the operator of ATen that answers exactly
     the formula on equal floating dtypes. check: what the contract's words cannot say, called with every argument.
     adapt: brings what torch takes beside the contract to it, called with the arguments as they were given.
+    variant: the loss and the arguments for a call that is of another form.
     """
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
@@ -59,7 +62,7 @@ def loss(
             function=formula_of,
             signature=signature,
             data=_annotated(signature, Spec),
-            options=_annotated(signature, (Range, Flag, Instance, Function)),
+            options=_annotated(signature, OPTIONS),
             family=family,
             title=title,
             formula=formula,
@@ -75,6 +78,7 @@ def loss(
             check=check,
             domains=domains,
             adapt=adapt,
+            variant=variant,
             defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
             positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
         )
@@ -84,6 +88,36 @@ def loss(
         return public
 
     return decorate
+
+
+def contract(name: str, formula_of: Callable[..., Any], unreduced: str) -> Loss:
+    """The record of a function that is no loss but is checked as one; it is not in the catalogue."""
+    signature = inspect.signature(formula_of)
+    return Loss(
+        name=name,
+        public=formula_of,
+        function=formula_of,
+        signature=signature,
+        data=_annotated(signature, Spec),
+        options=_annotated(signature, OPTIONS),
+        family="",
+        title="",
+        formula="",
+        unreduced=unreduced,
+        sources=(),
+        properties=(),
+        elsewhere=(),
+        examples=(),
+        pitfalls=(),
+        plot=None,
+        aten=None,
+        reductions=("none",),
+        check=None,
+        domains=lambda values: {},
+        adapt=None,
+        defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
+        positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
+    )
 
 
 def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class Loss:
     adapt: Callable[[dict[str, Any]], None] | None
     defaults: Mapping[str, Any]
     positional: int
+    variant: Callable[..., "tuple[Loss, dict[str, Any]]"] | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Every parameter's value by name."""

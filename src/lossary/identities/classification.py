@@ -4,7 +4,7 @@ import lossary.functional as F
 from lossary import information
 from lossary.core import distributions
 from lossary.core.arrays import Array, namespace
-from lossary.core.elementary import log_softmax
+from lossary.core.elementary import log_softmax, logsumexp
 from lossary.identities import domains
 from lossary.identities.identity import Identity, gradient
 
@@ -54,6 +54,14 @@ FOCUSED = domains.with_option(
     "gamma",
     "gamma >= 0",
     lambda rng, extreme: float(rng.choice([0.0, 0.125, 5.0]) if extreme else rng.uniform(0, 5)),
+    default=2.0,
+)
+
+TEMPERED = domains.with_option(
+    domains.CLASS_TARGETS,
+    "temperature",
+    "temperature > 0",
+    lambda rng, extreme: float(rng.choice([0.25, 1.0, 8.0])) if extreme else float(rng.uniform(0.2, 5)),
     default=2.0,
 )
 
@@ -130,6 +138,28 @@ CLASSIFICATION = (
         left=lambda logits, labels: _cross_entropy(logits, labels),
         right=lambda logits, labels: F.nll_loss(log_softmax(logits, 1), labels, reduction="none"),
         losses=("cross_entropy", "nll_loss"),
+    ),
+    Identity(
+        name="temperature_divides_logits",
+        statement="Cross-entropy at a temperature = cross-entropy of the logits over the temperature.",
+        formula=r"\mathrm{CE}_\tau(z, y) = \mathrm{CE}(z / \tau, y)",
+        inputs=TEMPERED,
+        relation="equal",
+        left=lambda logits, labels, temperature: F.cross_entropy(
+            logits, labels, reduction="none", temperature=temperature
+        ),
+        right=lambda logits, labels, temperature: _cross_entropy(logits / temperature, labels),
+        losses=("cross_entropy",),
+    ),
+    Identity(
+        name="z_loss_adds_the_squared_normalizer",
+        statement="Cross-entropy with z-loss λ = cross-entropy + λ · log-sum-exp of the logits, squared.",
+        formula=r"\mathrm{CE}_\lambda(z, y) = \mathrm{CE}(z, y) + \lambda \left(\log \sum_c e^{z_c}\right)^2",
+        inputs=domains.MODERATE_CLASS_TARGETS,
+        relation="equal",
+        left=lambda logits, labels: F.cross_entropy(logits, labels, reduction="none", z_loss=0.125),
+        right=lambda logits, labels: _cross_entropy(logits, labels) + 0.125 * logsumexp(logits, 1) ** 2,
+        losses=("cross_entropy",),
     ),
     Identity(
         name="linear_cross_entropy_is_cross_entropy_of_linear",

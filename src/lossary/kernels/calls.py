@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
+MEMORY_BUDGET = 2**28
+"""Bytes of the logits of a linear layer that are kept at a time."""
+PLAIN = {"softcap": math.inf, "temperature": 1.0, "z_loss": 0.0}
+"""Options of cross-entropy at which its logits are plain."""
+FEW_WEIGHTS = 2**20
+"""Up to which weights of a linear layer in bf16 are widened: it costs little, and their logits are exact."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,20 @@ class Kernel:
     arrange: Callable[[Checked], Checked] = lambda call: call
 
 
-def refuse(call: Checked) -> str | None:
+def kernel_of(call: Checked) -> Kernel | None:
     kernel = KERNELS.get(call.loss.name)
+    return SHAPED if kernel is _ROWS and _is_shaped(call.values) else kernel
+
+
+def refuse(call: Checked) -> str | None:
+    kernel = kernel_of(call)
     if kernel is None:
         return "no kernel computes this loss"
+    return refuse_all(call, kernel.inputs) or kernel.refuse(call)
+
+
+def refuse_all(call: Checked, inputs: tuple[str, ...]) -> str | None:
+    """Why no kernel whatever can serve a call. inputs: the arguments with gradients."""
     if not is_torch(call.first):
         return f"it runs on torch tensors; these are {library(call.first)} arrays"
     from lossary import ops  # here: it imports torch
@@ -57,10 +73,10 @@ def refuse(call: Checked) -> str | None:
         return "tensor subclasses take the formula"
     if torch.autograd.forward_ad._current_level >= 0:
         return "forward mode takes the formula's derivatives"
-    others = [x for n, x in call.values.items() if n in call.specs and n not in kernel.inputs]
+    others = [x for n, x in call.values.items() if n in call.specs and n not in inputs]
     if torch.is_grad_enabled() and any(x.requires_grad for x in (*others, *extra)):
         return "it has no gradient of targets and weights"
-    return kernel.refuse(call)
+    return None
 
 
 def refuse_inplace(call: Checked) -> str | None:
@@ -136,6 +152,70 @@ def _rows(call: Checked) -> tuple[Any, ...]:
     )
 
 
+def _is_shaped(values: Options) -> bool:
+    """Whether something is done to logits first, or added, or targets are a few classes."""
+    return "target_shares" in values or any(values.get(name, plain) != plain for name, plain in PLAIN.items())
+
+
+def _shape(values: Options) -> tuple[float, float, float]:
+    """softcap, temperature and z_loss, as operators take them."""
+    return *shape_of_logits(values), float(values["z_loss"])
+
+
+def shape_of_logits(values: Options) -> tuple[float, float]:
+    """softcap, 0 for none, and temperature."""
+    softcap = values["softcap"]
+    return 0.0 if math.isinf(softcap) else float(softcap), float(values["temperature"])
+
+
+def _shaped_refuse(call: Checked) -> str | None:
+    reason = _rows_refuse(call)
+    few = "target_shares" in call.values
+    if reason is None and (call.first.ndim > 2 if few else _in_rows(call).first.ndim != 2):
+        return "softcap, temperature, z_loss and targets of a few classes are for rows of classes"
+    return reason
+
+
+def _in_rows(call: Checked) -> Checked:
+    """Logits (N, C), also of a single row."""
+    call = call if "target_shares" in call.values else _classes_last(call)
+    if call.first.ndim != 1:
+        return call
+    names = [n for n in ("input", "target", "target_shares") if n in call.values]
+    values = call.values | {n: call.values[n][None] for n in names}
+    weight = call.sample_weight
+    first = values[next(iter(call.loss.data))]
+    dims = {**call.dims, "N": 1}
+    return replace(call, first=first, values=values, sample_weight=None if weight is None else weight[None], dims=dims)
+
+
+def _shaped(call: Checked) -> tuple[Any, ...]:
+    logits, target, weight, ignore_index, smoothing, _, row_weight, _ = _rows(call)
+    options = (ignore_index, smoothing, *_shape(call.values))
+    return (logits, target, _shares(call), weight, *options, row_weight, _few_denominator(call))
+
+
+def _shares(call: Checked) -> Array | None:
+    shares = call.values.get("target_shares")
+    return None if shares is None else cast(shares, call.dtype).contiguous()
+
+
+def _few_denominator(call: Checked) -> Array | None:
+    """Of the mean, where targets are a few classes: their class weights, mixed, or the rows."""
+    shares = _shares(call)
+    if shares is None or call.normalizer is not None or call.reduction != "mean":
+        return call.normalizer
+    target, weight = call.values["target"], _weights(call, "weight")
+    counted = target != call.values["ignore_index"]
+    if call.values["is_mixed"]:
+        of_row = shares * counted if weight is None else shares * counted * weight[(target * counted).long()]
+        of_row = of_row.sum(1)
+    else:
+        of_row = cast(counted.any(1), call.dtype)
+    rows = _of_each_row(call)
+    return cast(total(of_row if rows is None else of_row * rows), call.dtype)
+
+
 def _nll(call: Checked) -> tuple[Any, ...]:
     target, ignored = cast_index(call.values["target"], call.first), call.values["ignore_index"]
     given = (call.first.contiguous(), target.contiguous(), _weights(call, "weight"), ignored)
@@ -159,7 +239,7 @@ def _of_each_row(call: Checked) -> Array | None:
         return None
     shape = tuple(n for _, n in axes(call.loss.unreduced, call.dims))
     weight = call.sample_weight
-    return weight if tuple(weight.shape) == shape else weight.expand(shape).contiguous()
+    return (weight if tuple(weight.shape) == shape else weight.expand(shape)).contiguous()
 
 
 def _weights(call: Checked, name: str) -> Array | None:
@@ -329,9 +409,81 @@ def _ctc_refuse(call: Checked) -> str | None:
     return "there is nothing to compute" if 0 in call.first.shape else None
 
 
+# Rows of features
+
+
+def _in_fp32(call: Checked) -> bool:
+    """Whether half precision is widened: small weights, for exact logits, and where its products are slow."""
+    torch, weight = sys.modules["torch"], call.values["linear_weight"]
+    if weight.dtype == torch.bfloat16:
+        return math.prod(weight.shape) < FEW_WEIGHTS or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return weight.dtype == torch.float16
+
+
+def widened(call: Checked) -> Options:
+    """The values of a call, half precision in fp32 where it is to be."""
+    if not _in_fp32(call):
+        return dict(call.values)
+    data = [n for n in ("input", "linear_weight", "linear_bias", "target") if n in call.specs]
+    return call.values | {n: cast(call.values[n], call.dtype) for n in data if kind(call.values[n]) == "float"}
+
+
+def _linear_arrange(call: Checked) -> Checked:
+    """Features in one row each."""
+    values, features = widened(call), call.dims["D"]
+    values["linear_weight"] = _dense(values["linear_weight"])
+    if call.first.ndim == 2:
+        return replace(call, values=values, first=values["input"])
+    rows, weight = math.prod(call.first.shape[:-1]), call.sample_weight
+    batch = call.first.ndim - 1
+    values["input"] = values["input"].reshape(rows, features)
+    for name in ("target", "target_shares"):
+        if name in values:
+            values[name] = values[name].reshape(rows, *values[name].shape[batch:])
+    if weight is not None:
+        full = weight.expand([n for _, n in axes(call.loss.unreduced, call.dims)])
+        weight = full.reshape(rows, *full.shape[batch:])
+    dims = {**call.dims, "N": rows, "n": ()}
+    return replace(call, values=values, first=values["input"], sample_weight=weight, dims=dims)
+
+
+def _dense(weight: Array) -> Array:
+    return weight.contiguous() if weight.ndim > 2 else weight
+
+
+def _linear(call: Checked) -> tuple[Any, ...]:
+    values, bias = call.values, call.values["linear_bias"]
+    target = values["target"]
+    return (
+        values["input"],
+        values["linear_weight"],
+        None if bias is None else bias.contiguous(),
+        (cast_index(target, call.first) if kind(target) == "integer" else target).contiguous(),
+        _shares(call),
+        _weights(call, "weight"),
+        values["ignore_index"],
+        float(values["label_smoothing"]),
+        *_shape(values),
+        values["memory_budget"] or MEMORY_BUDGET,
+        _of_each_row(call),
+        _few_denominator(call),
+    )
+
+
+def _linear_refuse(call: Checked) -> str | None:
+    sizes = (*call.first.shape, *call.values["linear_weight"].shape)
+    if call.dims["d"] and _is_shaped(call.values):
+        return "softcap, temperature, z_loss and targets of a few classes are for rows of classes"
+    return "there is nothing to compute" if 0 in sizes else None
+
+
 _ROWS = Kernel("SOFTMAX_ROWS", ("input",), _rows_refuse, _rows, _classes_last)
+SHAPED = Kernel("SHAPED_ROWS", ("input",), _shaped_refuse, _shaped, _in_rows)
 KERNELS = {
     "cross_entropy": _ROWS,
+    "linear_cross_entropy": Kernel(
+        "LINEAR", ("input", "linear_weight", "linear_bias"), _linear_refuse, _linear, _linear_arrange
+    ),
     "focal_loss": _ROWS,
     "nll_loss": Kernel("NLL", ("input",), _rows_refuse, _nll, _classes_last),
     "kl_div_with_logits": Kernel("KL_ROWS", ("input_logits", "target_logits"), _divergence_refuse, _divergence),

@@ -15,7 +15,7 @@ from lossary.core.check import warn
 from lossary.core.contract import axes
 from lossary.core.reduce import Reduced
 from lossary.core.strict import is_strict
-from lossary.kernels.calls import KERNELS, REDUCTIONS, of_one_dtype
+from lossary.kernels.calls import REDUCTIONS, kernel_of, of_one_dtype
 
 if TYPE_CHECKING:
     from lossary.core.check import Checked
@@ -100,7 +100,8 @@ def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
     """The plan of a call that the kernels do not refuse, its tensors, and what of the call each is, or is a cast of."""
     from lossary import ops
 
-    torch, kernel = sys.modules["torch"], KERNELS[call.loss.name]
+    torch, kernel = sys.modules["torch"], kernel_of(call)
+    assert kernel is not None
     operator = getattr(ops, kernel.operator)
     arranged = kernel.arrange(of_one_dtype(call))
     *given, row_weight, normalizer = kernel.arguments(arranged)
@@ -120,7 +121,7 @@ def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
         slots=slots,
         wanted=wanted,
         at_once=0 if call.reduction == "none" or inplace else wanted,
-        over_logits=ops.OVER_LOGITS if inplace else None,
+        over_logits=operator.over_logits if inplace else None,
         order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
         apply=ops.fused if wanted else ops.forward,
         dtype=call.answer_dtype,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.contract import Dims, Domain, Flag, Function, Instance, Range, Spec, axes
+from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Range, Spec, axes
 from lossary.core.record import Loss
 
 EXTREMES = {
@@ -133,11 +133,11 @@ def manhattan(x: Array, y: Array) -> Array:
 
 
 def _option(
-    name: str, allowed: Range | Flag | Instance | Function, dims: Dims, loss: Loss, rng: np.random.Generator
+    name: str, allowed: Range | Flag | Instance | Function | Bytes, dims: Dims, loss: Loss, rng: np.random.Generator
 ) -> Any:
     if isinstance(allowed, Flag):
         return bool(rng.integers(2))
-    if isinstance(allowed, (Instance, Function)):
+    if isinstance(allowed, (Instance, Function, Bytes)):
         return None
     if allowed.also and rng.random() < 0.3:
         return float(rng.choice(allowed.also))

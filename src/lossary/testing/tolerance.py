@@ -3,6 +3,7 @@
 import numpy as np
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+LARGEST = {"float64": np.finfo(np.float64).max, "float32": np.finfo(np.float32).max}
 SMALLEST = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-24, "bfloat16": 2.0**-126}
 
 

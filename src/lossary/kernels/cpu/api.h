@@ -93,6 +93,41 @@ struct Ctc {
   double* sums;    // the value of each sample
 };
 
+// What is done to logits first: softcap * tanh(x / softcap), if it is not 0, divided by the temperature.
+struct Shape {
+  double softcap, temperature;
+};
+
+// Cross-entropy of rows of shaped logits (N, C). A unit of work is some rows.
+struct Shaped {
+  const void* logits;
+  Shape shape;
+  const int64_t* index;       // (N, picks): the classes of each row's target, or null
+  const void* shares;         // (N, picks): their parts of it, in the dtype of computation; null for 1
+  const void* probabilities;  // (N, C), or null
+  const void* class_weight;   // (C), in the dtype of computation
+  const void* row_weight;     // (N), likewise
+  int64_t rows, classes, picks, ignore_index, rows_of_unit;
+  double smoothing, z_loss;
+  double scale;      // of the gradient
+  void* gradient;    // like logits, which may be its place, or null
+  void* values;      // (N) in the dtype of computation, or null
+  double* sums;      // of the values of each unit
+  int32_t* outside;  // set where a probability lies outside [0, 1]
+};
+
+// Log-probability of a class, entropy, log-sum-exp and most probable class of rows of shaped logits (N, C).
+struct LogProb {
+  const void* logits;
+  Shape shape;
+  const int64_t* index;  // (N)
+  int64_t rows, classes, ignore_index;
+  void* values[3];          // (N) each, in the dtype of computation, or null
+  int64_t* predicted;       // (N), or null
+  const void* upstream[3];  // (N) each, likewise: what the gradients of the values are multiplied by
+  void* gradient;           // of all three, like logits, which may be its place, or null
+};
+
 struct Kernels {
   const char* instruction_set;
   void (*rows[dtypes])(const Rows&, int64_t begin, int64_t end, char* scratch);
@@ -107,6 +142,9 @@ struct Kernels {
   size_t (*pairs_scratch)(const Pairs&);
   void (*ctc[dtypes])(const Ctc&, int64_t begin, int64_t end, char* scratch);
   size_t (*ctc_scratch)(const Ctc&);
+  void (*shaped[dtypes])(const Shaped&, int64_t begin, int64_t end, char* scratch);
+  void (*log_probs[dtypes])(const LogProb&, int64_t begin, int64_t end, char* scratch);
+  size_t (*shaped_scratch)(int64_t classes);
 };
 
 }  // namespace lossary

@@ -72,17 +72,20 @@ Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
 }
 
 // A gradient: where it is large, in memory that earlier ones have left.
-inline Tensor fresh_like(const Tensor& x) {
-  const size_t bytes = static_cast<size_t>(x.numel()) * x.element_size();
+template <class Shape>
+Tensor fresh(const Shape& sizes, const Shape& strides, int64_t elements, const Tensor& like) {
+  const size_t bytes = static_cast<size_t>(elements) * like.element_size();
 #ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
   if (bytes >= GradientMemory::smallest) {
     return torch::stable::from_blob(
-        GradientMemory::instance().take(bytes), x.sizes(), x.strides(), x.device(), x.scalar_type(),
+        GradientMemory::instance().take(bytes), sizes, strides, like.device(), like.scalar_type(),
         [](void* begin) { GradientMemory::instance().give_back(begin); });
   }
 #endif
-  return empty(x.sizes(), x.strides(), x.scalar_type());
+  return empty(sizes, strides, like.scalar_type());
 }
+
+inline Tensor fresh_like(const Tensor& x) { return fresh(x.sizes(), x.strides(), x.numel(), x); }
 
 inline double value_of(const Tensor& scalar) {
   const void* p = scalar.const_data_ptr();
@@ -183,6 +186,54 @@ void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work&
   } else {
     torch::stable::parallel_for(0, units, grain, part);
   }
+}
+
+inline double weight_at(const void* weights, DType dtype, int64_t i) {
+  if (!weights) return 1.0;
+  return dtype == float64 ? static_cast<const double*>(weights)[i] : static_cast<const float*>(weights)[i];
+}
+
+// What the mean divides by; raises where a row that is not ignored has a class that does not exist.
+inline double denominator_of(const Rows& call, DType dtype) {
+  double total = 0;
+  int64_t counted = 0, wrong = 0;
+  for (int64_t i = 0; call.index && i < call.rows; ++i) {
+    const int64_t y = call.index[i], here = y != call.ignore_index;
+    counted += here;
+    wrong += here & (static_cast<uint64_t>(y) >= static_cast<uint64_t>(call.classes));
+  }
+  for (int64_t i = 0; wrong && i < call.rows; ++i) {
+    const int64_t y = call.index[i];
+    if (y == call.ignore_index || (y >= 0 && y < call.classes)) continue;
+    throw std::out_of_range("target holds " + std::to_string(y) + " in row " + std::to_string(i) +
+                            "; the classes are 0 to " + std::to_string(call.classes - 1));
+  }
+  if (!call.row_weight && !(call.index && call.class_weight)) {
+    return static_cast<double>(call.index ? counted : call.rows);
+  }
+  for (int64_t i = 0; i < call.rows; ++i) {
+    const int64_t y = call.index ? call.index[i] : 0;
+    if (call.index && y == call.ignore_index) continue;
+    total += weight_at(call.row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
+  }
+  return total;
+}
+
+// The classes are dimension 1, or the only one.
+inline Rows rows_of(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
+                    const MaybeTensor& row_weight, int64_t axis) {
+  Rows call{};
+  call.logits = logits.const_data_ptr();
+  const bool by_index = target.scalar_type() == ScalarType::Long;
+  (by_index ? reinterpret_cast<const void*&>(call.index) : call.probabilities) = target.const_data_ptr();
+  call.class_weight = data(weight);
+  call.row_weight = data(row_weight);
+  call.classes = logits.size(axis);
+  call.inner = 1;
+  for (int64_t d = axis + 1; d < logits.dim(); ++d) call.inner *= logits.size(d);
+  call.rows = (axis ? logits.size(0) : 1) * call.inner;
+  call.ignore_index = ignore_index;
+  return call;
 }
 
 }  // namespace lossary

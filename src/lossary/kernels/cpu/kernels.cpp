@@ -5,6 +5,7 @@
 #include "nll.h"
 #include "pairs.h"
 #include "segments.h"
+#include "shaped.h"
 
 #define LOSSARY_JOIN_(a, b) a##b
 #define LOSSARY_JOIN(a, b) LOSSARY_JOIN_(a, b)
@@ -42,6 +43,9 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     [](const Pairs& call) { return PairKernel<double>::scratch(call.width); },
     {ctc<double>, ctc<float>, ctc<Half>, ctc<BFloat16>},
     CtcKernel<double>::scratch,
+    {shaped<double>, shaped<float>, shaped<Half>, shaped<BFloat16>},
+    {log_probs<double>, log_probs<float>, log_probs<Half>, log_probs<BFloat16>},
+    ShapedRow<double>::scratch,
 };
 
 }  // namespace lossary

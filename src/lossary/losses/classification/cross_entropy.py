@@ -1,13 +1,15 @@
+import math
 from typing import Annotated
 
 from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
-from lossary.core.elementary import log_softmax, softplus, times
+from lossary.core.elementary import log_softmax, logsumexp, shaped, softplus, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.few_classes import of_few_classes
 
 
 def check_ignore_index(call: Checked) -> None:
@@ -17,6 +19,11 @@ def check_ignore_index(call: Checked) -> None:
             f"{call.loss.name}: ignore_index is {ignored} and target holds probabilities, which have no index to "
             "ignore. Drop rows with sample_weight=0"
         )
+
+
+SOFTCAP = Range(0.0, math.inf, low_open=True, none=math.inf, breaks=("convex", "shift_invariant"))
+TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
+Z_LOSS = Range(0.0, math.inf, high_open=True, breaks=("convex", "shift_invariant"))
 
 
 @loss(
@@ -33,6 +40,8 @@ def check_ignore_index(call: Checked) -> None:
             "sec. 7: smoothing",
             "arxiv.org/abs/1512.00567",
         ),
+        Source("Chowdhery et al., PaLM, 2022", "sec. 5: z-loss", "arxiv.org/abs/2204.02311"),
+        Source("Gemma Team, Gemma 2, 2024", "sec. 2: softcap", "arxiv.org/abs/2408.00118"),
     ),
     properties=("convex", "nonnegative", "shift_invariant"),
     elsewhere=(
@@ -62,6 +71,7 @@ def check_ignore_index(call: Checked) -> None:
     ),
     check=check_ignore_index,
     adapt=adapt_target,
+    variant=of_few_classes,
     plot=Plot(
         -6.0,
         6.0,
@@ -82,6 +92,9 @@ def cross_entropy(
     label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
     *,
     inplace_backward: Annotated[bool, Flag(changes_answers=False)] = False,
+    softcap: Annotated[float | None, SOFTCAP] = None,
+    temperature: Annotated[float, TEMPERATURE] = 1.0,
+    z_loss: Annotated[float, Z_LOSS] = 0.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",
@@ -96,7 +109,8 @@ def cross_entropy(
     input : floating array (N, C, d1, ...), or (C,)
         Logits: scores before any softmax.
     target : integer array (N, d1, ...), or floating array of the shape of `input`
-        Classes, 0 to C - 1, of any integer dtype; or a probability for each class.
+        Classes, 0 to C - 1, of any integer dtype; or a probability for each class. Also `lossary.TopK(indices, probs)`,
+        probabilities of a few classes, and `lossary.Mixed(a, b, lam)`, mixup of two.
     weight : array (C,), optional
         Weight of each class; `lossary.class_weights` estimates it. The mean over class indices divides by the sum
         of the weights of the rows' classes, the mean over probabilities by the number of rows.
@@ -110,6 +124,13 @@ def cross_entropy(
         it, and the forward's work is done twice. Where it would be unsafe the call raises: logits that are a leaf of
         autograd, or not contiguous, compiled code, and whatever the fused kernel does not serve. If another operation
         has saved the logits for its own backward, torch raises there. There is no second derivative.
+    softcap : float above 0, optional
+        Logits become softcap · tanh(input / softcap) first: they stay within ±softcap, a masked one of -inf too.
+    temperature : float in (0, inf)
+        Logits, capped, are divided by it. Above 1 the distribution is flatter, and gradients are smaller.
+    z_loss : float in [0, inf)
+        z_loss · (log Σ exp of the logits)² is added to each row that counts, whatever its class weight: it keeps logits
+        near 0 (1e-4 is usual).
     reduction : "mean", "sum" or "none"
     size_average, reduce : bool, optional
         Deprecated; as in torch.
@@ -155,12 +176,14 @@ def cross_entropy(
     share = label_smoothing / max(classes, 1)
     class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
     if kind(target) == "float":
+        x = shaped(input, softcap, temperature)
         smoothed = target * (1 - label_smoothing) + share if label_smoothing > 0 else target
-        return xp.sum(times(class_weight * smoothed, -log_softmax(input, axis)), axis=axis)
+        values = xp.sum(times(class_weight * smoothed, -log_softmax(x, axis)), axis=axis)
+        return values + z_loss * logsumexp(x, axis) ** 2 if z_loss > 0 else values
 
     index, counted, outside = targets(target, classes, ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
-    x = xp.where(xp.expand_dims(counted, axis=axis), input, 0.0)
+    x = shaped(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
     nll = softplus(log_odds_against(x, index, axis))
     row_weight = xp.astype(counted, x.dtype)
     if weight is not None:
@@ -169,4 +192,6 @@ def cross_entropy(
     if label_smoothing > 0:
         spread = xp.sum(times(share * class_weight, -log_softmax(x, axis)), axis=axis)
         values = values + xp.where(counted, spread, 0.0)
+    if z_loss > 0:
+        values = values + xp.where(counted, z_loss * logsumexp(x, axis) ** 2, 0.0)
     return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)

@@ -4,6 +4,7 @@ from lossary.core.arrays import Array, kind, linear, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import with_class_axis
 from lossary.core.contract import (
+    Bytes,
     Instance,
     Range,
     class_indices,
@@ -16,7 +17,8 @@ from lossary.core.contract import (
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.core.record import of as record_of
-from lossary.losses.classification.cross_entropy import check_ignore_index, cross_entropy
+from lossary.few_classes import of_few_classes
+from lossary.losses.classification.cross_entropy import SOFTCAP, TEMPERATURE, Z_LOSS, check_ignore_index, cross_entropy
 
 
 def _check(call: Checked) -> None:
@@ -77,6 +79,7 @@ def _check(call: Checked) -> None:
         "The mean over micro-batches of unequal token counts is not the mean over the batch: pass normalizer.",
     ),
     check=_check,
+    variant=of_few_classes,
 )
 def linear_cross_entropy(
     input: Annotated[Array, features("?N *n D")],
@@ -89,6 +92,10 @@ def linear_cross_entropy(
     ignore_index: Annotated[int | None, Range(integer=True, none=-100)] = None,
     label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
     options: Annotated[object | None, Instance("torch.nn.LinearCrossEntropyOptions")] = None,
+    softcap: Annotated[float | None, SOFTCAP] = None,
+    temperature: Annotated[float, TEMPERATURE] = 1.0,
+    z_loss: Annotated[float, Z_LOSS] = 0.0,
+    memory_budget: Annotated[int | str | None, Bytes()] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",
@@ -96,8 +103,10 @@ def linear_cross_entropy(
     """Cross-entropy between the softmax of a linear layer's outputs and a target, in nats.
 
     Use it for the last layer of a language model or of a classifier with many classes, in one call with the loss. It is
-    `cross_entropy` of `linear(input, linear_weight, linear_bias)`: what holds there holds here, and the logits are made
-    and kept for the backward. Where they are wanted for something else too, use `cross_entropy`.
+    `cross_entropy` of `linear(input, linear_weight, linear_bias)`: what holds there holds here. On the CPU the logits,
+    the largest tensor of a language model, are never whole: chunks of rows go through one buffer, gradients are made
+    on the way, and rows that are ignored or of weight 0 cost nothing. Where logits are wanted for something else too,
+    use `cross_entropy`.
 
     Parameters
     ----------
@@ -107,7 +116,8 @@ def linear_cross_entropy(
         One row of weights for each class. With dimensions d between, each row of features is classified at each of
         their positions; it then needs a batch.
     target : integer array (N, n1, ..., d1, ...), or floating array (N, n1, ..., C, d1, ...)
-        Classes, 0 to C - 1, of any integer dtype; or a probability for each class.
+        Classes, 0 to C - 1, of any integer dtype; or a probability for each class. Also `lossary.TopK` and
+        `lossary.Mixed`, as in `cross_entropy`.
     linear_bias : array (C,), or (C, d1, ...), optional
         Added to the logits; -inf takes a class out.
     weight : array (C,), optional
@@ -120,6 +130,11 @@ def linear_cross_entropy(
         Share of the target that is spread evenly over all classes.
     options : torch.nn.LinearCrossEntropyOptions, optional
         How torch cuts the batch into chunks and in what precision it adds them up; accepted, it changes nothing here.
+    memory_budget : int or str, optional
+        Bytes that logits may take at a time, or a text such as "64MB" or "1GiB"; at least 16 rows are taken. None is
+        256 MiB. It serves the fused kernel: the formula makes all logits (`lossary.explain` says which one runs).
+    softcap, temperature, z_loss : float
+        As in `cross_entropy`.
     sample_weight, normalizer, impl
         As for every loss: a weight for each row or element, the denominator of the mean, and the
         implementation (docs/conventions.md).
@@ -127,15 +142,20 @@ def linear_cross_entropy(
     Edge cases
     ----------
     Those of `cross_entropy`, of the logits. Infinite features give what the projection gives: inf, or NaN from
-    inf - inf and 0 · inf. The last bits of a row may follow the size of the batch, as those of any matrix product do.
-    Inside torch.autocast the projection stays in the dtype of its operands (torch.compile rounds it in the backward).
+    inf - inf and 0 · inf. Inside torch.autocast the projection stays in the dtype of its operands; gradients
+    of weights in half precision are added up in fp32.
+
+    In the fused kernel a row's loss has the same bits whatever the other rows hold, how many they are and in which
+    chunk it comes: products are of whole blocks of 16 rows, which torch's BLAS on x86 takes alike. By the formula its
+    last bits may follow the size of the batch, as those of any matrix product do.
 
     Differs from torch
     ------------------
     As `cross_entropy` does, and:
 
     - an ignored row that holds inf or NaN: gradient 0, of linear_weight too; torch: NaN (#11551)
-    - half precision: logits in fp32, one rounding at the end; torch: rounds the logits (#187053)
+    - half precision: logits in fp32, one rounding at the end, but for bf16 weights of 2^20 numbers or more, whose
+      product is rounded; torch: rounds the logits (#187053)
     - batches of more than one dimension, (N, n1, ..., D): one loss for each row; torch: `RuntimeError`
     - options: accepted, change neither values nor derivatives; torch: with them no second derivative, forward mode or
       vmap, and a second backward on demand only (#181574)
@@ -169,4 +189,7 @@ def linear_cross_entropy(
         weight,
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
+        softcap=softcap,
+        temperature=temperature,
+        z_loss=z_loss,
     )

@@ -1,0 +1,145 @@
+// The operators of shaped logits, and what operators that are written in Python need.
+#include "bind.h"
+
+namespace lossary {
+namespace {
+
+// target: classes (N), classes (N, K) whose parts are the shares, or probabilities like logits (N, C).
+Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& shares,
+                        const MaybeTensor& weight, int64_t ignore_index, double label_smoothing, double softcap,
+                        double temperature, double z_loss, const MaybeTensor& row_weight, int64_t reduction,
+                        const MaybeTensor& normalizer, const MaybeTensor& upstream) {
+  const DType dtype = dtype_of(logits);
+  Rows rows = rows_of(logits, target, weight, ignore_index, row_weight, 1);
+  Shaped call{};
+  call.logits = rows.logits;
+  call.shape = {softcap, temperature};
+  call.index = rows.index;
+  call.shares = data(shares);
+  call.probabilities = rows.probabilities;
+  call.class_weight = rows.class_weight;
+  call.row_weight = rows.row_weight;
+  call.rows = rows.rows;
+  call.classes = rows.classes;
+  call.picks = shares.has_value() ? target.size(1) : 1;
+  call.ignore_index = ignore_index;
+  call.smoothing = label_smoothing;
+  call.z_loss = z_loss;
+  if (shares.has_value()) {  // whose mean the caller knows
+    rows.rows *= call.picks;
+    rows.row_weight = nullptr;
+  }
+  const double divisor = divisor_of(reduction, normalizer, denominator_of(rows, dtype));
+  call.scale = scale_of(divisor, upstream);
+  call.gradient = gradient;
+  Output output(logits, 1, 2, reduction);
+  call.values = output.values;
+  call.rows_of_unit = std::max<int64_t>(1, 16384 / std::max<int64_t>(call.classes, 1));
+  const int64_t units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
+  Sums sums(units);
+  call.sums = sums.data();
+  int32_t outside = 0;
+  call.outside = &outside;
+  const auto kernel = kernels().shaped[dtype];
+  in_parallel(units, grain_of(call.classes * call.rows_of_unit), kernels().shaped_scratch(call.classes),
+              [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+  if (outside) throw std::domain_error("target holds a value outside [0, 1]");
+  output.finish(sums.total(), divisor);
+  return output.tensor;
+}
+
+Answer shaped_rows(const Tensor& logits, const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
+                   int64_t ignore_index, double label_smoothing, double softcap, double temperature, double z_loss,
+                   const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
+                   const MaybeTensor& upstream, int64_t wanted) {
+  std::vector<Tensor> gradients;
+  void* const gradient = wanted ? add_gradient(gradients, logits) : nullptr;
+  return {shaped_rows_into(gradient, logits, target, shares, weight, ignore_index, label_smoothing, softcap,
+                           temperature, z_loss, row_weight, reduction, normalizer, upstream),
+          gradients};
+}
+
+// The gradient over the logits.
+Tensor shaped_rows_(Tensor logits, const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
+                    int64_t ignore_index, double label_smoothing, double softcap, double temperature, double z_loss,
+                    const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
+                    const MaybeTensor& upstream) {
+  return shaped_rows_into(logits.mutable_data_ptr(), logits, target, shares, weight, ignore_index, label_smoothing,
+                          softcap, temperature, z_loss, row_weight, reduction, normalizer, upstream);
+}
+
+LogProb log_prob_of(const Tensor& logits, const Tensor& target, int64_t ignore_index, double softcap,
+                    double temperature) {
+  const Rows rows = rows_of(logits, target, MaybeTensor(), ignore_index, MaybeTensor(), 1);
+  if (!rows.index) throw std::invalid_argument("log_prob takes class indices");
+  denominator_of(rows, dtype_of(logits));  // for its check
+  LogProb call{};
+  call.logits = rows.logits;
+  call.shape = {softcap, temperature};
+  call.index = rows.index;
+  call.rows = rows.rows;
+  call.classes = rows.classes;
+  call.ignore_index = ignore_index;
+  return call;
+}
+
+void run(const LogProb& call, DType dtype) {
+  const auto kernel = kernels().log_probs[dtype];
+  in_parallel(call.rows, grain_of(call.classes), kernels().shaped_scratch(call.classes),
+              [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
+}
+
+// Log-probabilities of the classes, entropies, log-sum-exps and most probable classes of logits (N, C).
+std::tuple<Tensor, Tensor, Tensor, Tensor> log_prob(const Tensor& logits, const Tensor& target, int64_t ignore_index,
+                                                    double softcap, double temperature) {
+  LogProb call = log_prob_of(logits, target, ignore_index, softcap, temperature);
+  const auto row = [&](ScalarType dtype) {
+    return empty(std::vector<int64_t>{call.rows}, std::vector<int64_t>{1}, dtype);
+  };
+  const ScalarType dtype = computed_in(dtype_of(logits));
+  Tensor values[] = {row(dtype), row(dtype), row(dtype)}, predicted = row(ScalarType::Long);
+  for (int i = 0; i < 3; ++i) call.values[i] = values[i].mutable_data_ptr();
+  call.predicted = static_cast<int64_t*>(predicted.mutable_data_ptr());
+  run(call, dtype_of(logits));
+  return {values[0], values[1], values[2], predicted};
+}
+
+// Over the logits: the gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse).
+void log_prob_gradient_(Tensor logits, const Tensor& target, int64_t ignore_index, double softcap, double temperature,
+                        const MaybeTensor& d_log_prob, const MaybeTensor& d_entropy, const MaybeTensor& d_lse) {
+  LogProb call = log_prob_of(logits, target, ignore_index, softcap, temperature);
+  call.upstream[0] = data(d_log_prob);
+  call.upstream[1] = data(d_entropy);
+  call.upstream[2] = data(d_lse);
+  call.gradient = logits.mutable_data_ptr();
+  run(call, dtype_of(logits));
+}
+
+// A matrix in the memory of gradients.
+Tensor gradient_memory_matrix(const Tensor& like, int64_t rows, int64_t columns) {
+  return fresh(std::vector<int64_t>{rows, columns}, std::vector<int64_t>{columns, 1}, rows * columns, like);
+}
+
+}  // namespace
+}  // namespace lossary
+
+STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
+  const std::string shaped =
+      "Tensor target, Tensor? shares, Tensor? weight, int ignore_index, float label_smoothing, float softcap, "
+      "float temperature, float z_loss, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream";
+  m.def(("shaped_rows(Tensor logits, " + shaped + ", int gradients) -> (Tensor, Tensor[])").c_str());
+  m.def(("shaped_rows_(Tensor(a!) logits, " + shaped + ") -> Tensor").c_str());
+  m.def("log_prob(Tensor logits, Tensor target, int ignore_index, float softcap, float temperature) "
+        "-> (Tensor, Tensor, Tensor, Tensor)");
+  m.def("log_prob_gradient_(Tensor(a!) logits, Tensor target, int ignore_index, float softcap, float temperature, "
+        "Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse) -> ()");
+  m.def("gradient_memory_matrix(Tensor like, int rows, int columns) -> Tensor");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
+  m.impl("shaped_rows", TORCH_BOX(&lossary::shaped_rows));
+  m.impl("shaped_rows_", TORCH_BOX(&lossary::shaped_rows_));
+  m.impl("log_prob", TORCH_BOX(&lossary::log_prob));
+  m.impl("log_prob_gradient_", TORCH_BOX(&lossary::log_prob_gradient_));
+  m.impl("gradient_memory_matrix", TORCH_BOX(&lossary::gradient_memory_matrix));
+}
