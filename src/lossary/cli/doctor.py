@@ -113,7 +113,9 @@ def _kernels() -> Finding:
             torch.ops.load_library(str(library))
             name_of_set, kept = torch.ops.lossary.instruction_set(), torch.ops.lossary.gradient_memory_limit() >> 20
             chosen = f"{name_of_set.replace('_', '-')} runs, and keeps up to {kept} MiB for gradients; "
-            if importlib.import_module("lossary.ops").native is None:
+            from lossary import ops  # here: it imports torch
+
+            if ops.native is None:
                 chosen += "repeated calls go through Python, which small losses notice: built for another torch; "
         except Exception as error:  # as above
             return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
