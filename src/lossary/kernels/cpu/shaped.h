@@ -86,15 +86,16 @@ struct ShapedRow {
   // How far a class lies below the largest; inf - inf is 0.
   T depth(int64_t c) const { return below(y[c], largest); }
 
-  // Gradients with respect to the shaped logits, which lie in e, as those of the logits.
-  void write_gradient(S* g) const {
-    const T inverse = T(1) / (cap * sharpness), sharpness_ = sharpness;
+  // Gradients with respect to the shaped logits, which lie in e, as those of the logits x, which may lie in their place.
+  // 1 - tanh^2 from an exponential: where the cap is reached nothing of it would be left of the difference.
+  void write_gradient(const S* x, S* g) const {
+    const T inverse = T(1) / cap, sharpness_ = sharpness;
     const T* const slope = e;
     if (cap > 0) {
 #pragma omp simd
       for (int64_t i = 0; i < C; ++i) {
-        const T t = y[i] * inverse;
-        g[i] = narrow(slope[i] * ((T(1) - t) * (T(1) + t) * sharpness_), S{});
+        const T u = widen(x[i]) * inverse, size = u < 0 ? -u : u, t = exp_of_nonpositive(T(-2) * size);
+        g[i] = narrow(slope[i] * (T(4) * t / ((T(1) + t) * (T(1) + t)) * sharpness_), S{});
       }
     } else {
 #pragma omp simd
@@ -159,7 +160,7 @@ struct ShapedKernel {
       value *= weight;
       if (g) {
         gradient(r, t, weight * call.scale, mass);
-        row.write_gradient(g);
+        row.write_gradient(static_cast<const S*>(call.logits) + r * call.classes, g);
       }
     }
     if (call.values) static_cast<T*>(call.values)[r] = static_cast<T>(value);
@@ -263,7 +264,7 @@ struct LogProbKernel {
     answer(r, static_cast<double>(row.depth(y)) - row.log_total, entropy, row.lse, row.best);
     if (g) {
       gradient(y, upstream(0, r), upstream(1, r), upstream(2, r), entropy);
-      row.write_gradient(g);
+      row.write_gradient(static_cast<const S*>(call.logits) + r * call.classes, g);
     }
   }
 
