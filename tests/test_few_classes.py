@@ -121,3 +121,18 @@ def test_errors_name_what_is_wrong(error: type[Exception], words: str, target: A
     for impl in ("auto", "reference"):
         with pytest.raises(error, match=words):
             lossary.cross_entropy(torch.zeros(1, CLASSES), target, impl=impl)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_check_looks_at_the_heaviest_class(many: bool) -> None:
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    rows = torch.arange(6)[:, None] % 4
+    few = lossary.TopK(torch.cat([rows, (rows + 1) % 4], 1), torch.tensor([0.75, 0.25]).repeat(6, 1))
+    mixed = lossary.Mixed(rows[:, 0], (rows[:, 0] + 1) % 4, 0.75)
+    target = few if many else mixed
+    assert not lossary.check(lossary.cross_entropy, x, target)
+    assert [f.code for f in lossary.check(lossary.cross_entropy, x.softmax(1), target)] == ["LS101"]
+    assert not lossary.check(lossary.linear_cross_entropy, x, torch.eye(4), target)
+    beyond = target._replace(**{target._fields[0]: target[0] + 4})
+    (found,) = lossary.check(lossary.cross_entropy, x, beyond)
+    assert found.code == "LS100" and "the classes are 0 to 3" in str(found)

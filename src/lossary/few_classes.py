@@ -50,6 +50,18 @@ def of_few_classes(loss: Loss, arguments: dict[str, Any]) -> tuple[Loss, dict[st
     return _of_few(loss), arguments | few
 
 
+def by_heaviest(loss: Loss, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, a target of these as the class of each row that has the most of it."""
+    few, given = of_few_classes(loss, arguments)
+    if few is loss:
+        return arguments
+    indices, parts = given["target"], given["target_shares"]
+    axis = class_axis(given["input"]) if loss.name == "cross_entropy" else given["input"].ndim - 1
+    xp = namespace(indices)
+    heaviest = xp.expand_dims(xp.argmax(parts, axis=axis), axis=axis)
+    return arguments | {"target": xp.squeeze(take_along(indices, heaviest, axis), axis=axis)}
+
+
 def _of_few(loss: Loss) -> Loss:
     n = "*n " if loss.name == "linear_cross_entropy" else ""
     classes, parts = class_indices(f"?N {n}K *d"), shares(f"?N {n}K *d")
