@@ -52,9 +52,9 @@ def of_few_classes(loss: Loss, arguments: dict[str, Any]) -> tuple[Loss, dict[st
 
 def by_heaviest(loss: Loss, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, a target of these as the class of each row that has the most of it."""
-    few, given = of_few_classes(loss, arguments)
-    if few is loss:
+    if not isinstance(arguments.get("target"), (TopK, Mixed)):
         return arguments
+    _, given = of_few_classes(loss, arguments)
     indices, parts = given["target"], given["target_shares"]
     axis = class_axis(given["input"]) if loss.name == "cross_entropy" else given["input"].ndim - 1
     xp = namespace(indices)

@@ -42,7 +42,7 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 def shaped(x: Array, softcap: float | None, temperature: float) -> Array:
     """Logits softcap · tanh(x / softcap), of which inf leaves x, divided by the temperature."""
-    if softcap is not None and math.isfinite(softcap):
+    if softcap is not None and softcap < math.inf:
         x = softcap * namespace(x).tanh(x / softcap)
     return x if temperature == 1 else x / temperature
 

@@ -165,7 +165,7 @@ def _shape(values: Options) -> tuple[float, float, float]:
 def shape_of_logits(values: Options) -> tuple[float, float]:
     """softcap, 0 for none, and temperature."""
     softcap = values["softcap"]
-    return 0.0 if math.isinf(softcap) else float(softcap), float(values["temperature"])
+    return 0.0 if softcap == math.inf else float(softcap), float(values["temperature"])
 
 
 def _shaped_refuse(call: Checked) -> str | None:
