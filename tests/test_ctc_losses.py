@@ -258,14 +258,16 @@ def test_the_same_bits_for_any_threads_and_any_batch(loss: Loss, dtype: torch.dt
 
 
 @each_loss
-def test_compiled_code_keeps_one_operator_that_checks_its_arguments(loss: Loss) -> None:
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compiled_code_keeps_one_operator_that_checks_its_arguments(loss: Loss, dynamic: bool) -> None:
+    torch.compiler.reset()  # all losses are one code to it, of which it remembers a limited number of versions
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
         graphs.append(graph)
         return graph.forward
 
-    compiled = torch.compile(loss, backend=backend, fullgraph=True)
+    compiled = torch.compile(loss, backend=backend, fullgraph=True, dynamic=dynamic)
     x, targets = drawn(7, 2, 5), torch.tensor([[1, 2], [3, 3]])
     frames, labels = torch.tensor([7, 6]), torch.tensor([2, 2])
     for reduction in ("none", "mean"):

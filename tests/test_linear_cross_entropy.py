@@ -251,6 +251,7 @@ def test_derivatives_of_every_kind() -> None:
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 def test_compiled_without_a_break(reduction: str) -> None:
     options = {"target": "ignored", "linear_bias": BIAS, "sample_weight": SAMPLE_WEIGHT, "reduction": reduction}
+    torch.compiler.reset()
     compiled = torch.compile(lossary.linear_cross_entropy, fullgraph=True, backend="aot_eager")
     for got, right in zip(*(answers(f, options, torch.float32) for f in (compiled, fused)), strict=True):
         torch.testing.assert_close(got, right)

@@ -147,6 +147,7 @@ def test_compiled_and_mapped() -> None:
         return weighted(linear_log_prob(x, w, TARGET))
 
     x, w = INPUT.clone().requires_grad_(), WEIGHT.clone().requires_grad_()
+    torch.compiler.reset()
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(torch.autograd.grad(compiled(x, w), (x, w)), torch.autograd.grad(loss(x, w), (x, w)))
     rows = torch.vmap(lambda row, y: linear_log_prob(row, WEIGHT, y).lse)(INPUT, TARGET)

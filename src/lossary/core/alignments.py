@@ -31,7 +31,7 @@ def refuse_sequences(
         raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
     batch = 1 if samples is None else samples
     for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
-        if given.shape not in ((batch,), () if samples is None else (batch,)):
+        if given.ndim > 1 or (given.ndim == 0 and samples is not None) or (given.ndim and given.shape[0] != batch):
             raise ValueError(f"{loss}: {name} has shape {tuple(given.shape)}; it must be ({batch},)")
     if not all(is_concrete(x) for x in (targets, input_lengths, target_lengths)):
         return
