@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.cases import COMPILE, EAGER, JAX, LOSSARY, SEED, Case
 from benchmarks.contestants import Contestant, contestants
+from lossary import ops
 
 ROUNDS = 7
 MOST_ROUNDS = 200
@@ -65,7 +66,9 @@ def memory(case: Case) -> dict[str, Any]:
     """Bytes of the gradients, and by how much a step of each contestant raises the peak of the resident memory.
 
     The kernel counts for all alike; counts of one library's allocator would miss another's, and scratch of one's own.
+    Lossary keeps no gradients' memory here: what an earlier step has left would not count.
     """
+    ops.gradient_memory(limit=0)
     entered = contestants(case, REMEMBERED)
     extra = {name: _growth(contestant) for name, contestant in entered.items()}
     arguments = case.arguments()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from shutil import which
@@ -11,6 +12,7 @@ from shutil import which
 import pytest
 import torch
 
+from lossary import ops
 from lossary.kernels import status
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +46,15 @@ def test_what_is_built_here_loads() -> None:
         pytest.skip(str(status.missing()))
     assert build is not None and build.instruction_sets
     torch.ops.load_library(str(library))
+
+
+def test_calls_in_cpp_are_built_for_the_torch_that_they_know() -> None:
+    """Else the tests of them would be skipped, and nobody would notice."""
+    build = status.build()
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if build is None or not build.torch.startswith("2.13.") or not headers.is_file():
+        pytest.skip("no kernels, another torch, or no headers of Python")
+    assert ops.native is not None and build.torch == torch.__version__
 
 
 def test_torch_is_no_requirement_of_the_build() -> None:

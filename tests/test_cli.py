@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -411,7 +412,7 @@ def test_what_is_absent_is_no_finding(numpy_only: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("found, words", [("0.9.1", "0.9.1 is too old: pip install 'pyarrow>=17'"), ("17.0", "ok")])
 def test_what_is_too_old_is_broken(found: str, words: str, numpy_only: pytest.MonkeyPatch) -> None:
-    numpy_only.setattr(doctor.importlib, "import_module", lambda name: None)
+    numpy_only.setattr(doctor, "importlib", SimpleNamespace(import_module=lambda name: None))
     numpy_only.setattr(doctor, "version", lambda name: found if name == "pyarrow" else version_of(name))
     assert words in next(
         line for line in run("doctor", code=int(found < "17")).splitlines() if line.startswith("pyarrow")
@@ -422,7 +423,7 @@ def test_what_cannot_be_imported_is_broken(numpy_only: pytest.MonkeyPatch) -> No
     def import_module(name: str) -> None:
         raise OSError("libarrow.so: cannot open shared object file")
 
-    numpy_only.setattr(doctor.importlib, "import_module", import_module)
+    numpy_only.setattr(doctor, "importlib", SimpleNamespace(import_module=import_module))
     assert "cannot be imported (OSError: libarrow.so" in run("doctor", code=1)
 
 

@@ -257,6 +257,22 @@ def test_the_same_bits_for_any_threads_and_any_batch(loss: Loss, dtype: torch.dt
         assert torch.equal(got[0], expected[0][part]) and torch.equal(got[1], expected[1][:, part])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@each_loss
+def test_gradients_past_the_caches_are_those_within(loss: Loss, dtype: torch.dtype) -> None:
+    """From 8 MiB on they are written another way; those of single samples are below."""
+    x, targets = drawn(40, 6, 18001, dtype=dtype), torch.tensor([[1, 2, 2]] * 6)
+    lengths = torch.tensor([40, 40, 31, 40, 3, 40]), torch.tensor([3, 2, 3, 0, 3, 1])
+    x = x if loss is LOSSES[1] else x.log_softmax(2)
+    assert x[:, :1].numel() * x.element_size() < 8 << 20 <= x.numel() * x.element_size()
+    together = answers(loss, x, targets, *lengths, reduction="sum")[1]
+    for n in range(6):
+        one = answers(
+            loss, x[:, n : n + 1].contiguous(), targets[n : n + 1], *(k[n : n + 1] for k in lengths), reduction="sum"
+        )
+        assert torch.equal(together[:, n], one[1][:, 0]), n
+
+
 @each_loss
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compiled_code_keeps_one_operator_that_checks_its_arguments(loss: Loss, dynamic: bool) -> None:

@@ -211,6 +211,30 @@ def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("shape", [(1100, 4099), (6, 21, 181, 203)], ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_gradients_past_the_caches_are_those_within(
+    dtype: torch.dtype, shape: tuple[int, ...], smoothing: float
+) -> None:
+    """From 8 MiB on they are written another way, here from odd places; the parts of a batch are below."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(shape, generator=generator).to(dtype).requires_grad_()
+    rows = (shape[0], *shape[2:])
+    target = torch.randint(shape[1], rows, generator=generator)
+    target.view(-1)[::7] = -100
+    assert x.numel() * x.element_size() >= 8 << 20 and x[:1].numel() * x.element_size() < 8 << 20
+
+    def slope(part: slice) -> torch.Tensor:
+        leaf = x[part].detach().clone().requires_grad_()
+        loss = lossary.cross_entropy(leaf, target[part], reduction="sum", label_smoothing=smoothing, impl="fused")
+        return torch.autograd.grad(loss, leaf)[0]
+
+    step = max(shape[0] // 6, 1)
+    parts = [slope(slice(begin, begin + step)) for begin in range(0, shape[0], step)]
+    assert torch.equal(slope(slice(None)), torch.cat(parts))
+
+
 def test_memory_of_gradients_is_kept_within_its_limit() -> None:
     x, target = drawn(700, 1000).float().requires_grad_(), drawn(700, 1000, seed=1).argmax(1)
     before = torch.ops.lossary.gradient_memory_limit()

@@ -78,6 +78,17 @@ def test_derivatives_of_all_three_and_their_own(shape: dict[str, Any]) -> None:
 
 
 @fused_here
+@pytest.mark.parametrize("from_features", [False, True])
+def test_gradients_of_many_incoming_ones_at_once(from_features: bool) -> None:
+    x, w, y = drawn(6, 5, seed=1).requires_grad_(), drawn(5, 5, seed=2), torch.tensor([0, 4, 2, -100, 1, 1])
+    found = lossary.linear_log_prob(x, w, y) if from_features else lossary.log_prob(x, y)
+    for value in found[:3]:
+        upstream = drawn(3, 6, seed=3).to(value.dtype)
+        (together,) = torch.autograd.grad(value, x, upstream, is_grads_batched=True, retain_graph=True)
+        single = [torch.autograd.grad(value, x, u, retain_graph=True)[0] for u in upstream]
+        torch.testing.assert_close(together, torch.stack(single))
+
+
 def test_some_gradients_and_a_second_backward() -> None:
     x, w = INPUT.float().requires_grad_(), WEIGHT.float()
     found = linear_log_prob(x, w, TARGET, memory_budget=BUDGET, impl="fused")

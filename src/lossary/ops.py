@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lossary.kernels import linear, log_probs, status
 from lossary.kernels.calls import REDUCTIONS
+from lossary.kernels.plans import takes_formula
 
 if TYPE_CHECKING:
     from lossary.kernels.plans import Plan
@@ -96,7 +97,7 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if ctx.plan.over_logits is not None:
             return _in_slots(ctx.plan, [_over_logits(ctx, upstream)])
-        if _takes_formula(upstream):
+        if takes_formula(upstream):
             return _in_slots(ctx.plan, _of_formula(ctx, upstream))
         ready, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
         factor = upstream.item() if ready else 0
@@ -122,7 +123,7 @@ def forward(plan: Plan, *tensors: Tensor) -> Tensor:
 def gradients(plan: Plan, upstream: Tensor, tensors: tuple[Tensor, ...]) -> list[Tensor]:
     """The wanted gradients, computed now."""
     saved = Saved(plan, tensors)
-    return _of_formula(saved, upstream) if _takes_formula(upstream) else _of_operator(saved, upstream)
+    return _of_formula(saved, upstream) if takes_formula(upstream) else _of_operator(saved, upstream)
 
 
 def caller(plan: Plan) -> Any:
@@ -202,12 +203,6 @@ def _over_logits(ctx: Any, upstream: Tensor) -> Tensor:
     ctx.plan.over_logits(gradient, *rest)
     torch.autograd.graph.increment_version(logits)  # so that whoever saved the logits too is told
     return gradient
-
-
-def _takes_formula(upstream: Tensor) -> bool:
-    """Derivatives of the gradient, and gradients of many incoming ones at once, are the formula's."""
-    f = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
-    return torch.is_grad_enabled() or f.is_legacy_batchedtensor(upstream) or f.is_batchedtensor(upstream)
 
 
 def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lossary.kernels.linear import Chunks, Gradients, classes_that_count, rows_that_count, wide
+from lossary.kernels.plans import takes_formula
 
 LINEAR = "(Tensor input, Tensor linear_weight, Tensor? linear_bias, Tensor target, int ignore_index, "
 OPTIONS = "float softcap, float temperature, int memory_budget"
@@ -110,7 +111,7 @@ def _linear_gradients(ctx: Any, *upstream: Tensor | None) -> tuple[Any, ...]:
     input, weight, bias, target = ctx.saved_tensors
     wanted = [i for i in range(3) if ctx.needs_input_grad[i]]
     made: list[Any] = [None] * 8
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if _takes_formula(upstream):
         found = _of_formula(ctx, upstream[:3], [(input, weight, bias)[i] for i in wanted])
     else:
         bits = sum(1 << i for i in wanted)
@@ -124,20 +125,25 @@ def _linear_gradients(ctx: Any, *upstream: Tensor | None) -> tuple[Any, ...]:
 
 def _gradients(ctx: Any, *upstream: Tensor | None) -> tuple[Any, ...]:
     logits, target = ctx.saved_tensors
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if _takes_formula(upstream):
         found = _of_formula(ctx, upstream[:3], [logits])[0]
     else:
         found = torch.ops.lossary.log_prob_backward(logits, target, *ctx.options, *upstream[:3])
     return found, None, None, None, None
 
 
+def _takes_formula(upstream: tuple[Tensor | None, ...]) -> bool:
+    return not torch.compiler.is_compiling() and any(takes_formula(d) for d in upstream if d is not None)
+
+
 def _of_formula(ctx: Any, upstream: tuple[Tensor | None, ...], inputs: list[Tensor]) -> tuple[Tensor, ...]:
-    """Gradients that have derivatives of their own."""
     from lossary.log_probs import formula
 
-    answers = formula(*ctx.saved_tensors, *ctx.options[:3])
-    pairs = [(value, d.to(value.dtype)) for value, d in zip(answers, upstream, strict=False) if d is not None]
-    return torch.autograd.grad([v for v, _ in pairs], inputs, [d for _, d in pairs], create_graph=True)
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        answers = formula(*ctx.saved_tensors, *ctx.options[:3])
+        pairs = [(value, d.to(value.dtype)) for value, d in zip(answers, upstream, strict=False) if d is not None]
+        return torch.autograd.grad([v for v, _ in pairs], inputs, [d for _, d in pairs], create_graph=again)
 
 
 def register() -> None:

@@ -232,6 +232,13 @@ def remember(
     )
 
 
+def takes_formula(upstream: Array) -> bool:
+    """Derivatives of the gradient, and gradients of many incoming ones at once, are the formula's."""
+    torch = sys.modules["torch"]
+    f = torch._C._functorch
+    return torch.is_grad_enabled() or f.is_legacy_batchedtensor(upstream) or f.is_batchedtensor(upstream)
+
+
 def run(call: Checked) -> Reduced:
     plan, tensors, origins = make(call)
     return Reduced(plan.run(tensors), plan, tensors, origins)
