@@ -14,7 +14,7 @@
 
 namespace lossary {
 
-// Blocks of whole huge pages. What is given back stays until it would exceed the limit: then the oldest goes.
+// Blocks as long as whole huge pages. What is given back stays until it would exceed the limit: then the oldest goes.
 class GradientMemory {
  public:
   static constexpr size_t smallest = size_t{1} << 20;  // below it malloc has memory that is warm
@@ -38,7 +38,7 @@ class GradientMemory {
       held_ -= block.size;
       free_.erase(best);
     } else {
-      block.begin = map(size);
+      block.begin = map(size, bytes / huge * huge);
     }
     taken_[block.begin] = block.size;
     return block.begin;
@@ -78,8 +78,8 @@ class GradientMemory {
     size_t size;
   };
 
-  // Aligned to huge pages.
-  static void* map(size_t size) {
+  // Aligned to huge pages, and made of them but for the last: whole, it would take memory that nobody asked for.
+  static void* map(size_t size, size_t of_huge_pages) {
     void* const found = mmap(nullptr, size + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) throw std::bad_alloc();
     char* const from = static_cast<char*>(found);
@@ -87,7 +87,9 @@ class GradientMemory {
     if (before) munmap(from, before);
     if (before < huge) munmap(from + before + size, huge - before);
 #ifdef MADV_HUGEPAGE
-    madvise(from + before, size, MADV_HUGEPAGE);
+    madvise(from + before, of_huge_pages, MADV_HUGEPAGE);
+#else
+    (void)of_huge_pages;
 #endif
     return from + before;
   }
