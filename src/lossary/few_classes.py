@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lossary.core.arrays import Array, as_array, full, is_array, linear, namespace, size_fits, take_along
-from lossary.core.classes import along, class_axis, targets, with_class_axis
+from lossary.core.arrays import Array, as_array, by_rows, full, is_array, namespace, size_fits, take_along
+from lossary.core.classes import along, class_axis, targets
 from lossary.core.contract import Domain, class_indices, describe, word
 from lossary.core.elementary import log_softmax, logsumexp, shaped, times
+from lossary.core.projection import counted_logits, rows_at_once
 from lossary.core.record import Loss
 from lossary.core.reduce import Unreduced
 
@@ -122,14 +123,20 @@ def _cross_entropy(
 
 
 def _linear_cross_entropy(
-    input: Array, linear_weight: Array, target: Array, target_shares: Array, linear_bias: Array | None, **options: Any
+    input: Array,
+    linear_weight: Array,
+    target: Array,
+    target_shares: Array,
+    linear_bias: Array | None,
+    memory_budget: int,
+    **options: Any,
 ) -> Unreduced:
-    xp, axis = namespace(input), input.ndim - 1
-    counted = xp.any(target != options["ignore_index"], axis=tuple(range(axis, target.ndim)))
-    x = linear(xp.where(xp.expand_dims(counted, axis=-1), input, 0.0), linear_weight)
-    x = x if linear_bias is None else x + linear_bias
-    x, target, target_shares = (with_class_axis(a, axis) for a in (x, target, target_shares))
-    return _cross_entropy(x, target, target_shares, **options)
+    def of_rows(input: Array, target: Array, target_shares: Array) -> Unreduced:
+        x = counted_logits(input, linear_weight, linear_bias, target != options["ignore_index"])
+        return _cross_entropy(x, target, target_shares, **options)
+
+    most = rows_at_once(linear_weight, memory_budget)
+    return by_rows(of_rows, input.ndim - 1, most, input, target, target_shares)
 
 
 _FORMULAS = {"cross_entropy": _cross_entropy, "linear_cross_entropy": _linear_cross_entropy}

@@ -6,12 +6,13 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from lossary.core.arrays import Array, cast_index, is_compiling, linear, namespace
+from lossary.core.arrays import Array, by_rows, cast_index, is_compiling, namespace
 from lossary.core.check import Checked, check, prepare
 from lossary.core.classes import class_axis, log_odds_against, targets
-from lossary.core.contract import Bytes, Range, class_indices, features, linear_weights, logits
+from lossary.core.contract import Range, class_indices, features, linear_weights, logits
 from lossary.core.elementary import log_softmax, logsumexp, shaped, softplus, times
 from lossary.core.loss import contract
+from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 from lossary.core.record import Loss
 from lossary.core.strict import is_strict
 from lossary.kernels import calls
@@ -62,18 +63,13 @@ def _linear_log_prob(
     ignore_index: Annotated[int | None, IGNORED] = None,
     softcap: Annotated[float | None, SOFTCAP] = None,
     temperature: Annotated[float, TEMPERATURE] = 1.0,
-    memory_budget: Annotated[int | str | None, Bytes()] = None,
+    memory_budget: Annotated[int | str | None, LOGITS_AT_ONCE] = None,
 ) -> LogProb:
-    xp = namespace(input)
-    # 0 · NaN: an ignored row that is not finite would reach linear_weight through the product's derivative.
-    input = xp.where(xp.expand_dims(target != ignore_index, axis=-1), input, 0.0)
-    x = linear(input, linear_weight)
-    x = x if linear_bias is None else x + linear_bias
-    rows = xp.reshape(x, (-1, x.shape[-1]))
-    found = _log_prob(
-        rows, xp.reshape(target, (-1,)), ignore_index=ignore_index, softcap=softcap, temperature=temperature
-    )
-    return LogProb(*(xp.reshape(value, target.shape) for value in found))
+    def of_rows(input: Array, target: Array) -> LogProb:
+        x = counted_logits(input, linear_weight, linear_bias, target != ignore_index)
+        return _log_prob(x, target, ignore_index=ignore_index, softcap=softcap, temperature=temperature)
+
+    return by_rows(of_rows, input.ndim - 1, rows_at_once(linear_weight, memory_budget), input, target)
 
 
 def formula(*arguments: Any) -> tuple[Array, Array, Array]:
@@ -207,7 +203,7 @@ def _fused(call: Checked) -> LogProb:
     else:
         values = calls.widened(call)
         x, weight = values["input"], values["linear_weight"]
-        rows, budget = x.reshape(-1, x.shape[-1]), values["memory_budget"] or calls.MEMORY_BUDGET
+        rows, budget = x.reshape(-1, x.shape[-1]), values["memory_budget"]
         arguments = (rows, weight, values["linear_bias"], target.reshape(-1), *options, budget)
         found = torch.ops.lossary.linear_log_prob(*arguments)
     return LogProb(*(value.reshape(target.shape) for value in found))

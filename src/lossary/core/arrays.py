@@ -280,6 +280,39 @@ def scan(step: Callable[[Array, tuple[Array, ...]], Array], state: Array, xs: tu
     return state
 
 
+def by_rows(function: Callable[..., Any], axes: int, most: int, *arrays: Array) -> Any:
+    """What `function` answers, an array or a named tuple of them, of all rows: at most so many of them at a time.
+
+    The first axes of the arrays count rows; `function` gets them as one axis, of itself and of its answer.
+    """
+    xp, shape = namespace(arrays[0]), tuple(arrays[0].shape[:axes])
+    rows = math.prod(shape)
+    flat = [xp.reshape(x, (rows, *x.shape[axes:])) for x in arrays]
+    found = function(*flat) if is_torch(flat[0]) or rows <= most else _in_parts(function, most, flat)
+    return _each(lambda x: xp.reshape(x, (*shape, *x.shape[1:])), found)
+
+
+def _in_parts(function: Callable[..., Any], most: int, arrays: list[Array]) -> Any:
+    """JAX scans, and makes what a part needs for its derivative again; torch would keep it, part by part."""
+    xp, rows, parts = namespace(arrays[0]), arrays[0].shape[0], []
+    begin = 0
+    if is_jax(arrays[0]):
+        jax, begin = sys.modules["jax"], rows // most * most
+        function = jax.checkpoint(function)
+        stacked = tuple(xp.reshape(x[:begin, ...], (-1, most, *x.shape[1:])) for x in arrays)
+        scanned = jax.lax.map(lambda part: function(*part), stacked)
+        parts = [_each(lambda x: xp.reshape(x, (begin, *x.shape[2:])), scanned)]
+    parts += [function(*(x[i : i + most, ...] for x in arrays)) for i in range(begin, rows, most)]
+    return _each(lambda *of_parts: xp.concat(of_parts), *parts)
+
+
+def _each(change: Callable[..., Array], *answers: Any) -> Any:
+    """`change` of the answers, which are arrays; or of what they have in each place, where they are named tuples."""
+    if is_array(answers[0]):
+        return change(*answers)
+    return type(answers[0])(*(None if x[0] is None else change(*x) for x in zip(*answers, strict=True)))
+
+
 def _along_first(x: Array) -> Sequence[Array]:
     """x[0], x[1], ...; torch at once, since the backward of each x[t] alone would write zeros over all of x."""
     return x.unbind() if is_torch(x) else [x[t, ...] for t in range(x.shape[0])]

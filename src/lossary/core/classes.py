@@ -11,13 +11,6 @@ def class_axis(x: Array) -> int:
     return min(x.ndim - 1, 1)
 
 
-def with_class_axis(x: Array, axis: int) -> Array:
-    """`x` with its classes, which lie along `axis`, where losses look for them."""
-    order = [i for i in range(x.ndim) if i != axis]
-    order.insert(class_axis(x), axis)
-    return namespace(x).permute_dims(x, tuple(order))
-
-
 def adapt_target(arguments: dict[str, Any]) -> None:
     """As in torch the class of a row without a batch may have shape (1,)."""
     input, target = arguments["input"], arguments["target"]

@@ -198,13 +198,17 @@ class Instance:
 
 @dataclass(frozen=True)
 class Bytes:
-    """A number of bytes, also as a text with a unit, such as "256MB"; None for the loss's own."""
+    """A number of bytes, also as a text with a unit, such as "256MB". none: the number that None stands for."""
+
+    none: int
 
     def refuse(self, value: object) -> str | None:
-        return None if value is None or (self.of(value) or 0) > 0 else str(self)
+        return None if (self.of(value) or 0) > 0 else str(self)
 
     def of(self, value: object) -> int | None:
-        """The number, or None where it is none."""
+        """The number; None where the value is no number of bytes."""
+        if value is None:
+            return self.none
         if isinstance(value, str):
             found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B\s*", value)
             if found is None:

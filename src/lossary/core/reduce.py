@@ -1,7 +1,7 @@
 """Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lossary.core.arrays import Array, is_jax, is_torch, namespace, pairwise_sum, size
 
@@ -22,8 +22,7 @@ class Reduced:
     origins: list[Array | None]
 
 
-@dataclass(frozen=True)
-class Unreduced:
+class Unreduced(NamedTuple):
     """What a formula answers when its mean is not the plain mean of its values.
 
     values: the loss of each row or element.

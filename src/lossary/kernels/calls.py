@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
-MEMORY_BUDGET = 2**28
 """Bytes of the logits of a linear layer that are kept at a time."""
 PLAIN = {"softcap": math.inf, "temperature": 1.0, "z_loss": 0.0}
 """Options of cross-entropy at which its logits are plain."""
@@ -464,7 +463,7 @@ def _linear(call: Checked) -> tuple[Any, ...]:
         values["ignore_index"],
         float(values["label_smoothing"]),
         *_shape(values),
-        values["memory_budget"] or MEMORY_BUDGET,
+        values["memory_budget"],
         _of_each_row(call),
         _few_denominator(call),
     )

@@ -1,10 +1,8 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, kind, linear, namespace
+from lossary.core.arrays import Array, by_rows, kind
 from lossary.core.check import Checked
-from lossary.core.classes import with_class_axis
 from lossary.core.contract import (
-    Bytes,
     Instance,
     Range,
     class_indices,
@@ -15,8 +13,10 @@ from lossary.core.contract import (
     weights,
 )
 from lossary.core.loss import loss
+from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.core.record import of as record_of
+from lossary.core.reduce import Unreduced
 from lossary.few_classes import of_few_classes
 from lossary.losses.classification.cross_entropy import SOFTCAP, TEMPERATURE, Z_LOSS, check_ignore_index, cross_entropy
 
@@ -95,7 +95,7 @@ def linear_cross_entropy(
     softcap: Annotated[float | None, SOFTCAP] = None,
     temperature: Annotated[float, TEMPERATURE] = 1.0,
     z_loss: Annotated[float, Z_LOSS] = 0.0,
-    memory_budget: Annotated[int | str | None, Bytes()] = None,
+    memory_budget: Annotated[int | str | None, LOGITS_AT_ONCE] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",
@@ -132,7 +132,7 @@ def linear_cross_entropy(
         How torch cuts the batch into chunks and in what precision it adds them up; accepted, it changes nothing here.
     memory_budget : int or str, optional
         Bytes that logits may take at a time, or a text such as "64MB" or "1GiB"; at least 16 rows are taken. None is
-        256 MiB. It serves the fused kernel: the formula makes all logits (`lossary.explain` says which one runs).
+        256 MiB. torch by the formula makes all logits (`lossary.explain` says what runs).
     softcap, temperature, z_loss : float
         As in `cross_entropy`.
     sample_weight, normalizer, impl
@@ -174,22 +174,18 @@ def linear_cross_entropy(
     >>> float(linear_cross_entropy(np.zeros((1, 3)), np.ones((4, 3)), np.array([2])))  # log 4
     1.3862943611198906
     """
-    xp = namespace(input)
-    classes = input.ndim - 1
-    if kind(target) == "integer":
-        # 0 · NaN: an ignored row that is not finite would reach linear_weight through the product's derivative.
-        counted, positions = target != ignore_index, tuple(range(classes, target.ndim))
-        used = xp.any(counted, axis=positions) if positions else counted
-        input = xp.where(xp.expand_dims(used, axis=-1), input, 0.0)
-    x = linear(input, linear_weight)
-    x = x if linear_bias is None else x + linear_bias
-    return record_of(cross_entropy).function(
-        with_class_axis(x, classes),
-        target if kind(target) == "integer" else with_class_axis(target, classes),
-        weight,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        softcap=softcap,
-        temperature=temperature,
-        z_loss=z_loss,
-    )
+
+    def of_rows(input: Array, target: Array) -> Array | Unreduced:
+        return record_of(cross_entropy).function(
+            counted_logits(input, linear_weight, linear_bias, target != ignore_index if has_classes else None),
+            target,
+            weight,
+            ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
+            softcap=softcap,
+            temperature=temperature,
+            z_loss=z_loss,
+        )
+
+    has_classes = kind(target) == "integer"
+    return by_rows(of_rows, input.ndim - 1, rows_at_once(linear_weight, memory_budget), input, target)
