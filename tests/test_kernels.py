@@ -235,6 +235,22 @@ def test_gradients_past_the_caches_are_those_within(
     assert torch.equal(slope(slice(None)), torch.cat(parts))
 
 
+@pytest.mark.parametrize("shape", [(3, 70), (1100, 4099)], ids=str)
+@pytest.mark.parametrize("place", ["logits", "class weight"])
+def test_any_nan_is_nan_in_a_gradient_in_bf16(shape: tuple[int, int], place: str) -> None:
+    """Rounding by integers would carry one whose bits are all set over to -0."""
+    x = drawn(*shape).bfloat16()
+    target, weight = torch.zeros(len(x), dtype=torch.int64), torch.ones(shape[1])
+    target[0] = 5
+    if place == "logits":
+        x.view(torch.int16)[0, 7] = 0x7FFF
+    else:
+        weight.view(torch.int32)[5] = 0x7FFFFFFF
+    x.requires_grad_()
+    (g,) = torch.autograd.grad(lossary.cross_entropy(x, target, weight, reduction="sum", impl="fused"), x)
+    assert g[0].isnan().all() and g[1:].isfinite().all()
+
+
 def test_memory_of_gradients_is_kept_within_its_limit() -> None:
     x, target = drawn(700, 1000).float().requires_grad_(), drawn(700, 1000, seed=1).argmax(1)
     before = torch.ops.lossary.gradient_memory_limit()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
-"""Bytes of the logits of a linear layer that are kept at a time."""
 PLAIN = {"softcap": math.inf, "temperature": 1.0, "z_loss": 0.0}
 """Options of cross-entropy at which its logits are plain."""
 FEW_WEIGHTS = 2**20
@@ -349,6 +348,10 @@ def _kl_div(values: Options) -> str:
     return "KLDivOfLogTargets" if values["log_target"] else "KLDiv"
 
 
+def _sigmoid_focal(values: Options) -> str:
+    return "SigmoidFocalOfSquares" if values["gamma"] == 2 else "SigmoidFocal"
+
+
 def _smooth_l1(values: Options) -> str:
     return "SmoothL1" if values["beta"] > 1e-30 else "L1"
 
@@ -496,7 +499,7 @@ KERNELS = {
     "gaussian_nll_loss": _elementwise("Gaussian", a="eps", b=_gaussian_constant),
     "soft_margin_loss": _elementwise("SoftMargin"),
     "hinge_embedding_loss": _elementwise("HingeEmbedding", a="margin"),
-    "sigmoid_focal_loss": _elementwise("SigmoidFocal", a="alpha", b="gamma"),
+    "sigmoid_focal_loss": _elementwise(_sigmoid_focal, a="alpha", b="gamma"),
     "kl_div": _elementwise(_kl_div),
     "margin_ranking_loss": Kernel("ELEMENTWISE", ("input1", "input2"), _elementwise_refuse, _ranking),
     "cosine_embedding_loss": Kernel("PAIRS", ("input1", "input2"), _cosine_refuse, _cosine),

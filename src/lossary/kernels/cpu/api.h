@@ -69,6 +69,7 @@ struct Divergence {
   double temperature;
   double scale;       // of the gradients
   void* gradient[2];  // like input and target, or null
+  bool past_caches;   // they are too large for them
   void* values;       // (N), in the dtype of computation, or null
   double* sums;       // of the values of each unit
 };

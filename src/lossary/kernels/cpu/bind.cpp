@@ -27,9 +27,9 @@ Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& tar
   call.gradient = gradient;
   Output output(logits, axis, axis + 1, reduction);
   call.values = output.values;
-  const int64_t units = divide(call, 4096, 16, 1024), size = logits.element_size();
-  const int64_t run = size * (call.inner == 1 ? call.classes : call.rows_of_unit);  // bytes that are written together
-  call.past_caches = gradient != call.logits && logits.numel() * size >= MORE_THAN_CACHES && run >= 256;
+  const int64_t units = divide(call, 4096, 16, 1024);
+  const int64_t together = call.inner == 1 ? call.classes : call.rows_of_unit;
+  call.past_caches = gradient != call.logits && exceeds_caches(logits, together);
   Sums sums(units);
   call.sums = sums.data();
   int32_t outside = 0;
@@ -104,6 +104,7 @@ Answer kl_rows(const Tensor& input_logits, const Tensor& target_logits, double t
   std::vector<Tensor> gradients;
   if (wanted & 1) call.gradient[0] = add_gradient(gradients, input_logits);
   if (wanted & 2) call.gradient[1] = add_gradient(gradients, target_logits);
+  call.past_caches = exceeds_caches(input_logits, call.classes);
   Output output(input_logits, axis, axis + 1, reduction);
   call.values = output.values;
   call.rows_of_unit = std::max<int64_t>(1, 16384 / std::max<int64_t>(call.classes, 1));

@@ -163,8 +163,11 @@ inline void* add_gradient(std::vector<Tensor>& gradients, const Tensor& input) {
   return gradients.back().mutable_data_ptr();
 }
 
-// Bytes of a gradient that caches would not keep until somebody reads it.
-constexpr int64_t MORE_THAN_CACHES = 8 << 20;
+// Whether caches would not keep the gradient of x until somebody reads it, and it is written in runs of whole lines.
+inline bool exceeds_caches(const Tensor& x, int64_t run) {
+  const int64_t size = x.element_size();
+  return x.numel() * size >= 8 << 20 && run * size >= 256;
+}
 
 inline int64_t grain_of(int64_t elements_of_unit) {
   return std::max<int64_t>(1, 32768 / std::max<int64_t>(elements_of_unit, 1));

@@ -83,8 +83,7 @@ Answer ctc(const Tensor& input, const Tensor& targets, const Tensor& input_lengt
 
   std::vector<Tensor> gradients;
   if (wanted) call.gradient = add_gradient(gradients, input);
-  const int64_t size = input.element_size();
-  call.past_caches = input.numel() * size >= MORE_THAN_CACHES && call.classes * size >= 256;
+  call.past_caches = exceeds_caches(input, call.classes);
   Output output(input_lengths, 0, batched ? 0 : 1, reduction, computed_in(dtype));
   call.values = output.values;
   Sums sums(call.batch);

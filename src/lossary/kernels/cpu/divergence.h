@@ -139,7 +139,7 @@ struct DivergenceKernel {
 #pragma omp simd reduction(+ : sum_x, sum_t, distance)
     for (int64_t i = 0; i < n; ++i) {
       const T down_x = depth(logits[i], mx) * per_temperature, down_t = depth(targets[i], mt) * per_temperature;
-      const T e = exp_of_nonpositive(down_x), p = exp_of_nonpositive(down_t);
+      const T e = exp_of_nonpositive(down_x, S{}), p = exp_of_nonpositive(down_t, S{});
       ex[i] = e;
       et[i] = p;
       sum_x += e;
@@ -191,22 +191,18 @@ struct DivergenceKernel {
       const T fx = static_cast<T>(factor_x * lift(tile[k].x, of_x.largest));
       const T ft = static_cast<T>(factor_t * lift(tile[k].t, of_t.largest));
       if (dx) {
-        S* const to = dx + begin(k);
-#pragma omp simd
-        for (int64_t i = 0; i < n; ++i) to[i] = narrow(ex[i] * fx - et[i] * ft, S{});
+        write(dx + begin(k), n, call.past_caches, [=](int64_t i) ALWAYS_INLINE { return ex[i] * fx - et[i] * ft; });
       }
       if (dt) {
         const T* const logits = read(x + begin(k), x_room, n);
         const T* const targets = read(t + begin(k), t_room, n);
-        const T mx = of_x.reference(), mt = of_t.reference(), shift = static_cast<T>(log_ratio);
-        S* const to = dt + begin(k);
-#pragma omp simd
-        for (int64_t i = 0; i < n; ++i) {
-          const T ratio = (below(targets[i], mt) - below(logits[i], mx)) * per_temperature + shift;
+        const T mx = of_x.reference(), mt = of_t.reference(), shift = static_cast<T>(log_ratio), sharp = per_temperature;
+        write(dt + begin(k), n, call.past_caches, [=](int64_t i) ALWAYS_INLINE {
+          const T ratio = (below(targets[i], mt) - below(logits[i], mx)) * sharp + shift;
           const T excess = ratio - value, product = et[i] * ft * excess;
           const T here = ratio == value ? T(0) : product;  // inf - inf
-          to[i] = narrow(et[i] == 0 ? T(0) : here, S{});
-        }
+          return et[i] == 0 ? T(0) : here;
+        });
       }
     }
   }
@@ -222,6 +218,7 @@ void divergences(const Divergence& call, int64_t begin, int64_t end, char* scrat
     for (int64_t r = first; r < last; ++r) total += kernel.row(r);
     call.sums[unit] = total;
   }
+  finish_writing();
 }
 
 }  // namespace

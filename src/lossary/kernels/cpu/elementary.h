@@ -127,9 +127,9 @@ INLINED float log1p_(float x) {
 
 INLINED double log1p_(double x) { return std::log1p(x); }
 
-// log(1 + e) for e in [0, 1], from 1 + e, 2 + e and the inverse of their product: 2 artanh(e / (2 + e)).
-INLINED float log1p_of_unit(float e, float one_more, float, float inverse) {
-  const float s = e * (one_more * inverse), z = s * s;
+// log(1 + e) = 2 artanh(s) for e in [0, 1] and s = e / (2 + e).
+INLINED float log1p_of_unit(float, float s) {
+  const float z = s * s;
   float q = 1.400599629e-1f;
   q = q * z + 1.400090158e-1f;
   q = q * z + 2.001076341e-1f;
@@ -138,21 +138,7 @@ INLINED float log1p_of_unit(float e, float one_more, float, float inverse) {
   return twice + twice * (z * q);
 }
 
-INLINED double log1p_of_unit(double e, double, double, double) { return std::log1p(e); }
-
-// log(1 + e^x) and log(1 + e^-x), and their slopes 1 / (1 + e^-x) and 1 / (1 + e^x), from one exponential.
-template <class T>
-struct Logistic {
-  T above, below, p, q;
-};
-
-template <class T>
-INLINED Logistic<T> logistic(T x) {
-  const T size = x < 0 ? -x : x, e = exp_of_nonpositive(-size), one_more = T(1) + e, two_more = T(2) + e;
-  const T inverse = T(1) / (one_more * two_more), major = two_more * inverse, minor = e * major;
-  const T tail = log1p_of_unit(e, one_more, two_more, inverse);
-  return {(x < 0 ? T(0) : x) + tail, (x < 0 ? -x : T(0)) + tail, x < 0 ? minor : major, x < 0 ? major : minor};
-}
+INLINED double log1p_of_unit(double e, double) { return std::log1p(e); }
 
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.
 template <class T>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "api.h"
-#include "storage.h"
+#include "coarse.h"
 
 #include <type_traits>
 
@@ -16,6 +16,10 @@ struct Options {
   T slack = T(4) * std::numeric_limits<T>::epsilon();
 };
 
+// And what dtype its numbers come from.
+template <class S>
+struct OptionsOf : Options<typename Compute<S>::type> {};
+
 // A value and its derivatives with respect to input x and the third argument u.
 template <class T>
 struct Element {
@@ -28,16 +32,11 @@ INLINED T sign(T x) {
   return x > 0 ? T(1) : x < 0 ? T(-1) : x;
 }
 
-template <class T>
-INLINED T magnitude(T x) {
-  return x < 0 ? -x : x;
-}
-
 struct L1 {
   template <class T>
   INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T error = x - t;
-    return {magnitude(error), sign(error), T(0)};
+    return {std::fabs(error), sign(error), T(0)};
   }
 };
 
@@ -52,7 +51,7 @@ struct MSE {
 struct SmoothL1 {
   template <class T>
   INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    const T error = x - t, size = magnitude(error), slope = error / o.a;
+    const T error = x - t, size = std::fabs(error), slope = error / o.a;
     const bool small = size < o.a;
     return {small ? T(0.5) * error * slope : size - T(0.5) * o.a, small ? slope : sign(error), T(0)};
   }
@@ -61,7 +60,7 @@ struct SmoothL1 {
 struct Huber {
   template <class T>
   INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    const T error = x - t, size = magnitude(error);
+    const T error = x - t, size = std::fabs(error);
     const bool small = size <= o.a;
     return {small ? T(0.5) * error * error : o.a * (size - T(0.5) * o.a), small ? error : o.a * sign(error), T(0),
             false};
@@ -75,12 +74,12 @@ INLINED T larger(T a, T b) {
 
 // Logarithms end at -100, as torch's; the derivatives are those of the clamped ones.
 struct BinaryCrossEntropy {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T p, T t) {
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>& o, T p, T t) {
     const bool low = p <= T(3.720075976020836e-44), high = p == T(1);
     const T rest = T(1) - p, over_p = T(1) / p, over_rest = T(1) / rest, other = T(1) - t;
-    const T plain = log_of_positive(p), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
-    const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest) + lost * over_rest;
+    const T plain = log_of_positive(p, S{}), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
+    const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest, S{}) + lost * over_rest;
     return {-(t * log_p + other * log_1mp), other * (high ? T(0) : over_rest) - t * (low ? T(0) : over_p), T(0),
             larger(excess_of_probability(p, T(0)), excess_of_probability(t, o.slack))};
   }
@@ -88,19 +87,20 @@ struct BinaryCrossEntropy {
 
 // u: the weight of positive targets.
 struct BinaryCrossEntropyWithLogits {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u = T(1)) {
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
-    const Logistic<T> l = logistic(x);
-    const T missed = positive == 0 ? T(0) : positive * l.below, feared = negative == 0 ? T(0) : negative * l.above;
-    return {missed + feared + T(0) * l.p, negative * l.p - positive * l.q, T(0), excess_of_probability(t, o.slack)};
+    const Logistic<T> l = logistic(x, S{});
+    const T wrong = l.negative ? positive : negative, far = wrong == 0 ? T(0) : wrong * l.size;
+    return {far + (positive + negative) * l.tail, negative * l.p() - positive * l.q(), T(0),
+            excess_of_probability(t, o.slack)};
   }
 };
 
 struct PoissonOfLogRates {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t) {
-    const T rate = exp_(x);
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>&, T x, T t) {
+    const T rate = exp_(x, S{});
     return {rate - times(t, x == infinity<T> ? T(0) : x), rate - t, T(0)};
   }
 };
@@ -110,7 +110,7 @@ struct PoissonOfRates {
   INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const bool infinite = x == infinity<T>;
     const T rate = (infinite ? T(1) : x) + o.a;
-    const bool nothing = magnitude(rate) + magnitude(t) == 0;
+    const bool nothing = std::fabs(rate) + std::fabs(t) == 0;
     const T log_rate = log_(nothing ? T(1) : rate), slope = t / (nothing ? T(1) : rate);
     return {x - times(t, log_rate), T(1) - (infinite ? T(0) : slope), T(0), -x};
   }
@@ -122,18 +122,18 @@ struct Gaussian {
   INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
     const T error = x - t, raised = u < o.a ? o.a : u;
     const bool degenerate = raised == 0;
-    const T v = degenerate ? T(1) : raised, root = std::sqrt(v), z = error / root;
-    const T at_zero = error == 0 ? -infinity<T> : infinity<T>, half = T(0.5) * (log_(v) + z * z);
-    const T dx = z / root, du = T(0.5) * (T(1) - z * z) / v;
+    const T v = degenerate ? T(1) : raised, dx = error / v, squares = error * dx;
+    const T at_zero = error == 0 ? -infinity<T> : infinity<T>, half = T(0.5) * (log_(v) + squares);
+    const T du = T(0.5) * (T(1) - squares) / v;
     return {(degenerate ? at_zero : half) + o.b, degenerate ? T(0) : dx, u < o.a ? T(0) : (degenerate ? T(0) : du), -u};
   }
 };
 
 struct SoftMargin {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t) {
-    const Logistic<T> l = logistic(times(t, x));
-    return {l.below, -t * l.q, T(0)};
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>&, T x, T t) {
+    const Logistic<T> l = logistic(times(t, x), S{});
+    return {l.below(), -t * l.q(), T(0)};
   }
 };
 
@@ -157,28 +157,53 @@ struct MarginRanking {
   }
 };
 
+// (1 - p)^gamma of what a target has not, and its derivative with respect to the logit.
+template <class T>
+struct Modulation {
+  T factor, slope;
+};
+
 // a: the share of positive targets, or -1. b: gamma.
-struct SigmoidFocal {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    const Logistic<T> l = logistic(x);
-    const T p = l.p, q = l.q, other = T(1) - t;
-    const T nll = times(t, l.below) + times(other, l.above), dnll = other * p - t * q;
-    const T rest = t * q + other * p;
-    const T power = exp_(times(o.b, rest == 0 ? -larger(l.above, l.below) : log_(rest)));
-    const T relative = rest > 0 ? (T(1) - T(2) * t) * p * q / rest : (t < T(0.5) ? q : -p);
+template <class Power>
+struct SigmoidFocalOf {
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t) {
+    const Logistic<T> l = logistic(x, S{});
+    const T p = l.p(), q = l.q(), other = T(1) - t;
+    const T nll = times(t, l.below()) + times(other, l.above()), dnll = other * p - t * q;
+    const T rest = t * q + other * p, drest = (T(1) - T(2) * t) * p * q;
+    const Modulation<T> m = Power::of(rest, drest, t, l, o.b);
     const T balance = o.a == -1 ? T(1) : o.a * t + (T(1) - o.a) * other;
     const bool infinite = nll == infinity<T>;
-    const T value = infinite ? nll : power * nll;
-    const T slope = infinite ? dnll : power * (dnll + o.b * nll * relative);
+    const T value = infinite ? nll : m.factor * nll;
+    const T slope = infinite ? dnll : m.factor * dnll + m.slope * nll;
     return {times(balance, value), balance * slope, T(0), excess_of_probability(t, o.slack)};
   }
 };
 
-struct KLDiv {
+struct AnyPower {
   template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    return {t * log_of_positive(t == 0 ? T(1) : t) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
+  INLINED static Modulation<T> of(T rest, T drest, T t, const Logistic<T>& l, T gamma) {
+    const T power = exp_(times(gamma, rest == 0 ? -(l.size + l.tail) : log_(rest)));
+    const T relative = rest > 0 ? drest / rest : (t < T(0.5) ? l.q() : -l.p());
+    return {power, gamma * power * relative};
+  }
+};
+
+struct Square {
+  template <class T>
+  INLINED static Modulation<T> of(T rest, T drest, T, const Logistic<T>&, T) {
+    return {rest * rest, T(2) * rest * drest};
+  }
+};
+
+using SigmoidFocal = SigmoidFocalOf<AnyPower>;
+using SigmoidFocalOfSquares = SigmoidFocalOf<Square>;
+
+struct KLDiv {
+  template <class S, class T>
+  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t) {
+    return {t * log_of_positive(t == 0 ? T(1) : t, S{}) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
   }
 };
 
@@ -186,7 +211,7 @@ struct KLDivOfLogTargets {
   template <class T>
   INLINED static Element<T> at(const Options<T>&, T x, T t) {
     const T p = exp_(t), log_p = p == 0 ? T(0) : t;
-    const T finite = magnitude(x) == infinity<T> ? T(0) : x, ratio = log_p - (p == 0 ? finite : x);
+    const T finite = std::fabs(x) == infinity<T> ? T(0) : x, ratio = log_p - (p == 0 ? finite : x);
     return {p * ratio, -p, T(0)};
   }
 };
@@ -241,10 +266,10 @@ INLINED const T* ones(T* room, int64_t n) {
   return room;
 }
 
-template <class F, class T>
-concept OfTwo = requires(Options<T> o, T x) { F::at(o, x, x); };
-template <class F, class T>
-concept OfThree = requires(Options<T> o, T x) { F::at(o, x, x, x); };
+template <class F, class S>
+concept OfTwo = requires(OptionsOf<S> o, typename Compute<S>::type x) { F::at(o, x, x); };
+template <class F, class S>
+concept OfThree = requires(OptionsOf<S> o, typename Compute<S>::type x) { F::at(o, x, x, x); };
 
 // Half precision is widened and narrowed in the loop itself: numbers never leave the registers.
 template <class F, class S>
@@ -260,7 +285,7 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
                                         : read(static_cast<const S*>(call.third) + begin, rooms, n);
   S* const dx = call.dx ? static_cast<S*>(call.dx) + begin : reinterpret_cast<S*>(rooms + stride);
   S* const du = call.du ? static_cast<S*>(call.du) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
-  const Options<T> options{static_cast<T>(call.a), static_cast<T>(call.b)};
+  const OptionsOf<S> options{{static_cast<T>(call.a), static_cast<T>(call.b)}};
   const T scale = static_cast<T>(call.scale);
   T excess = 0;
 
@@ -312,11 +337,11 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
       plain(at);
     }
   };
-  if constexpr (OfThree<F, T>) {
+  if constexpr (OfThree<F, S>) {
     const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i]), u[i]); };
     if (u) loop(at, std::true_type{});
   }
-  if constexpr (OfTwo<F, T>) {
+  if constexpr (OfTwo<F, S>) {
     const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i])); };
     if (!u) loop(at, std::false_type{});
   }

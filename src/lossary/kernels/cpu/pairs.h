@@ -102,6 +102,7 @@ struct PairKernel {
       squares += (u - v) * (u - v);
       dot += u * v;
     }
+    const bool plain = of_a.factor == 1 && of_b.factor == 1;
     const bool zero = of_a.root == 0 || of_b.root == 0;
     const T distance = zero ? T(1) + T(0) * squares : T(0.5) * squares, cos = dot > 1 ? T(1) : dot;
     const T above = cos - margin, apart = above <= 0 ? T(0) : above;
@@ -112,16 +113,23 @@ struct PairKernel {
       if (!call.gradient[side]) continue;
       const T* const x = side ? b : a;
       const T* const y = side ? a : b;
-      const Norm<T>& of_x = side ? of_b : of_a;
-      const T ix = side ? ib : ia, iy = side ? ia : ib, other = side ? of_a.factor : of_b.factor;
+      const T ix = side ? ib : ia, iy = side ? ia : ib;
+      const T fx = side ? of_b.factor : of_a.factor, fy = side ? of_a.factor : of_b.factor;
       S* const g = static_cast<S*>(call.gradient[side]) + r * D;
       if (k == 0) {
         std::memset(g, 0, D * sizeof(S));
+      } else if (plain) {
+        const T kx = k * ix;
+#pragma omp simd
+        for (int64_t i = 0; i < D; ++i) {
+          const T u = x[i] * ix, v = y[i] * iy;
+          g[i] = narrow(kx * ((v - u) + rest * u), S{});
+        }
       } else {
 #pragma omp simd
         for (int64_t i = 0; i < D; ++i) {
-          const T u = x[i] * of_x.factor * ix, v = y[i] * other * iy;
-          g[i] = narrow(k * ((v - u) + rest * u) * ix * of_x.factor, S{});
+          const T u = x[i] * fx * ix, v = y[i] * fy * iy;
+          g[i] = narrow(k * ((v - u) + rest * u) * ix * fx, S{});
         }
       }
     }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "api.h"
-#include "storage.h"
+#include "coarse.h"
 
 namespace {
 
@@ -273,26 +273,25 @@ struct RowKernel {
                       const Own<T>* own) const {
     for (int64_t k = 0; k < tiles; ++k) {
       const int64_t n = size(k);
+      const bool has_own = own && k == own->index / TILE, past_caches = call.past_caches && !in_place;
       const T* const e = exponentials + begin(k);
-      const T lift = static_cast<T>(factor * tile[k].lift(largest));
-      const auto into = [&](auto to, auto as) ALWAYS_INLINE {
+      const T exact = static_cast<T>(factor * tile[k].lift(largest)), lift = exact == exact ? exact : nan<T>;
+      const auto into = [&](auto* to, bool past) ALWAYS_INLINE {
         if (flat == 0) {
-#pragma omp simd
-          for (int64_t i = 0; i < n; ++i) to[i] = as(e[i] * lift);
+          write<false>(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * lift; });
         } else {
           with_targets(t, k, [&](auto target) ALWAYS_INLINE {
-#pragma omp simd
-            for (int64_t i = 0; i < n; ++i) to[i] = as(e[i] * lift - flat * target(i).weight);
+            write(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * lift - flat * target(i).weight; });
           });
         }
       };
-      if (call.past_caches && !in_place) {
-        into(x_room, [](T gradient) ALWAYS_INLINE { return gradient; });
-        if (own && k == own->index / TILE) x_room[own->index - begin(k)] = own->gradient;
+      if (has_own && past_caches) {
+        into(x_room, false);
+        x_room[own->index - begin(k)] = own->gradient;
         write(x_room, g + begin(k), n, true);
       } else {
-        into(g + begin(k), [](T gradient) ALWAYS_INLINE { return narrow(gradient, S{}); });
-        if (own && k == own->index / TILE) g[own->index] = narrow(own->gradient, S{});
+        into(g + begin(k), past_caches);
+        if (has_own) g[own->index] = narrow(own->gradient, S{});
       }
     }
   }

@@ -193,15 +193,14 @@ struct SegmentKernel {
   void write_gradient(const int64_t* y, S* g, int64_t n) const {
     for (int64_t c = 0; c < C; ++c) {
       const Index here = static_cast<Index>(c);
-      T* const e = z_room + c * B;
+      const T* const e = z_room + c * B;
       const T* const target = t_room + c * B;
       const T of_class = class_weight_of(c);
       const auto each = [&](auto less) ALWAYS_INLINE {
-#pragma omp simd
-        for (int64_t b = 0; b < n; ++b) {
+        write(g + c * call.inner, n, call.past_caches, [=, this](int64_t b) ALWAYS_INLINE {
           const T product = e[b] * slope[b], all = (mine[b] == here ? own[b] : product) - less(b);
-          e[b] = slope[b] == 0 ? T(0) : all;
-        }
+          return slope[b] == 0 ? T(0) : all;
+        });
       };
       if (!y) {
         each([&](int64_t b) ALWAYS_INLINE { return weight[b] * target[b]; });
@@ -210,7 +209,6 @@ struct SegmentKernel {
       } else {
         each([](int64_t) ALWAYS_INLINE { return T(0); });
       }
-      write(e, g + c * call.inner, n, call.past_caches);
     }
   }
 };

@@ -63,24 +63,6 @@ INLINED double widen(double x) { return x; }
 INLINED float narrow(float x, float) { return x; }
 INLINED double narrow(double x, double) { return x; }
 
-// e^x for x <= 0 to the digits that storage keeps. Of half precision 1 and 0 are exact, the others right to 6e-6:
-// 2^f in place of e^r.
-INLINED float exp_of_nonpositive(float x, BFloat16) {
-  x = x < -88.0f ? -88.0f : x;
-  const float shifted = x * 1.44269504f + 12582912.0f;
-  const float f = x * 1.44269504f - (shifted - 12582912.0f);
-  float q = 9.582852945e-3f;
-  q = q * f + 5.590642616e-2f;
-  q = q * f + 2.402409911e-1f;
-  q = q * f + 6.931241751e-1f;
-  const float e = q * f + 1.0f;
-  return e * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
-}
-
-INLINED float exp_of_nonpositive(float x, Half) { return exp_of_nonpositive(x, BFloat16{}); }
-INLINED float exp_of_nonpositive(float x, float) { return exp_of_nonpositive(x); }
-INLINED double exp_of_nonpositive(double x, double) { return exp_of_nonpositive(x); }
-
 template <class S>
 INLINED void widen_all(const S* from, typename Compute<S>::type* to, int64_t n) {
 #pragma omp simd
@@ -99,10 +81,13 @@ INLINED const typename Compute<S>::type* read(const S* from, typename Compute<S>
 }
 
 #if defined(__AVX512F__)
-// 64 bytes of storage, of as many numbers as they hold.
+// 64 bytes of storage, of as many numbers as they hold. nans: whether NaN of any bits may be among them.
+template <bool nans>
 INLINED __m512i packed(const float* x, float) { return _mm512_loadu_si512(x); }
+template <bool nans>
 INLINED __m512i packed(const double* x, double) { return _mm512_loadu_si512(x); }
 
+template <bool nans>
 INLINED __m512i packed(const float* x, Half) {
   const __m256i low = _mm512_cvtps_ph(_mm512_loadu_ps(x), _MM_FROUND_TO_NEAREST_INT);
   const __m256i high = _mm512_cvtps_ph(_mm512_loadu_ps(x + 16), _MM_FROUND_TO_NEAREST_INT);
@@ -110,36 +95,52 @@ INLINED __m512i packed(const float* x, Half) {
 }
 
 // As narrow, in the upper half of each number.
+template <bool nans>
 INLINED __m512i rounded(__m512 x) {
   const __m512i u = _mm512_castps_si512(x), last = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
   const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7FFF)), last);
+  if constexpr (!nans) return sum;
   return _mm512_mask_mov_epi32(sum, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_epi32(0x7FC00000));
 }
 
+template <bool nans>
 INLINED __m512i packed(const float* x, BFloat16) {
   alignas(64) static constexpr int16_t upper[] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
                                                   33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
-  const __m512i low = rounded(_mm512_loadu_ps(x)), high = rounded(_mm512_loadu_ps(x + 16));
+  const __m512i low = rounded<nans>(_mm512_loadu_ps(x)), high = rounded<nans>(_mm512_loadu_ps(x + 16));
   return _mm512_permutex2var_epi16(low, _mm512_load_si512(upper), high);
 }
 #endif
 
-// Numbers into storage. past_caches: around them, which need not fetch then what is overwritten; for gradients that are
-// more than caches hold.
-template <class S>
-INLINED void write(const typename Compute<S>::type* from, S* to, int64_t n, bool past_caches) {
+// at(0), at(1), ... into storage. past_caches: around them, which need not fetch then what is overwritten; for gradients
+// that are more than caches hold. nans: as above; of bf16 those whose lower half is 0 need no mention.
+template <bool nans = true, class S, class At>
+INLINED void write(S* to, int64_t n, bool past_caches, At at) {
   int64_t i = 0;
 #if defined(__AVX512F__)
   constexpr int64_t line = 64 / sizeof(S);
   if (past_caches) {
-    for (; i < n && reinterpret_cast<uintptr_t>(to + i) % 64; ++i) to[i] = narrow(from[i], S{});
-    for (; i + line <= n; i += line) _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), packed(from + i, S{}));
+    for (; i < n && reinterpret_cast<uintptr_t>(to + i) % 64; ++i) to[i] = narrow(at(i), S{});
+  }
+  if (past_caches || sizeof(S) == 2) {
+    for (; i + line <= n; i += line) {
+      typename Compute<S>::type room[line];
+#pragma omp simd
+      for (int64_t j = 0; j < line; ++j) room[j] = at(i + j);
+      const __m512i whole = packed<nans>(room, S{});
+      past_caches ? _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), whole) : _mm512_storeu_si512(to + i, whole);
+    }
   }
 #else
   (void)past_caches;
 #endif
 #pragma omp simd
-  for (int64_t j = i; j < n; ++j) to[j] = narrow(from[j], S{});
+  for (int64_t j = i; j < n; ++j) to[j] = narrow(at(j), S{});
+}
+
+template <class S>
+INLINED void write(const typename Compute<S>::type* from, S* to, int64_t n, bool past_caches) {
+  write(to, n, past_caches, [=](int64_t i) ALWAYS_INLINE { return from[i]; });
 }
 
 // Others see what was written past the caches from here on.
