@@ -27,14 +27,13 @@ INLINED float coarse_exp_of_nonpositive(float x) {
   return coarse_power_of_two(f) * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
 }
 
-// Half of 2^n at a time: the largest answers lie beyond 2^127.
+// 2^(n - 1) twice: the largest answers lie beyond 2^127. At the lower end it is 0.
 INLINED float coarse_exp(float x) {
-  x = x < -88.0f ? -88.0f : x;
+  x = x < -87.0f ? -87.0f : x;
   x = x > 89.0f ? 89.0f : x;
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float e = coarse_power_of_two(x * 1.44269504f - (shifted - 12582912.0f));
-  const uint32_t below = (bits<uint32_t>(shifted) << 23) + 0x3F000000u;
-  return (e + e) * bits<float>(x < -87.0f ? 0u : below);
+  return (e + e) * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F000000u);
 }
 
 // As log_of_normal.

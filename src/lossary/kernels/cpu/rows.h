@@ -234,7 +234,8 @@ struct RowKernel {
   void take_own(Own<T>& own, const T* e) const {
     const int64_t k = own.index / TILE, at = own.index - begin(k);
     own.e = e[at];
-    own.others = sum(e, at) + sum(e + at + 1, size(k) - at - 1);
+    const bool leads = !(own.e < T(0.5) * tile[k].sum);  // then it would take digits of the others with it
+    own.others = leads ? sum(e, at) + sum(e + at + 1, size(k) - at - 1) : tile[k].sum - own.e;
   }
 
   double of_index(Own<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,

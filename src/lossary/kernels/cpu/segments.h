@@ -86,23 +86,40 @@ struct SegmentKernel {
     }
   }
 
+  // Calls use(c, how many from c on) until all classes had their turn: what is known of the positions is read and written
+  // for four of them at once.
+  template <class Use>
+  INLINED void by_fours(Use use) const {
+    int64_t c = 0;
+    for (; c + 4 <= C; c += 4) use(c, std::integral_constant<int, 4>{});
+    for (; c < C; ++c) use(c, std::integral_constant<int, 1>{});
+  }
+
   void read_logits(const S* x, int64_t n) const {
     for (int64_t b = 0; b < n; ++b) largest[b] = own[b] = -infinity<T>;
-    for (int64_t c = 0; c < C; ++c) {
+    by_fours([&](int64_t c, auto four) ALWAYS_INLINE {
+      constexpr int K = decltype(four)::value;
+      const int64_t inner = call.inner, room = B;
+      const S* const from = x + c * inner;
+      T* const z = z_room + c * room;
       const Index here = static_cast<Index>(c);
-      const S* const from = x + c * call.inner;
-      T* const z = z_room + c * B;
-      if (c + AHEAD < C) {
-        for (int64_t b = 0; b < n; b += 64 / sizeof(S)) __builtin_prefetch(from + AHEAD * call.inner + b);
+      for (int64_t ahead = c + AHEAD; ahead < c + AHEAD + K && ahead < C; ++ahead) {
+        for (int64_t b = 0; b < n; b += 64 / sizeof(S)) __builtin_prefetch(x + ahead * inner + b);
       }
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        const T logit = widen(from[b]);
-        z[b] = logit;
-        largest[b] = logit > largest[b] ? logit : largest[b];
-        own[b] = mine[b] == here ? logit : own[b];
+        T most = largest[b], kept_own = own[b];
+#pragma GCC unroll 4
+        for (int k = 0; k < K; ++k) {
+          const T logit = widen(from[k * inner + b]);
+          z[k * room + b] = logit;
+          most = logit > most ? logit : most;
+          kept_own = mine[b] == here + k ? logit : kept_own;
+        }
+        largest[b] = most;
+        own[b] = kept_own;
       }
-    }
+    });
     for (int64_t b = 0; b < n; ++b) largest[b] = largest[b] == -infinity<T> ? T(0) : largest[b];
   }
 
@@ -152,16 +169,24 @@ struct SegmentKernel {
 
   template <class Depth>
   INLINED void add_exponentials(int64_t n, Depth depth) const {
-    for (int64_t c = 0; c < C; ++c) {
+    by_fours([&](int64_t c, auto four) ALWAYS_INLINE {
+      constexpr int K = decltype(four)::value;
+      const int64_t room = B;
       const Index here = static_cast<Index>(c);
-      T* const e = z_room + c * B;
+      T* const e = z_room + c * room;
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        const T any = exp_of_nonpositive(depth(e[b], largest[b]), S{}), value = mine[b] == here ? T(0) : any;
-        e[b] = value;
-        others[b] += value;
+        T sum = others[b];
+#pragma GCC unroll 4
+        for (int k = 0; k < K; ++k) {
+          const T any = exp_of_nonpositive(depth(e[k * room + b], largest[b]), S{});
+          const T value = mine[b] == here + k ? T(0) : any;
+          e[k * room + b] = value;
+          sum += value;
+        }
+        others[b] = sum;
       }
-    }
+    });
   }
 
   // Values; `slope` and `weight` become what the gradient multiplies exponentials and targets by, `own` the gradient
@@ -197,9 +222,12 @@ struct SegmentKernel {
       const T* const target = t_room + c * B;
       const T of_class = class_weight_of(c);
       const auto each = [&](auto less) ALWAYS_INLINE {
-        write(g + c * call.inner, n, call.past_caches, [=, this](int64_t b) ALWAYS_INLINE {
-          const T product = e[b] * slope[b], all = (mine[b] == here ? own[b] : product) - less(b);
-          return slope[b] == 0 ? T(0) : all;
+        const T *const factor = slope, *const of_own = own;
+        const Index* const classes = mine;
+        write(g + c * call.inner, n, call.past_caches, [=](int64_t b) ALWAYS_INLINE {
+          const T row = factor[b], own_gradient = of_own[b], product = e[b] * row;
+          const T all = (classes[b] == here ? own_gradient : product) - less(b);
+          return row == 0 ? T(0) : all;
         });
       };
       if (!y) {
