@@ -226,8 +226,9 @@ asks for huge pages for its tensors; JAX does not read it. In geometric means Lo
 
 ## How it is measured
 - One process, {report["threads"]} threads on {report["threads"]} cores for everybody. In each round every contestant
-  runs once, in an order that is shuffled anew; a quick call is repeated until it has taken 2 ms. Medians of at least 7
-  rounds are compared. Compilation is not counted.
+  runs once, in an order that is shuffled anew, when the threads of the one before are at rest (XLA's go on for a while
+  after an answer is there); a quick call is repeated until it has taken 2 ms. Medians of at least 7 rounds are
+  compared. Compilation is not counted.
 - Mean reduction, "batchmean" for divergences. Gradients are made anew in each step, in memory that the allocator hands
   out, and let go.
 - The LIMIT writes into memory that is already there: the page faults of fresh memory are a contestant's own affair. For
