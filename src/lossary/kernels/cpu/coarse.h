@@ -94,7 +94,11 @@ struct Logistic {
   bool negative;
   T size, tail, major, minor;
 
-  INLINED T above() const { return (negative ? T(0) : size) + tail; }
+  // yes * log(1 + e^-x) + no * log(1 + e^x), where 0 * inf = 0.
+  INLINED T cost(T yes, T no) const {
+    const T wrong = negative ? yes : no, far = wrong == 0 ? T(0) : wrong * size;
+    return far + (yes + no) * tail;
+  }
   INLINED T below() const { return (negative ? size : T(0)) + tail; }
   INLINED T p() const { return negative ? minor : major; }
   INLINED T q() const { return negative ? major : minor; }

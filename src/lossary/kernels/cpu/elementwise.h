@@ -91,9 +91,7 @@ struct BinaryCrossEntropyWithLogits {
   INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
     const Logistic<T> l = logistic(x, S{});
-    const T wrong = l.negative ? positive : negative, far = wrong == 0 ? T(0) : wrong * l.size;
-    return {far + (positive + negative) * l.tail, negative * l.p() - positive * l.q(), T(0),
-            excess_of_probability(t, o.slack)};
+    return {l.cost(positive, negative), negative * l.p() - positive * l.q(), T(0), excess_of_probability(t, o.slack)};
   }
 };
 
@@ -170,7 +168,7 @@ struct SigmoidFocalOf {
   INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t) {
     const Logistic<T> l = logistic(x, S{});
     const T p = l.p(), q = l.q(), other = T(1) - t;
-    const T nll = times(t, l.below()) + times(other, l.above()), dnll = other * p - t * q;
+    const T nll = l.cost(t, other), dnll = other * p - t * q;
     const T rest = t * q + other * p, drest = (T(1) - T(2) * t) * p * q;
     const Modulation<T> m = Power::of(rest, drest, t, l, o.b);
     const T balance = o.a == -1 ? T(1) : o.a * t + (T(1) - o.a) * other;
