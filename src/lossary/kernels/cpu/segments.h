@@ -97,8 +97,8 @@ struct SegmentKernel {
 
   void read_logits(const S* x, int64_t n) const {
     for (int64_t b = 0; b < n; ++b) largest[b] = own[b] = -infinity<T>;
-    by_fours([&](int64_t c, auto four) ALWAYS_INLINE {
-      constexpr int K = decltype(four)::value;
+    by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
+      constexpr int K = decltype(together)::value;
       const int64_t inner = call.inner, room = B;
       const S* const from = x + c * inner;
       T* const z = z_room + c * room;
@@ -169,8 +169,8 @@ struct SegmentKernel {
 
   template <class Depth>
   INLINED void add_exponentials(int64_t n, Depth depth) const {
-    by_fours([&](int64_t c, auto four) ALWAYS_INLINE {
-      constexpr int K = decltype(four)::value;
+    by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
+      constexpr int K = decltype(together)::value;
       const int64_t room = B;
       const Index here = static_cast<Index>(c);
       T* const e = z_room + c * room;
