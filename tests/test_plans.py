@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch.overrides import BaseTorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 import lossary
 from lossary import ops
@@ -23,6 +25,10 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 LOGITS, LABELS = drawn(6, 4).float(), torch.tensor([0, 3, 1, 2, 2, 0])
 
 
+class Named(torch.Tensor):
+    """A tensor of somebody's own class."""
+
+
 @pytest.fixture(autouse=True, params=["C++", "Python"])
 def caller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     plans.KNOWN.clear()
@@ -37,7 +43,7 @@ def remembered(*args: Any, **options: Any) -> torch.Tensor:
     """The cross-entropy by a plan: the first call makes it."""
     lossary.cross_entropy(*args, **options)
     (plan,) = plans.KNOWN.values()
-    assert isinstance(plan.apply, ops.native.Step) if ops.native else plan.apply in (ops.fused, ops.forward)
+    assert (plan.step is None) == (ops.native is None)
     return lossary.cross_entropy(*args, **options)
 
 
@@ -89,6 +95,31 @@ def test_casts_are_remembered_with_the_plan(change: str) -> None:
         seconds = [torch.autograd.grad(y.float().pow(2).sum(), given)[0] for y in slopes if y.requires_grad]
         assert not seconds or torch.allclose(*seconds, rtol=2e-2, atol=1e-5)
     assert len(plans.KNOWN) == 1
+
+
+def test_what_is_more_than_tensors_and_options_has_no_kind() -> None:
+    x = LOGITS.clone()
+
+    def has_kind(*args: Any, **options: Any) -> bool:
+        return plans.kind("cross_entropy", args or (x, LABELS), options) is not None
+
+    assert has_kind() and has_kind(x, LABELS, None, ignore_index=-1, reduction="sum", label_smoothing=0.1, flag=True)
+    assert has_kind(torch.nn.Parameter(x)) and not has_kind(torch.nn.Buffer(x).as_subclass(Named))
+    assert not has_kind(x.T) and not has_kind(x.to_sparse()) and not has_kind(x.to("meta")) and not has_kind([1.0])
+    with torch.inference_mode():
+        assert has_kind()
+    with torch.autocast("cpu"):
+        assert not has_kind()
+    with BaseTorchFunctionMode():
+        assert has_kind()
+    with FlopCounterMode(display=False):
+        assert not has_kind()
+    with torch.autograd.forward_ad.dual_level():
+        assert not has_kind(torch.autograd.forward_ad.make_dual(x, x), LABELS)
+    kinds: list[Any] = []
+    torch.func.grad(lambda x: kinds.append(has_kind(x, LABELS)) or x.sum())(x)
+    torch.jit.trace(lambda x: kinds.append(has_kind(x, LABELS)) or x * 2, x, check_trace=False)
+    assert kinds == [False, False]
 
 
 def test_one_tensor_in_two_places_is_not_remembered() -> None:

@@ -126,13 +126,12 @@ def gradients(plan: Plan, upstream: Tensor, tensors: tuple[Tensor, ...]) -> list
     return _of_formula(saved, upstream) if takes_formula(upstream) else _of_operator(saved, upstream)
 
 
-def caller(plan: Plan) -> Any:
-    """What calls the operator for a plan that will be used again."""
-    if native is None or plan.over_logits is not None:
-        return plan.apply
-    operator = f"lossary::{plan.overload._opname}"
+def step(plan: Plan) -> Any:
+    """What calls the operator from a later caller's arguments, in C++."""
+    casts = plan.casts or (None,) * len(plan.slots)
+    parts = tuple(zip(plan.sources, casts, plan.slots, plan.order, strict=True))
     arguments = (*plan.arguments, None, plan.at_once)
-    return native.Step(operator, arguments, plan.slots, plan.order, plan.dtype, gradients)
+    return native.Step(f"lossary::{plan.overload._opname}", arguments, parts, plan.dtype, gradients)
 
 
 class Traced(torch.autograd.Function):

@@ -38,7 +38,7 @@ class Plan:
     dtype, shape: of the answer; the shape where it is not the operator's.
     call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
     sources, casts: where a later caller's arguments hold the tensors, and to which dtype some are cast.
-    warnings: what each caller is told.
+    warnings: what each caller is told. step: what does all this in C++, where that is built.
     """
 
     overload: Any
@@ -56,6 +56,7 @@ class Plan:
     sources: tuple[int | str, ...] = ()
     casts: tuple[Any, ...] = ()
     warnings: tuple[tuple[str, type[Warning]], ...] = ()
+    step: Any = None
 
     def filled(self, tensors: Any) -> list[Any]:
         """The operator's arguments, with `upstream` and `gradients` to follow."""
@@ -74,10 +75,14 @@ class Plan:
         return value if self.shape is None else value.reshape(self.shape)
 
     def repeat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
-        tensors = [args[s] if isinstance(s, int) else kwargs[s] for s in self.sources]
-        if self.casts:
-            tensors = [x if dtype is None else x.to(dtype) for x, dtype in zip(tensors, self.casts, strict=True)]
-        answer = self.run(tensors)
+        if self.step is not None:
+            answer = self.step(self, args, kwargs)
+            answer = answer if self.shape is None else answer.reshape(self.shape)
+        else:
+            tensors = [args[s] if isinstance(s, int) else kwargs[s] for s in self.sources]
+            if self.casts:
+                tensors = [x if dtype is None else x.to(dtype) for x, dtype in zip(tensors, self.casts, strict=True)]
+            answer = self.run(tensors)
         for message, category in self.warnings:
             warn(message, category)
         return answer
@@ -165,10 +170,17 @@ def _parts(call: Checked, inputs: tuple[str, ...], places: tuple[int, ...], argu
     return parts
 
 
-def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the check of a call depends on; None where that is more than contiguous CPU tensors and options."""
-    torch = sys.modules.get("torch")
-    if torch is None or is_compiling() or not _is_plain(torch):
+    ops = sys.modules.get("lossary.ops")  # which the first call that asks for kernels imports, and torch with it
+    if ops is None or is_compiling() or is_strict():
+        return None
+    return _kind(name, args, kwargs) if ops.native is None else ops.native.kind(name, args, kwargs)
+
+
+def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    torch = sys.modules["torch"]
+    if not _is_plain(torch):
         return None
     tensors, strided = (torch.Tensor, torch.nn.Parameter), torch.strided
     parts: list[Any] = [name, torch.is_grad_enabled(), *kwargs]
@@ -186,11 +198,10 @@ def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any,
 
 
 def _is_plain(torch: Any) -> bool:
-    """No transformation, mode, autocast or strict checking is at work."""
+    """No transformation, mode or autocast is at work."""
     c = torch._C
     return not (
-        is_strict()
-        or c._are_functorch_transforms_active()
+        c._are_functorch_transforms_active()
         or c._len_torch_dispatch_stack()
         or c._get_tracing_state() is not None
         or torch.is_autocast_enabled("cpu")
@@ -199,7 +210,7 @@ def _is_plain(torch: Any) -> bool:
 
 
 def remember(
-    kind: tuple[Any, ...],
+    kind: Any,
     made: Reduced,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -223,13 +234,10 @@ def remember(
     casts = [None if x is origin else x.dtype for x, origin in zip(made.tensors, made.origins, strict=True)]
     if len(KNOWN) >= MOST:
         KNOWN.clear()
-    KNOWN[kind] = dataclasses.replace(
-        plan,
-        apply=ops.caller(plan),
-        sources=tuple(sources),
-        casts=tuple(casts) if any(casts) else (),
-        warnings=warnings,
+    plan = dataclasses.replace(
+        plan, sources=tuple(sources), casts=tuple(casts) if any(casts) else (), warnings=warnings
     )
+    KNOWN[kind] = plan if ops.native is None else dataclasses.replace(plan, step=ops.step(plan))
 
 
 def takes_formula(upstream: Array) -> bool:

@@ -3,6 +3,7 @@
 // the torch that it was built for, and runs its own function with any other.
 #include <Python.h>
 
+#include <ATen/ScalarOps.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/Dtype.h>
 #include <torch/csrc/Exceptions.h>
@@ -15,7 +16,10 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
+
+#include "kinds.h"
 
 namespace {
 
@@ -31,12 +35,26 @@ struct LetGo {
 };
 using Reference = std::unique_ptr<PyObject, LetGo>;
 
+// A tensor of a call: where the caller has it, by place or by name, and the operator; and which gradient is its own.
+struct Part {
+  Py_ssize_t place;
+  Reference name;
+  std::optional<at::ScalarType> cast;
+  size_t slot;
+  int gradient;
+
+  at::Tensor of(PyObject* args, PyObject* kwargs) const {
+    const at::Tensor& x =
+        THPVariable_Unpack(name ? PyDict_GetItemWithError(kwargs, name.get()) : PyTuple_GET_ITEM(args, place));
+    return cast ? x.to(*cast) : x;
+  }
+};
+
 // What a plan knows (lossary/kernels/plans.py).
 struct Call {
   c10::OperatorHandle operation;
   torch::jit::Stack arguments;
-  std::vector<size_t> slots;
-  std::vector<int> order;
+  std::vector<Part> parts;
   at::ScalarType dtype;
   PyObject* gradients;  // ops.gradients(plan, upstream, tensors), of a module that stays
 };
@@ -58,7 +76,7 @@ struct LossBackward : torch::autograd::Node {
 
   variable_list apply(variable_list&& upstreams) override {
     const at::Tensor upstream = std::move(upstreams[0]);
-    if (!upstream.defined()) return variable_list(call->order.size());
+    if (!upstream.defined()) return variable_list(call->parts.size());
     const c10::DispatchKeySet batched{c10::DispatchKey::Batched, c10::DispatchKey::FuncTorchBatched};
     if (upstream.key_set().has_any(batched) || c10::GradMode::is_enabled()) return by_python(upstream);
     const double factor = upstream.numel() == 1 ? upstream.item<double>() : 0;
@@ -78,8 +96,8 @@ struct LossBackward : torch::autograd::Node {
  private:
   variable_list in_slots(const std::vector<at::Tensor>& found) const {
     variable_list answer;
-    answer.reserve(call->order.size());
-    for (const int i : call->order) answer.push_back(i < 0 ? at::Tensor() : found.at(i));
+    answer.reserve(call->parts.size());
+    for (const Part& part : call->parts) answer.push_back(part.gradient < 0 ? at::Tensor() : found.at(part.gradient));
     return answer;
   }
 
@@ -111,36 +129,41 @@ struct Step {
   std::shared_ptr<const Call> call;
 };
 
-// step(plan, *tensors)
-PyObject* run(PyObject* self, PyObject* const* arguments, size_t, PyObject*) {
+at::Tensor rounded(const at::Tensor& value, at::ScalarType dtype) {
+  if (value.dim() > 0) return value.to(dtype);
+  return value.scalar_type() == dtype ? value : at::detail::scalar_tensor_static(value.item(), dtype, value.device());
+}
+
+// step(plan, args, kwargs), of the kind of the plan
+PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
   HANDLE_TH_ERRORS
   const std::shared_ptr<const Call>& call = reinterpret_cast<Step*>(self)->call;
-  PyObject* const* const tensors = arguments + 1;
-  const size_t n = call->slots.size();
   torch::jit::Stack stack = call->arguments;
-  for (size_t i = 0; i < n; ++i) stack[call->slots[i]] = THPVariable_Unpack(tensors[i]);
+  variable_list tensors;
+  torch::autograd::edge_list edges;
+  tensors.reserve(call->parts.size());
+  edges.reserve(call->parts.size());
+  bool wanted = false;
+  for (const Part& part : call->parts) {
+    const at::Tensor& x = tensors.emplace_back(part.of(given[1], given[2]));
+    stack[part.slot] = x;
+    wanted |= part.gradient >= 0;
+    edges.push_back(part.gradient < 0 ? torch::autograd::Edge() : torch::autograd::impl::gradient_edge(x));
+  }
   at::Tensor value;
   {
     const at::AutoDispatchBelowADInplaceOrView below;
     const pybind11::gil_scoped_release no_gil;
     call->operation.callBoxed(stack);
-    value = stack[0].toTensor().to(call->dtype);
-  }
-  torch::autograd::edge_list edges(n);
-  bool wanted = false;
-  for (size_t i = 0; i < n; ++i) {
-    if (call->order[i] < 0) continue;
-    edges[i] = torch::autograd::impl::gradient_edge(THPVariable_Unpack(tensors[i]));
-    wanted = true;
+    value = rounded(stack[0].toTensor(), call->dtype);
   }
   if (wanted) {
     const auto node = c10::make_intrusive<LossBackward>();
     node->set_next_edges(std::move(edges));
     node->call = call;
-    Py_INCREF(arguments[0]);
-    node->plan.reset(arguments[0]);
-    node->saved.reserve(n);
-    for (size_t i = 0; i < n; ++i) node->saved.emplace_back(THPVariable_Unpack(tensors[i]), /*is_output=*/false);
+    node->plan.reset(Py_NewRef(given[0]));
+    node->saved.reserve(tensors.size());
+    for (const at::Tensor& x : tensors) node->saved.emplace_back(x, /*is_output=*/false);
     node->ready = stack[1].toTensorVector();
     torch::autograd::set_history(value, node);
   }
@@ -156,24 +179,39 @@ c10::IValue value_of(PyObject* x, const c10::Argument& argument) {
   return static_cast<int64_t>(PyLong_AsLongLong(x));
 }
 
-// Step(operator, arguments, slots, order, dtype, gradients)
+at::ScalarType dtype_of(PyObject* dtype) { return reinterpret_cast<THPDtype*>(dtype)->scalar_type; }
+
+// (source, dtype of a cast or None, slot, gradient)
+Part part_of(PyObject* given) {
+  PyObject *source, *cast;
+  Part part{};
+  if (!PyArg_ParseTuple(given, "OOni", &source, &cast, &part.slot, &part.gradient)) throw python_error();
+  if (PyUnicode_Check(source)) {
+    part.name.reset(Py_NewRef(source));
+  } else {
+    part.place = PyLong_AsSsize_t(source);
+  }
+  if (cast != Py_None) part.cast = dtype_of(cast);
+  return part;
+}
+
+// Step(operator, arguments, parts, dtype, gradients)
 PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
   HANDLE_TH_ERRORS
   const char* name;
-  PyObject *arguments, *slots, *order, *dtype, *gradients;
-  if (!PyArg_ParseTuple(given, "sO!O!O!OO", &name, &PyTuple_Type, &arguments, &PyTuple_Type, &slots, &PyTuple_Type,
-                        &order, &dtype, &gradients)) {
+  PyObject *arguments, *parts, *dtype, *gradients;
+  if (!PyArg_ParseTuple(given, "sO!O!OO", &name, &PyTuple_Type, &arguments, &PyTuple_Type, &parts, &dtype,
+                        &gradients)) {
     return nullptr;
   }
-  auto call = std::make_shared<Call>(Call{c10::Dispatcher::singleton().findSchemaOrThrow(name, ""), {}, {}, {},
-                                          reinterpret_cast<THPDtype*>(dtype)->scalar_type, Py_NewRef(gradients)});
+  auto call = std::make_shared<Call>(Call{
+      c10::Dispatcher::singleton().findSchemaOrThrow(name, ""), {}, {}, dtype_of(dtype), Py_NewRef(gradients)});
   const auto& schema = call->operation.schema().arguments();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments); ++i) {
     call->arguments.push_back(value_of(PyTuple_GET_ITEM(arguments, i), schema.at(i)));
   }
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(slots); ++i) {
-    call->slots.push_back(PyLong_AsSize_t(PyTuple_GET_ITEM(slots, i)));
-    call->order.push_back(static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(order, i))));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(parts); ++i) {
+    call->parts.push_back(part_of(PyTuple_GET_ITEM(parts, i)));
   }
   if (PyErr_Occurred()) return nullptr;
   PyObject* const self = type->tp_alloc(type, 0);
@@ -190,7 +228,9 @@ void destroy(PyObject* self) {
 }
 
 PyTypeObject step_type = {PyVarObject_HEAD_INIT(nullptr, 0)};
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "_autograd", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+PyMethodDef functions[] = {
+    {"kind", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind)), METH_FASTCALL, nullptr}, {}};
+PyModuleDef module = {PyModuleDef_HEAD_INIT, "_autograd", nullptr, -1, functions, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 
