@@ -26,41 +26,44 @@ INLINED float exp_of_row(float x, S) {
   return exp_of_nonpositive(x, S{});
 }
 
-// The maximum of a row of logits, and Σ e^(x - maximum) less 1: log-probabilities near 0 keep their digits.
+// The maximum of a row of logits, Σ e^(x - maximum), and its logarithm, from what the maximum leaves to the others:
+// log-probabilities near 0 keep their digits.
 struct Softmax {
-  double largest, others;
+  double largest, sum, log_sum;
 };
 
-template <class S>
-Softmax softmax_of(const S* x, int64_t n) {
-  using T = typename Compute<S>::type;
-  T largest = -infinity<T>;
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < n; ++i) largest = widen(x[i]) > largest ? widen(x[i]) : largest;
+template <class S, class T>
+Softmax softmax_of(const T* x, int64_t n, S) {
+  const T largest = maximum(x, n);
   double others = -1;
   for (int64_t begin = 0; begin < n; begin += TILE) {
-    const int64_t end = n < begin + TILE ? n : begin + TILE;
-    T rest = 0, ties = 0;
-#pragma omp simd reduction(+ : rest, ties)
-    for (int64_t i = begin; i < end; ++i) {
-      const T here = widen(x[i]), e = exp_of_row(here - largest, T{});
-      rest += here == largest ? T(0) : e;
-      ties += here == largest ? T(1) : T(0);
-    }
-    others += static_cast<double>(rest) + static_cast<double>(ties);
+    const T* const z = x + begin;
+    Lanes<T> rest(0), ties(0);
+    in_lanes<T>(n - begin < TILE ? n - begin : TILE, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+      const T e = exp_of_row(z[i] - largest, S{});
+      rest.at[lane] += select(z[i] == largest, T(0), e);
+      ties.at[lane] += select(z[i] == largest, T(1), T(0));
+    });
+    others += static_cast<double>(rest.total()) + static_cast<double>(ties.total());
   }
-  return {largest, largest == -infinity<T> ? nan<double> : others};
+  if (largest == -infinity<T>) others = nan<double>;
+  return {largest, others + 1, std::log1p(others)};
 }
 
 // softmax * scale.
-template <class S, class T>
-void scaled_softmax(const S* x, T* to, int64_t n, const Softmax& row, double scale) {
-  const T largest = static_cast<T>(row.largest), factor = static_cast<T>(scale / (row.others + 1));
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) to[i] = exp_of_row(below(widen(x[i]), largest), S{}) * factor;
+template <class S, class To>
+void scaled_softmax(const S* x, To* to, int64_t n, const Softmax& row, double scale) {
+  using T = typename Compute<S>::type;
+  const T largest = static_cast<T>(row.largest), factor = static_cast<T>(scale / row.sum);
+  write(to, n, false, [=](int64_t i) ALWAYS_INLINE { return exp_of_row(below(widen(x[i]), largest), S{}) * factor; });
 }
 
-// The states of a frame: blanks 0 to S, and labels 0 (never reached) to S.
+// Loops over states take whole vectors: S + 1 is rounded up to a multiple of it, by labels of no probability.
+constexpr int64_t STATES = 8;
+
+inline int64_t rounded_up(int64_t states) { return (states + STATES - 1) / STATES * STATES; }
+
+// The states of a frame: blanks 0 to S, and labels 0 (never reached) to S. Before and after them is nothing.
 struct States {
   double* at;
   int64_t width;
@@ -76,7 +79,7 @@ struct States {
     at[3 * width + i] = x.e;
   }
   void clear(int64_t n) const {
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = -1; i <= n; ++i) {
       set_blank(i, NOTHING);
       set_label(i, NOTHING);
     }
@@ -85,11 +88,11 @@ struct States {
 
 // A label is reached from itself, from the blank before it, and, if it differs, from the label before it: `skip` is 0
 // there, else -FAR. Probabilities of a frame: of the blank at 0, of label i at i.
-void go_forward(States from, States to, double* p_m, double* p_e, double* skip, int64_t labels) {
-  to.set_blank(0, normalised(times(from.blank(0), p_m[0], p_e[0])));
-  to.set_label(0, NOTHING);
+void go_forward(States from, States to, double* p_m, double* p_e, double* skip, int64_t states) {
+  to.set_blank(-1, NOTHING);
+  to.set_label(-1, NOTHING);
 #pragma omp simd
-  for (int64_t i = 1; i <= labels; ++i) {
+  for (int64_t i = 0; i < states; ++i) {
     to.set_blank(i, normalised(times(sum(from.blank(i), from.label(i)), p_m[0], p_e[0])));
     to.set_label(i, normalised(times(
                         sum(from.label(i), from.blank(i - 1), times(from.label(i - 1), 1.0, skip[i])), p_m[i], p_e[i])));
@@ -99,10 +102,10 @@ void go_forward(States from, States to, double* p_m, double* p_e, double* skip, 
 // Meets the paths to a frame, `before`, and those from it, `after`, given one over all: the posterior of each label,
 // and that of the blank, which it answers. `after` becomes what the frame before will see.
 double meet(States before, States after, Wide per_all, const double* p_m, const double* p_e, double* posterior,
-            int64_t labels) {
+            int64_t states) {
   double blanks = 0;
 #pragma omp simd reduction(+ : blanks)
-  for (int64_t i = 0; i <= labels; ++i) {
+  for (int64_t i = 0; i < states; ++i) {
     blanks += part(before.blank(i) * after.blank(i) * per_all);
     posterior[i] = part(before.label(i) * after.label(i) * per_all);
     after.set_blank(i, times(after.blank(i), p_m[0], p_e[0]));
@@ -111,9 +114,9 @@ double meet(States before, States after, Wide per_all, const double* p_m, const 
   return blanks;
 }
 
-void go_backward(States from, States to, double* skip, int64_t labels) {
+void go_backward(States from, States to, double* skip, int64_t states) {
 #pragma omp simd
-  for (int64_t i = 0; i <= labels; ++i) {
+  for (int64_t i = 0; i < states; ++i) {
     to.set_blank(i, normalised(sum(from.blank(i), from.label(i + 1))));
     to.set_label(i, normalised(sum(from.label(i), from.blank(i), times(from.label(i + 1), 1.0, skip[i + 1]))));
   }
@@ -124,7 +127,7 @@ struct CtcKernel {
   using T = typename Compute<S>::type;
 
   const Ctc& call;
-  const int64_t C = call.classes, width = call.most_labels + 2;
+  const int64_t C = call.classes, width = width_of(call);
   char* room;
 
   template <class X>
@@ -139,26 +142,31 @@ struct CtcKernel {
   double* const skip = take<double>(width);
   double* const posterior = take<double>(width);
   double* const of_class = take<double>(width);
-  double* const after = take<double>(8 * width);
+  double* const after = take<double>(8 * width + STATES) + STATES;
   int64_t* const order = take<int64_t>(width);
   int64_t* const place = take<int64_t>(width);  // of a state among the classes that occur; the blank is 0
-  int64_t* const first = take<int64_t>(width);  // state of each of these classes
+  int64_t* const occurring = take<int64_t>(width);  // these classes, and the first state of each
+  int64_t* const first = take<int64_t>(width);
+  T* const row_room = take<T>(sizeof(S) < sizeof(T) ? C : 0);
   T* const tile = take<T>(TILE);  // of a gradient, as numbers that can be computed with
   Softmax* const softmax = take<Softmax>(call.most_frames + 1);
-  double* const probability = take<double>((call.gradient ? call.most_frames : 1) * 2 * width);
-  double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width);
+  double* const probability = take<double>((call.gradient ? call.most_frames : 2) * 2 * width);
+  double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width + STATES) + STATES;
+
+  // With room between, for the nothing before and after.
+  static int64_t width_of(const Ctc& call) { return rounded_up(call.most_labels + 1) + STATES; }
 
   static size_t scratch(const Ctc& call) {
-    const int64_t width = call.most_labels + 2, frames = call.most_frames + 1;
-    const int64_t of_frames = (call.gradient ? 6 * frames : 10) * width + 2 * frames;
-    return sizeof(double) * (14 * width + TILE + of_frames) + 11 * 64;
+    const int64_t width = width_of(call), frames = call.most_frames + 1;
+    const int64_t of_frames = (call.gradient ? 6 * frames : 12) * width + 3 * frames;
+    return sizeof(double) * (15 * width + 2 * STATES + TILE + call.classes + of_frames) + 13 * 64;
   }
 
   int64_t offset(int64_t t, int64_t n) const { return t * call.time_stride + n * call.batch_stride; }
   const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + offset(t, n); }
   S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + offset(t, n); }
   States states(int64_t t) const { return {before + (call.gradient ? t : t & 1) * 4 * width, width}; }
-  double* probabilities(int64_t t) const { return probability + (call.gradient ? t : 0) * 2 * width; }
+  double* probabilities(int64_t t) const { return probability + (call.gradient ? t : t & 1) * 2 * width; }
 
   void zero(int64_t from, int64_t n) const {
     for (int64_t t = from; call.gradient && t < call.time; ++t) std::memset(gradient_of(t, n), 0, C * sizeof(S));
@@ -177,19 +185,21 @@ struct CtcKernel {
   }
 
   double loss(int64_t n, double slope) const {
-    const int64_t labels = call.lengths[n], frames = call.frames[n];
+    const int64_t labels = call.lengths[n], frames = call.frames[n], all_states = rounded_up(labels + 1);
     const int64_t* const label = call.labels + call.begin[n];  // the state of label[i - 1] is i
     const double share = call.mean ? 1 / static_cast<double>(labels ? labels : 1) : 1.0;
-    for (int64_t i = 1; i <= labels; ++i) skip[i] = i > 1 && label[i - 1] != label[i - 2] ? 0.0 : -FAR;
-    skip[labels + 1] = -FAR;
+    std::fill(skip, skip + all_states + 1, -FAR);
+    for (int64_t i = 2; i <= labels; ++i) skip[i] = label[i - 1] != label[i - 2] ? 0.0 : -FAR;
 
     double strange = 0;
-    states(0).clear(labels + 1);
+    states(0).clear(all_states);
     states(0).set_blank(0, CERTAIN);
+    if (frames) read(0, n, label, labels);
     for (int64_t t = 0; t < frames; ++t) {
+      if (t + 1 < frames) read(t + 1, n, label, labels);  // a frame ahead: what is stored singly is slow to load at once
       double* const p = probabilities(t);
-      strange += read(t, n, label, labels, p, p + width);
-      go_forward(states(t), states(t + 1), p, p + width, skip, labels);
+      strange += exponentiate(t, p, p + width, all_states);
+      go_forward(states(t), states(t + 1), p, p + width, skip, all_states);
     }
     const States last = states(frames);
     const Wide all = normalised(sum(last.blank(labels), last.label(labels)));
@@ -207,21 +217,25 @@ struct CtcKernel {
     return value * share;
   }
 
-  // The probabilities of the blank and the labels in a frame; how many of them are NaN.
-  double read(int64_t t, int64_t n, const int64_t* label, int64_t labels, double* p_m, double* p_e) const {
+  // The logits of the blank and the labels in a frame, and what their probabilities are taken against.
+  void read(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
     const S* const x = row_of(t, n);
-    double from = 0, less = 0;
-    if (call.from_logits) {
-      if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
-      softmax[t] = softmax_of(x, C);
-      from = softmax[t].largest;
-      less = std::log1p(softmax[t].others);
-    }
-    p_m[0] = static_cast<double>(widen(x[call.blank]));
-    for (int64_t i = 1; i <= labels; ++i) p_m[i] = static_cast<double>(widen(x[label[i - 1]]));
+    double* const p = probabilities(t);
+    p[0] = static_cast<double>(widen(x[call.blank]));
+    for (int64_t i = 1; i <= labels; ++i) p[i] = static_cast<double>(widen(x[label[i - 1]]));
+    std::fill(p + labels + 1, p + rounded_up(labels + 1), -FAR);
+    if (!call.from_logits) return;
+    if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
+    softmax[t] = softmax_of(::read(x, row_room, C), C, S{});
+  }
+
+  // The probabilities of a frame from its logits; how many of them are NaN.
+  double exponentiate(int64_t t, double* p_m, double* p_e, int64_t all_states) const {
+    const double from = call.from_logits ? softmax[t].largest : 0;
+    const double less = call.from_logits ? softmax[t].log_sum : 0;
     double strange = 0;
 #pragma omp simd reduction(+ : strange)
-    for (int64_t i = 0; i <= labels; ++i) {
+    for (int64_t i = 0; i < all_states; ++i) {
       const double y = below(p_m[i], from) - less;
       const Wide p = wide_exp(y);
       strange += y == y ? 0.0 : 1.0;
@@ -233,47 +247,58 @@ struct CtcKernel {
 
   void write_gradient(int64_t n, const int64_t* label, int64_t labels, int64_t frames, Wide per_all,
                       double slope) const {
-    const int64_t classes = find_classes(label, labels);
+    const int64_t classes = find_classes(label, labels), all_states = rounded_up(labels + 1);
     States now{after, width}, next{after + 4 * width, width};
-    now.clear(labels + 2);
-    next.clear(labels + 2);
+    now.clear(all_states);
+    next.clear(all_states);
     now.set_blank(labels, CERTAIN);
     if (labels) now.set_label(labels, CERTAIN);
     zero(frames, n);
     for (int64_t t = frames - 1; t >= 0; --t) {
       const double* const p = probabilities(t);
       std::fill(of_class, of_class + classes, 0.0);
-      of_class[0] = meet(states(t + 1), now, per_all, p, p + width, posterior, labels);
+      of_class[0] = meet(states(t + 1), now, per_all, p, p + width, posterior, all_states);
+      go_backward(now, next, skip, all_states);
+      std::swap(now, next);
       for (int64_t i = 1; i <= labels; ++i) of_class[place[i]] += posterior[i];
       if (call.from_logits) {
         for (int64_t k = 0; k < classes; ++k) of_class[k] -= p[first[k]] * power_of_2(p[width + first[k]]);
       }
-      write_row(t, n, label, classes, slope);
-      go_backward(now, next, skip, labels);
-      std::swap(now, next);
+      write_row(t, n, classes, slope);
     }
   }
 
   // Each tile once: the softmax or 0, and in it the classes that occur, which are in order.
-  void write_row(int64_t t, int64_t n, const int64_t* label, int64_t classes, double slope) const {
+  void write_row(int64_t t, int64_t n, int64_t classes, double slope) const {
     int64_t k = 1;
     for (int64_t begin = 0; begin < C; begin += TILE) {
       const int64_t end = C < begin + TILE ? C : begin + TILE;
+      S* const g = gradient_of(t, n) + begin;
+      const auto into = [&](auto* to) ALWAYS_INLINE {
+        const auto put = [&](int64_t c, double posterior) ALWAYS_INLINE {
+          to[c - begin] = narrow(static_cast<T>(-posterior * slope), *to);
+        };
+        if (call.from_logits) {
+          scaled_softmax(row_of(t, n) + begin, to, end - begin, softmax[t], slope);
+        } else {
+          std::memset(to, 0, (end - begin) * sizeof(*to));
+        }
+        if (call.blank >= begin && call.blank < end) put(call.blank, of_class[0]);
+        for (; k < classes && occurring[k] < end; ++k) put(occurring[k], of_class[k]);
+      };
       if (call.from_logits) {
         if (end < C) {
           fetch(row_of(t, n) + end, C - end < TILE ? C - end : TILE);
         } else if (t) {
           fetch(row_of(t - 1, n), C < TILE ? C : TILE);
         }
-        scaled_softmax(row_of(t, n) + begin, tile, end - begin, softmax[t], slope);
+      }
+      if (call.past_caches) {
+        into(tile);
+        write(tile, g, end - begin, true);
       } else {
-        std::fill(tile, tile + (end - begin), T(0));
+        into(g);
       }
-      if (call.blank >= begin && call.blank < end) tile[call.blank - begin] = static_cast<T>(-of_class[0] * slope);
-      for (; k < classes && label[first[k] - 1] < end; ++k) {
-        tile[label[first[k] - 1] - begin] = static_cast<T>(-of_class[k] * slope);
-      }
-      write(tile, gradient_of(t, n) + begin, end - begin, call.past_caches);
     }
   }
 
@@ -284,7 +309,11 @@ struct CtcKernel {
     int64_t classes = 1;
     first[0] = 0;
     for (int64_t k = 0; k < labels; ++k) {
-      if (k == 0 || label[order[k]] != label[order[k - 1]]) first[classes++] = order[k] + 1;
+      const int64_t c = label[order[k]];
+      if (k == 0 || c != occurring[classes - 1]) {
+        first[classes] = order[k] + 1;
+        occurring[classes++] = c;
+      }
       place[order[k] + 1] = classes - 1;
     }
     return classes;

@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "coarse.h"
+#include "lanes.h"
 
 namespace {
 
@@ -22,30 +23,27 @@ INLINED T below(T x, T largest) {
 
 template <class T>
 INLINED T maximum(const T* x, int64_t n) {
-  T m = -infinity<T>;
-#pragma omp simd reduction(max : m)
-  for (int64_t i = 0; i < n; ++i) m = x[i] > m ? x[i] : m;
-  return m;
+  Lanes<T> m(-infinity<T>);
+  in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { m.at[lane] = x[i] > m.at[lane] ? x[i] : m.at[lane]; });
+  return m.largest();
 }
 
 template <class T>
 INLINED T sum(const T* x, int64_t n) {
-  T s = 0;
-#pragma omp simd reduction(+ : s)
-  for (int64_t i = 0; i < n; ++i) s += x[i];
-  return s;
+  Lanes<T> s(0);
+  in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { s.at[lane] += x[i]; });
+  return s.total();
 }
 
 template <class S, class T>
 INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
   const auto against = [&](auto depth) ALWAYS_INLINE {
-    T s = 0;
-#pragma omp simd reduction(+ : s)
-    for (int64_t i = 0; i < n; ++i) {
+    Lanes<T> s(0);
+    in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       e[i] = exp_of_nonpositive(depth(x[i]), S{});
-      s += e[i];
-    }
-    return s;
+      s.at[lane] += e[i];
+    });
+    return s.total();
   };
   if (reference < infinity<T>) return against([=](T z) ALWAYS_INLINE { return z - reference; });
   return against([=](T z) ALWAYS_INLINE { return below(z, reference); });
@@ -216,19 +214,18 @@ struct RowKernel {
   template <class At, class Depth, class Counted>
   INLINED void add_tile(int64_t k, const T* logits, T* e, At target, Depth depth, Counted counted) const {
     const int64_t n = size(k);
-    T total = 0, distance = 0, mass = 0, excess = 0;
-#pragma omp simd reduction(+ : total, distance, mass) reduction(max : excess)
-    for (int64_t i = 0; i < n; ++i) {
+    Lanes<T> total(0), distance(0), mass(0), excess(0);
+    in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       const Target<T> here = target(i);
       const T down = depth(logits[i]), value = exp_of_nonpositive(down, S{});
       e[i] = value;
-      total += value;
-      distance -= counted(here.weight, here.weight * down);
-      mass += here.weight;
-      excess = here.excess > excess ? here.excess : excess;
-    }
-    tile[k] = {tile[k].largest, total, distance, mass};
-    if (excess > 0) call.outside[0] = 1;
+      total.at[lane] += value;
+      distance.at[lane] -= counted(here.weight, here.weight * down);
+      mass.at[lane] += here.weight;
+      excess.at[lane] = here.excess > excess.at[lane] ? here.excess : excess.at[lane];
+    });
+    tile[k] = {tile[k].largest, total.total(), distance.total(), mass.total()};
+    if (excess.largest() > 0) call.outside[0] = 1;
   }
 
   void take_own(Own<T>& own, const T* e) const {
