@@ -4,11 +4,12 @@
 namespace lossary {
 namespace {
 
-// Units by the sizes alone, so that sums do not depend on the number of threads: of rows, or of positions of an image.
+// Units by the sizes alone, so that sums do not depend on the number of threads: of rows, or of positions of an image,
+// which has eight at least. An odd number of vectors: what lies a power of 2 apart shares few places in a cache.
 int64_t divide(Rows& call, int64_t elements, int64_t fewest, int64_t most) {
   const int64_t classes = std::max<int64_t>(call.classes, 1), inner = std::max<int64_t>(call.inner, 1);
-  call.rows_of_unit = inner == 1 ? std::max<int64_t>(1, 16384 / classes)
-                                 : std::clamp<int64_t>(elements / classes / 16 * 16, fewest, most);
+  const int64_t positions = std::clamp<int64_t>(std::min(elements / classes, inner / 8), fewest, most);
+  call.rows_of_unit = inner == 1 ? std::max<int64_t>(1, 16384 / classes) : ((positions / 16 - 1) | 1) * 16;
   const int64_t together = inner == 1 ? call.rows : inner;
   return (together + call.rows_of_unit - 1) / call.rows_of_unit * (inner == 1 ? 1 : call.rows / inner);
 }
@@ -27,7 +28,7 @@ Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& tar
   call.gradient = gradient;
   Output output(logits, axis, axis + 1, reduction);
   call.values = output.values;
-  const int64_t units = divide(call, 4096, 16, 1024);
+  const int64_t units = divide(call, 32768, 32, 4096);
   const int64_t together = call.inner == 1 ? call.classes : call.rows_of_unit;
   call.past_caches = gradient != call.logits && exceeds_caches(logits, together);
   Sums sums(units);

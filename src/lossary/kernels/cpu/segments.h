@@ -1,7 +1,7 @@
 // As rows.h, where classes are not contiguous: logits (N, C, S), dimension 1 of images and sequences.
 //
 // A block of positions at a time; vectors run over positions. Its logits are gathered into a scratch that fits the
-// first-level cache: classes lie a power of 2 apart in memory as often as not, where no cache holds many of them.
+// second-level cache: classes lie a power of 2 apart in memory as often as not, where no cache holds many of them.
 #pragma once
 
 #include "rows.h"
@@ -9,9 +9,6 @@
 #include <type_traits>
 
 namespace {
-
-// How many classes before its turn a run of logits is asked for: no processor foresees steps of this size.
-constexpr int64_t AHEAD = 4;
 
 template <class S>
 struct SegmentKernel {
@@ -54,12 +51,8 @@ struct SegmentKernel {
     S* const g = call.gradient ? static_cast<S*>(call.gradient) + at : nullptr;
     weigh(y, first, n);
     read_logits(x, n);
-    if (!y) {
-      read_targets(static_cast<const S*>(call.probabilities) + at, n);
-    } else if (smoothing > 0) {
-      spread(n);
-    }
-    add_exponentials(n);
+    if (!y) read_targets(static_cast<const S*>(call.probabilities) + at, n);
+    y && smoothing > 0 ? add_exponentials<true>(n) : add_exponentials<false>(n);
     gamma == 0 ? finish(n, [](T nll, T) { return Focal<T>{nll, T(1)}; })
                : finish(n, [&](T nll, T rest) { return focal(nll, rest, gamma); });
     if (g) write_gradient(y, g, n);
@@ -103,9 +96,6 @@ struct SegmentKernel {
       const S* const from = x + c * inner;
       T* const z = z_room + c * room;
       const Index here = static_cast<Index>(c);
-      for (int64_t ahead = c + AHEAD; ahead < c + AHEAD + K && ahead < C; ++ahead) {
-        for (int64_t b = 0; b < n; b += 64 / sizeof(S)) __builtin_prefetch(x + ahead * inner + b);
-      }
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
         T most = largest[b], kept_own = own[b];
@@ -145,46 +135,43 @@ struct SegmentKernel {
     if (excess > 0) call.outside[0] = 1;
   }
 
-  // The same for the part of a target that smoothing spreads over all classes.
-  void spread(int64_t n) const {
-    T whole = 0;
-    for (int64_t c = 0; c < C; ++c) {
-      const T* const z = z_room + c * B;
-      const T w = class_weight_of(c);
-      whole += w;
-      if (w == 0) continue;
-#pragma omp simd
-      for (int64_t b = 0; b < n; ++b) distance[b] -= w * below(z[b], largest[b]);
-    }
-    for (int64_t b = 0; b < n; ++b) mass[b] = whole;
-  }
-
-  // Those of the other classes: the own one's place holds 0.
+  // Those of the other classes: the own one's place holds 0. spreads: the part of a target that smoothing spreads over all
+  // classes adds to distance and mass.
+  template <bool spreads>
   void add_exponentials(int64_t n) const {
     int infinite = 0;
 #pragma omp simd reduction(| : infinite)
     for (int64_t b = 0; b < n; ++b) infinite |= largest[b] == infinity<T>;
-    infinite ? add_exponentials(n, below<T>) : add_exponentials(n, [](T z, T m) ALWAYS_INLINE { return z - m; });
+    infinite ? add_exponentials<spreads>(n, below<T>)
+             : add_exponentials<spreads>(n, [](T z, T m) ALWAYS_INLINE { return z - m; });
+    if constexpr (!spreads) return;
+    T whole = 0;
+    for (int64_t c = 0; c < C; ++c) whole += class_weight_of(c);
+    std::fill(mass, mass + n, whole);
   }
 
-  template <class Depth>
+  template <bool spreads, class Depth>
   INLINED void add_exponentials(int64_t n, Depth depth) const {
     by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
       constexpr int K = decltype(together)::value;
       const int64_t room = B;
       const Index here = static_cast<Index>(c);
       T* const e = z_room + c * room;
+      T of_class[K];
+      for (int k = 0; k < K; ++k) of_class[k] = class_weight_of(c + k);
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        T sum = others[b];
+        T sum = others[b], spread = 0;
 #pragma GCC unroll 4
         for (int k = 0; k < K; ++k) {
-          const T any = exp_of_nonpositive(depth(e[k * room + b], largest[b]), S{});
+          const T down = depth(e[k * room + b], largest[b]), any = exp_of_nonpositive(down, S{});
           const T value = mine[b] == here + k ? T(0) : any;
           e[k * room + b] = value;
           sum += value;
+          if constexpr (spreads) spread += select(of_class[k] == 0, T(0), of_class[k] * down);
         }
         others[b] = sum;
+        if constexpr (spreads) distance[b] -= spread;
       }
     });
   }
