@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import lossary
-from lossary.kernels import calls, linear, plans
+from lossary import ops
+from lossary.kernels import calls, plans
 from lossary.kernels.status import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -166,6 +167,19 @@ def test_bf16_within_twice_the_error_of_the_plain_head() -> None:
             assert error(ours, right) <= 2 * error(peers, right), options
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_adds_up_in_fp32(dtype: torch.dtype) -> None:
+    """Chunks of 16 rows, and more classes than their products take at once."""
+    rows, classes = 200, 5000
+    x, w = drawn(rows, 3, seed=1), drawn(classes, 3, seed=2) / 4
+    y, b = drawn(rows, classes, seed=3).argmax(1), drawn(classes, seed=4)
+    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, calls.REDUCTIONS["sum"], None, None, 7)
+    exact = torch.ops.lossary.linear_softmax_rows(x, w, b, y, *options)[1]
+    got = torch.ops.lossary.linear_softmax_rows(x.to(dtype), w.to(dtype), b.to(dtype), y, *options)[1]
+    for ours, right in zip(got, exact, strict=True):
+        assert ours.dtype == dtype and error(ours, right) <= 2 * torch.finfo(dtype).eps
+
+
 def test_fp16_is_widened() -> None:
     for options in product(every=55):
         exact = answers(reference, options, torch.float64)
@@ -261,8 +275,8 @@ def test_compiled_without_a_break(reduction: str) -> None:
 
 
 def losses(count: int, dtype: torch.dtype, budget: int = SMALL, **options: Any) -> Tensor:
-    """Of the first rows; the numbers are not short, whose sums would be exact in any order."""
-    x, w = (INPUT[:count] / 3).to(dtype), (WEIGHT / 3).to(dtype)
+    """Of the first rows; neither are the numbers short, whose sums would be exact in any order, nor the logits small."""
+    x, w = (INPUT[:count] / 3).to(dtype), (WEIGHT * 20 / 3).to(dtype)
     return fused(x, w, INDEX[:count], reduction="none", memory_budget=budget, **options)
 
 
@@ -276,7 +290,7 @@ def bits_are_kept(dtype: torch.dtype) -> None:
     weighted = losses(ROWS, dtype, sample_weight=some)
     assert torch.equal(weighted, torch.where(some, whole, 0)), "rows of weight 0 leave the products"
     order = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))
-    mixed = fused((INPUT / 3).to(dtype)[order], (WEIGHT / 3).to(dtype), INDEX[order], reduction="none")
+    mixed = fused((INPUT / 3).to(dtype)[order], (WEIGHT * 20 / 3).to(dtype), INDEX[order], reduction="none")
     assert torch.equal(mixed, whole[order])
 
 
@@ -353,22 +367,45 @@ def test_budgets_that_are_none(given: Any) -> None:
 # What the tests above must catch --------------------------------------------------------------------------------------
 
 
-def forgotten_sums(self: Any, g: Tensor, x: Tensor) -> None:
-    torch.mm(g.T, x, out=self.of_weight)
+ROW_WEIGHT, REDUCTION, NORMALIZER = 13, 14, 15
+"""Their places among the operator's arguments."""
 
 
-MUTANTS: dict[str, tuple[str, Any]] = {
-    "rows that are left over": ("BLOCK", 1),
-    "the last chunk alone": ("Gradients._add_products", forgotten_sums),
-    "rows for a divisor": ("_divisor", lambda counted, target, *rest: float(len(target))),
+def in_one_product(input: Tensor, weight: Tensor, _: None, target: Tensor, *rest: Any) -> tuple[Tensor, list[Tensor]]:
+    """Of plain logits."""
+    _, of_classes, ignore_index, smoothing, *_, row_weight, reduction, normalizer, upstream, _ = rest
+    options = (of_classes, ignore_index, smoothing, 0.0, row_weight, reduction, normalizer, upstream, 0)
+    return torch.ops.lossary.softmax_rows(torch.mm(input, weight.T), target, *options)
+
+
+def of_the_last_chunk_alone(*given: Any) -> tuple[Tensor, list[Tensor]]:
+    (value, gradients), row_weight = torch.ops.lossary.linear_softmax_rows(*given), given[ROW_WEIGHT]
+    last = (torch.arange(ROWS) >= ROWS - 16).to(value.dtype)
+    weight = last if row_weight is None else last * row_weight
+    alone = torch.ops.lossary.linear_softmax_rows(*given[:ROW_WEIGHT], weight, *given[ROW_WEIGHT + 1 :])[1]
+    return value, [a if a.shape == WEIGHT.shape else g for a, g in zip(alone, gradients, strict=True)]
+
+
+def mean_over_rows(*given: Any) -> tuple[Tensor, list[Tensor]]:
+    rows = torch.tensor(ROWS, dtype=torch.float64) if given[REDUCTION] == calls.REDUCTIONS["mean"] else None
+    return torch.ops.lossary.linear_softmax_rows(*given[:NORMALIZER], rows, *given[NORMALIZER + 1 :])
+
+
+MUTANTS: dict[str, tuple[Callable[..., Any], Callable[[], None]]] = {
+    "rows that are left over": (in_one_product, partial(bits_are_kept, torch.float64)),
+    "the last chunk alone": (of_the_last_chunk_alone, partial(agrees, torch.float64, 1e-13, every=5)),
+    "rows for a divisor": (mean_over_rows, partial(agrees, torch.float64, 1e-13, every=5)),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_caught(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, broken = MUTANTS[mutant]
-    holder, _, attribute = name.rpartition(".")
-    monkeypatch.setattr(getattr(linear, holder) if holder else linear, attribute, broken)
-    with pytest.raises((AssertionError, RuntimeError)):
-        bits_are_kept(torch.float64)
-        agrees(torch.float64, 1e-13, every=5)
+    broken, check = MUTANTS[mutant]
+
+    class Broken(ops.Operator):
+        overload = property(lambda self: broken)  # pyright: ignore[reportAssignmentType]
+
+    monkeypatch.setattr(ops, "LINEAR", Broken(ops.LINEAR.name, ops.LINEAR.inputs))
+    monkeypatch.setattr(ops, "native", None)  # which would call the operator by its name
+    with pytest.raises(AssertionError):
+        check()

@@ -201,9 +201,8 @@ def _fused(call: Checked) -> LogProb:
         rows = x.reshape(-1, x.shape[-1]).contiguous()
         found = torch.ops.lossary.log_prob(rows, target.reshape(-1), *options)
     else:
-        values = calls.widened(call)
-        x, weight = values["input"], values["linear_weight"]
-        rows, budget = x.reshape(-1, x.shape[-1]), values["memory_budget"]
-        arguments = (rows, weight, values["linear_bias"], target.reshape(-1), *options, budget)
+        values, x = call.values, call.first
+        layer = (x.reshape(-1, x.shape[-1]), values["linear_weight"], values["linear_bias"])
+        arguments = (*layer, target.reshape(-1), *options, values["memory_budget"], calls.widens(call))
         found = torch.ops.lossary.linear_log_prob(*arguments)
     return LogProb(*(value.reshape(target.shape) for value in found))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossary.kernels import linear, log_probs, status
+from lossary.kernels import log_probs, status
 from lossary.kernels.calls import REDUCTIONS
-from lossary.kernels.plans import takes_formula
+from lossary.kernels.plans import computed_in, takes_formula
 
 if TYPE_CHECKING:
     from lossary.kernels.plans import Plan
@@ -186,7 +186,7 @@ def _scaled_by(ctx: Any, upstream: Tensor) -> list[Any]:
     """An operator's arguments, for a gradient that is multiplied by the incoming one."""
     plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.plan.slots)]
     *given, row_weight, reduction, normalizer = plan.filled(tensors)
-    weight = upstream.to(_computed_in(tensors[0])).contiguous()
+    weight = upstream.to(computed_in(tensors[0])).contiguous()
     if reduction != NONE:
         return [*given, row_weight, reduction, normalizer, weight]
     if row_weight is not None:
@@ -212,12 +212,8 @@ def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(value, inputs, upstream.to(value.dtype), create_graph=again))
 
 
-def _computed_in(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
 def _fake(x: Tensor, shape: Any, reduction: int, inputs: tuple[Any, ...], wanted: int) -> tuple[Tensor, list[Tensor]]:
-    value = x.new_empty(shape if reduction == NONE else [], dtype=_computed_in(x))
+    value = x.new_empty(shape if reduction == NONE else [], dtype=computed_in(x))
     return value, [torch.empty_like(y) for i, y in enumerate(inputs) if wanted >> i & 1]
 
 
@@ -264,6 +260,14 @@ def _fake_ctc(
     return _fake(x, x.shape[1:-1], reduction, (x,), wanted)
 
 
+def _fake_linear_softmax_rows(
+    x, linear_weight, linear_bias, target, shares, weight, ignore_index, smoothing, softcap, temperature, z_loss,
+    memory_budget, widens, rows, reduction, normalizer, upstream, wanted,
+):  # fmt: skip
+    inputs = (x.contiguous(), linear_weight, linear_bias)
+    return _fake(x, (x.shape[0], *linear_weight.shape[1:-1]), reduction, inputs, wanted)
+
+
 if missing is None:
     torch.library.register_fake("lossary::softmax_rows", _fake_softmax_rows)
     torch.library.register_fake("lossary::softmax_rows_", _fake_over_logits)
@@ -273,5 +277,5 @@ if missing is None:
     torch.library.register_fake("lossary::elementwise", _fake_elementwise)
     torch.library.register_fake("lossary::pairs", _fake_pairs)
     torch.library.register_fake("lossary::ctc", _fake_ctc)
-    linear.register()
+    torch.library.register_fake("lossary::linear_softmax_rows", _fake_linear_softmax_rows)
     log_probs.register()

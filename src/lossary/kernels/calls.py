@@ -19,7 +19,7 @@ Options = dict[str, Any]
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
 PLAIN = {"softcap": math.inf, "temperature": 1.0, "z_loss": 0.0}
 """Options of cross-entropy at which its logits are plain."""
-FEW_WEIGHTS = 2**20
+FEW_WEIGHTS = 2**14
 """Up to which weights of a linear layer in bf16 are widened: it costs little, and their logits are exact."""
 
 
@@ -414,7 +414,7 @@ def _ctc_refuse(call: Checked) -> str | None:
 # Rows of features
 
 
-def _in_fp32(call: Checked) -> bool:
+def widens(call: Checked) -> bool:
     """Whether half precision is widened: small weights, for exact logits, and where its products are slow."""
     torch, weight = sys.modules["torch"], call.values["linear_weight"]
     if weight.dtype == torch.bfloat16:
@@ -422,17 +422,9 @@ def _in_fp32(call: Checked) -> bool:
     return weight.dtype == torch.float16
 
 
-def widened(call: Checked) -> Options:
-    """The values of a call, half precision in fp32 where it is to be."""
-    if not _in_fp32(call):
-        return dict(call.values)
-    data = [n for n in ("input", "linear_weight", "linear_bias", "target") if n in call.specs]
-    return call.values | {n: cast(call.values[n], call.dtype) for n in data if kind(call.values[n]) == "float"}
-
-
 def _linear_arrange(call: Checked) -> Checked:
     """Features in one row each."""
-    values, features = widened(call), call.dims["D"]
+    values, features = dict(call.values), call.dims["D"]
     values["linear_weight"] = _dense(values["linear_weight"])
     if call.first.ndim == 2:
         return replace(call, values=values, first=values["input"])
@@ -467,6 +459,7 @@ def _linear(call: Checked) -> tuple[Any, ...]:
         float(values["label_smoothing"]),
         *_shape(values),
         values["memory_budget"],
+        widens(call),
         _of_each_row(call),
         _few_denominator(call),
     )

@@ -247,6 +247,11 @@ def takes_formula(upstream: Array) -> bool:
     return torch.is_grad_enabled() or f.is_legacy_batchedtensor(upstream) or f.is_batchedtensor(upstream)
 
 
+def computed_in(x: Array) -> Any:
+    torch = sys.modules["torch"]
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
 def run(call: Checked) -> Reduced:
     plan, tensors, origins = make(call)
     return Reduced(plan.run(tensors), plan, tensors, origins)

@@ -14,7 +14,8 @@ int64_t divide(Rows& call, int64_t elements, int64_t fewest, int64_t most) {
   return (together + call.rows_of_unit - 1) / call.rows_of_unit * (inner == 1 ? 1 : call.rows / inner);
 }
 
-// gradient: where it is to be written, or null.
+}  // namespace
+
 Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
                          int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,
                          int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream) {
@@ -42,6 +43,8 @@ Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& tar
   output.finish(sums.total(), divisor);
   return output.tensor;
 }
+
+namespace {
 
 Answer softmax_rows(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
                     double label_smoothing, double gamma, const MaybeTensor& row_weight, int64_t reduction,

@@ -7,6 +7,7 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,15 @@ inline ScalarType computed_in(DType dtype) { return dtype == float64 ? ScalarTyp
 enum Reduction : int64_t { none, mean, sum, batchmean };
 
 using Answer = std::tuple<Tensor, std::vector<Tensor>>;
+using Sizes = std::vector<int64_t>;
+
+inline Sizes sizes_of(const Tensor& x) { return Sizes(x.sizes().begin(), x.sizes().end()); }
+
+inline Sizes dense_strides(const Sizes& sizes) {
+  Sizes strides(sizes.size(), 1);
+  for (size_t d = sizes.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(sizes[d], 1);
+  return strides;
+}
 
 inline const void* data(const MaybeTensor& x) { return x.has_value() ? x->const_data_ptr() : nullptr; }
 
@@ -70,6 +80,8 @@ Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
                                                          strides.data(), code, aoti_torch_device_type_cpu(), 0, &made));
   return Tensor(made);
 }
+
+inline Tensor empty(const Sizes& sizes, ScalarType dtype) { return empty(sizes, dense_strides(sizes), dtype); }
 
 // A gradient: where it is large, in memory that earlier ones have left.
 template <class Shape>
@@ -87,9 +99,28 @@ Tensor fresh(const Shape& sizes, const Shape& strides, int64_t elements, const T
 
 inline Tensor fresh_like(const Tensor& x) { return fresh(x.sizes(), x.strides(), x.numel(), x); }
 
+inline Tensor fresh_matrix(int64_t rows, int64_t columns, const Tensor& like) {
+  return fresh(Sizes{rows, columns}, Sizes{columns, 1}, rows * columns, like);
+}
+
 inline double value_of(const Tensor& scalar) {
   const void* p = scalar.const_data_ptr();
   return scalar.scalar_type() == ScalarType::Double ? *static_cast<const double*>(p) : *static_cast<const float*>(p);
+}
+
+inline void set_value(const Tensor& scalar, double value) {
+  void* const p = scalar.mutable_data_ptr();
+  if (scalar.scalar_type() == ScalarType::Double) {
+    *static_cast<double*>(p) = value;
+  } else {
+    *static_cast<float*>(p) = static_cast<float>(value);
+  }
+}
+
+inline Tensor scalar(double value, ScalarType dtype) {
+  const Tensor made = empty(Sizes{}, dtype);
+  set_value(made, value);
+  return made;
 }
 
 // Numbers of a unit each: few of them need no memory of their own.
@@ -121,30 +152,18 @@ struct Output {
       : Output(x, from, to, reduction, computed_in(dtype_of(x))) {}
 
   Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction, ScalarType dtype) : reduced(reduction != none) {
-    std::vector<int64_t> sizes, strides;
-    if (!reduced) {
-      int64_t stride = 1;
-      for (int64_t d = x.dim() - 1; d >= 0; --d) {
-        if (d >= from && d < to) continue;
-        sizes.insert(sizes.begin(), x.size(d));
-        strides.insert(strides.begin(), stride);
-        stride *= std::max<int64_t>(x.size(d), 1);
-      }
+    Sizes sizes;
+    for (int64_t d = 0; !reduced && d < x.dim(); ++d) {
+      if (d < from || d >= to) sizes.push_back(x.size(d));
     }
-    tensor = empty(sizes, strides, dtype);
+    tensor = empty(sizes, dtype);
     if (!reduced) values = tensor.mutable_data_ptr();
   }
 
   // A mean over nothing is 0.
   void finish(double total, double divisor) {
     if (!reduced) return;
-    const double value = divisor == 0 && total == 0 ? 0 : total / divisor;
-    void* const place = tensor.mutable_data_ptr();
-    if (tensor.scalar_type() == ScalarType::Double) {
-      *static_cast<double*>(place) = value;
-    } else {
-      *static_cast<float*>(place) = static_cast<float>(value);
-    }
+    set_value(tensor, divisor == 0 && total == 0 ? 0 : total / divisor);
   }
 };
 
@@ -238,5 +257,30 @@ inline Rows rows_of(const Tensor& logits, const Tensor& target, const MaybeTenso
   call.ignore_index = ignore_index;
   return call;
 }
+
+// What the operators of logits do, for those of linear layers too. gradient: where it is to be written, or null.
+Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
+                         int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,
+                         int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream);
+
+// target: classes (N), classes (N, K) whose parts are the shares, or probabilities like logits (N, C).
+Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& shares,
+                        const MaybeTensor& weight, int64_t ignore_index, double label_smoothing, double softcap,
+                        double temperature, double z_loss, const MaybeTensor& row_weight, int64_t reduction,
+                        const MaybeTensor& normalizer, const MaybeTensor& upstream);
+
+// Log-probabilities of the classes, entropies, log-sum-exps and most probable classes of rows.
+using LogProbs = std::array<Tensor, 4>;
+using LogProbAnswer = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+LogProbs room_for_log_probs(int64_t rows, DType dtype);
+
+void log_probs_into(const LogProbs& found, const Tensor& logits, const Tensor& target, int64_t ignore_index,
+                    double softcap, double temperature);
+
+// The gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse).
+void log_prob_gradient_into(void* gradient, const Tensor& logits, const Tensor& target, int64_t ignore_index,
+                            double softcap, double temperature, const MaybeTensor& d_log_prob,
+                            const MaybeTensor& d_entropy, const MaybeTensor& d_lse);
 
 }  // namespace lossary

@@ -1,10 +1,8 @@
-// The operators of shaped logits, and what operators that are written in Python need.
+// The operators of shaped logits.
 #include "bind.h"
 
 namespace lossary {
-namespace {
 
-// target: classes (N), classes (N, K) whose parts are the shares, or probabilities like logits (N, C).
 Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& shares,
                         const MaybeTensor& weight, int64_t ignore_index, double label_smoothing, double softcap,
                         double temperature, double z_loss, const MaybeTensor& row_weight, int64_t reduction,
@@ -48,6 +46,8 @@ Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& targ
   return output.tensor;
 }
 
+namespace {
+
 Answer shaped_rows(const Tensor& logits, const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
                    int64_t ignore_index, double label_smoothing, double softcap, double temperature, double z_loss,
                    const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
@@ -89,35 +89,51 @@ void run(const LogProb& call, DType dtype) {
               [&](int64_t begin, int64_t end, char* scratch) { kernel(call, begin, end, scratch); });
 }
 
-// Log-probabilities of the classes, entropies, log-sum-exps and most probable classes of logits (N, C).
-std::tuple<Tensor, Tensor, Tensor, Tensor> log_prob(const Tensor& logits, const Tensor& target, int64_t ignore_index,
-                                                    double softcap, double temperature) {
-  LogProb call = log_prob_of(logits, target, ignore_index, softcap, temperature);
-  const auto row = [&](ScalarType dtype) {
-    return empty(std::vector<int64_t>{call.rows}, std::vector<int64_t>{1}, dtype);
-  };
-  const ScalarType dtype = computed_in(dtype_of(logits));
-  Tensor values[] = {row(dtype), row(dtype), row(dtype)}, predicted = row(ScalarType::Long);
-  for (int i = 0; i < 3; ++i) call.values[i] = values[i].mutable_data_ptr();
-  call.predicted = static_cast<int64_t*>(predicted.mutable_data_ptr());
-  run(call, dtype_of(logits));
-  return {values[0], values[1], values[2], predicted};
+}  // namespace
+
+LogProbs room_for_log_probs(int64_t rows, DType dtype) {
+  const Sizes sizes{rows};
+  const ScalarType wide = computed_in(dtype);
+  return {empty(sizes, wide), empty(sizes, wide), empty(sizes, wide), empty(sizes, ScalarType::Long)};
 }
 
-// Over the logits: the gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse).
-void log_prob_gradient_(Tensor logits, const Tensor& target, int64_t ignore_index, double softcap, double temperature,
-                        const MaybeTensor& d_log_prob, const MaybeTensor& d_entropy, const MaybeTensor& d_lse) {
+void log_probs_into(const LogProbs& found, const Tensor& logits, const Tensor& target, int64_t ignore_index,
+                    double softcap, double temperature) {
   LogProb call = log_prob_of(logits, target, ignore_index, softcap, temperature);
-  call.upstream[0] = data(d_log_prob);
-  call.upstream[1] = data(d_entropy);
-  call.upstream[2] = data(d_lse);
-  call.gradient = logits.mutable_data_ptr();
+  for (int i = 0; i < 3; ++i) call.values[i] = found[i].mutable_data_ptr();
+  call.predicted = static_cast<int64_t*>(found[3].mutable_data_ptr());
   run(call, dtype_of(logits));
 }
 
-// A matrix in the memory of gradients.
-Tensor gradient_memory_matrix(const Tensor& like, int64_t rows, int64_t columns) {
-  return fresh(std::vector<int64_t>{rows, columns}, std::vector<int64_t>{columns, 1}, rows * columns, like);
+void log_prob_gradient_into(void* gradient, const Tensor& logits, const Tensor& target, int64_t ignore_index,
+                            double softcap, double temperature, const MaybeTensor& d_log_prob,
+                            const MaybeTensor& d_entropy, const MaybeTensor& d_lse) {
+  LogProb call = log_prob_of(logits, target, ignore_index, softcap, temperature);
+  MaybeTensor upstream[] = {d_log_prob, d_entropy, d_lse};
+  for (int i = 0; i < 3; ++i) {
+    if (upstream[i].has_value()) upstream[i] = torch::stable::contiguous(*upstream[i]);
+    call.upstream[i] = data(upstream[i]);
+  }
+  call.gradient = gradient;
+  run(call, dtype_of(logits));
+}
+
+namespace {
+
+LogProbAnswer log_prob(const Tensor& logits, const Tensor& target, int64_t ignore_index, double softcap,
+                       double temperature) {
+  const LogProbs found = room_for_log_probs(logits.size(0), dtype_of(logits));
+  log_probs_into(found, logits, target, ignore_index, softcap, temperature);
+  return std::tuple_cat(found);
+}
+
+Tensor log_prob_backward(const Tensor& logits, const Tensor& target, int64_t ignore_index, double softcap,
+                         double temperature, const MaybeTensor& d_log_prob, const MaybeTensor& d_entropy,
+                         const MaybeTensor& d_lse) {
+  const Tensor gradient = fresh_like(logits);
+  log_prob_gradient_into(gradient.mutable_data_ptr(), logits, target, ignore_index, softcap, temperature, d_log_prob,
+                         d_entropy, d_lse);
+  return gradient;
 }
 
 }  // namespace
@@ -131,15 +147,13 @@ STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
   m.def(("shaped_rows_(Tensor(a!) logits, " + shaped + ") -> Tensor").c_str());
   m.def("log_prob(Tensor logits, Tensor target, int ignore_index, float softcap, float temperature) "
         "-> (Tensor, Tensor, Tensor, Tensor)");
-  m.def("log_prob_gradient_(Tensor(a!) logits, Tensor target, int ignore_index, float softcap, float temperature, "
-        "Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse) -> ()");
-  m.def("gradient_memory_matrix(Tensor like, int rows, int columns) -> Tensor");
+  m.def("log_prob_backward(Tensor logits, Tensor target, int ignore_index, float softcap, float temperature, "
+        "Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse) -> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
   m.impl("shaped_rows", TORCH_BOX(&lossary::shaped_rows));
   m.impl("shaped_rows_", TORCH_BOX(&lossary::shaped_rows_));
   m.impl("log_prob", TORCH_BOX(&lossary::log_prob));
-  m.impl("log_prob_gradient_", TORCH_BOX(&lossary::log_prob_gradient_));
-  m.impl("gradient_memory_matrix", TORCH_BOX(&lossary::gradient_memory_matrix));
+  m.impl("log_prob_backward", TORCH_BOX(&lossary::log_prob_backward));
 }

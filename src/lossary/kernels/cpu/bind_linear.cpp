@@ -1,0 +1,161 @@
+// Cross-entropy and log-probabilities of a linear layer without its logits. Shapes: as in layer.h.
+#include "layer.h"
+
+namespace lossary {
+namespace {
+
+// The targets of all rows, one after the other: N, N positions, or N few classes, whose rows the row weights are of.
+Rows targets_of(const Tensor& target, int64_t classes, int64_t ignore_index) {
+  if (classes < 1) throw std::invalid_argument("a linear layer of classes has at least one");
+  Rows targets{};
+  const bool by_index = target.scalar_type() == ScalarType::Long;
+  (by_index ? reinterpret_cast<const void*&>(targets.index) : targets.probabilities) = target.const_data_ptr();
+  targets.classes = classes;
+  targets.rows = by_index ? target.numel() : target.numel() / classes;
+  targets.ignore_index = ignore_index;
+  return targets;
+}
+
+// Of the N rows; none where all count. The others, which may hold anything, cost nothing.
+Places rows_that_count(const Rows& targets, int64_t rows, const void* row_weight, int64_t picks, DType dtype) {
+  std::vector<int64_t> places;
+  const int64_t each = rows ? targets.rows / rows : 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = row * each; i < (row + 1) * each; ++i) {
+      if (targets.index && targets.index[i] == targets.ignore_index) continue;
+      if (weight_at(row_weight, dtype, i / picks) == 0) continue;
+      places.push_back(row);
+      break;
+    }
+  }
+  return static_cast<int64_t>(places.size()) == rows ? Places() : Places(std::move(places));
+}
+
+// Features (N, D), linear_weight (C, *d, D), linear_bias (C, *d), target (N, *d) or (N, C, *d); with shares of its
+// classes the target is (N, K), and the caller knows what the mean divides by. widens: half precision to fp32.
+Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
+                           const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
+                           int64_t ignore_index, double label_smoothing, double softcap, double temperature,
+                           double z_loss, int64_t memory_budget, bool widens, const MaybeTensor& row_weight,
+                           int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream,
+                           int64_t wanted) {
+  const WithoutGradMode mode;
+  if (widens) {
+    const Tensor wide_target = target.scalar_type() == ScalarType::Long ? target : widened(target);
+    auto [value, gradients] = linear_softmax_rows(
+        widened(input), widened(linear_weight), widened(linear_bias), wide_target, shares, weight, ignore_index,
+        label_smoothing, softcap, temperature, z_loss, memory_budget, false, row_weight, reduction, normalizer,
+        upstream, wanted);
+    return {value, narrowed(std::move(gradients), input.scalar_type())};
+  }
+  const DType dtype = dtype_of(input);
+  const int64_t rows = input.size(0), picks = shares.has_value() ? target.size(1) : 1;
+  Rows targets = targets_of(target, linear_weight.size(0), ignore_index);
+  targets.class_weight = data(weight);
+  targets.row_weight = shares.has_value() ? nullptr : data(row_weight);
+  const double divisor = divisor_of(reduction, normalizer, denominator_of(targets, dtype));
+  const Tensor scale = scalar(scale_of(divisor, upstream), ScalarType::Double);
+  const Layer layer(input, linear_weight, linear_bias,
+                    rows_that_count(targets, rows, data(row_weight), picks, dtype), memory_budget);
+  Gradients gradients(layer, wanted);
+  Sizes sizes = with_rows(linear_weight, rows);  // (N, *d), of values
+  sizes.pop_back();
+  MaybeTensor values;
+  if (reduction == none) {
+    values = empty(sizes, computed_in(dtype));
+    zero(*values);
+  }
+  sizes.insert(sizes.begin() + 1, linear_weight.size(0));  // (N, C, *d), of logits
+  const int64_t together = reduction == none ? none : sum;
+  const bool plain = !shares.has_value() && softcap == 0 && temperature == 1 && z_loss == 0;
+  double total = 0;
+  layer.each_chunk([&](const Chunk& chunk) {
+    sizes[0] = chunk.count;
+    const Tensor logits = dense_view(chunk.logits, sizes), classes = chunk.part(target);
+    const MaybeTensor weights = chunk.part(row_weight);
+    void* const gradient = wanted ? logits.mutable_data_ptr() : nullptr;
+    const Tensor value =
+        plain ? softmax_rows_into(gradient, logits, classes, weight, ignore_index, label_smoothing, 0, weights,
+                                  together, MaybeTensor(), scale)
+              : shaped_rows_into(gradient, logits, classes, chunk.part(shares), weight, ignore_index, label_smoothing,
+                                 softcap, temperature, z_loss, weights, together, MaybeTensor(), scale);
+    values.has_value() ? chunk.put(*values, value) : void(total += value_of(value));
+    gradients.add(chunk);
+  });
+  if (!values.has_value()) values = scalar(divisor == 0 ? total : total / divisor, computed_in(dtype));
+  return {*values, gradients.finished()};
+}
+
+Layer layer_of_classes(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
+                       const Tensor& target, int64_t ignore_index, int64_t memory_budget) {
+  const Rows targets = targets_of(target, linear_weight.size(0), ignore_index);
+  denominator_of(targets, dtype_of(input));  // for its check
+  return Layer(input, linear_weight, linear_bias, rows_that_count(targets, input.size(0), nullptr, 1, dtype_of(input)),
+               memory_budget);
+}
+
+// Features (N, D), linear_weight (C, D), linear_bias (C), target (N).
+LogProbAnswer linear_log_prob(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
+                              const Tensor& target, int64_t ignore_index, double softcap, double temperature,
+                              int64_t memory_budget, bool widens) {
+  const WithoutGradMode mode;
+  if (widens) {
+    return linear_log_prob(widened(input), widened(linear_weight), widened(linear_bias), target, ignore_index, softcap,
+                           temperature, memory_budget, false);
+  }
+  const Layer layer = layer_of_classes(input, linear_weight, linear_bias, target, ignore_index, memory_budget);
+  const LogProbs all = room_for_log_probs(input.size(0), dtype_of(input));
+  for (int i = 0; i < 3; ++i) zero(all[i]);
+  std::fill_n(static_cast<int64_t*>(all[3].mutable_data_ptr()), input.size(0), -1);
+  layer.each_chunk([&](const Chunk& chunk) {
+    const LogProbs here = room_for_log_probs(chunk.count, dtype_of(input));
+    log_probs_into(here, chunk.own(chunk.logits), chunk.part(target), ignore_index, softcap, temperature);
+    for (int i = 0; i < 4; ++i) chunk.put(all[i], here[i]);
+  });
+  return std::tuple_cat(all);
+}
+
+// Makes each chunk's logits again: what they are multiplied by was not known before.
+std::vector<Tensor> linear_log_prob_backward(const Tensor& input, const Tensor& linear_weight,
+                                             const MaybeTensor& linear_bias, const Tensor& target,
+                                             int64_t ignore_index, double softcap, double temperature,
+                                             int64_t memory_budget, bool widens, const MaybeTensor& d_log_prob,
+                                             const MaybeTensor& d_entropy, const MaybeTensor& d_lse, int64_t wanted) {
+  const WithoutGradMode mode;
+  if (widens) {
+    return narrowed(linear_log_prob_backward(widened(input), widened(linear_weight), widened(linear_bias), target,
+                                             ignore_index, softcap, temperature, memory_budget, false, d_log_prob,
+                                             d_entropy, d_lse, wanted),
+                    input.scalar_type());
+  }
+  const Layer layer = layer_of_classes(input, linear_weight, linear_bias, target, ignore_index, memory_budget);
+  Gradients gradients(layer, wanted);
+  layer.each_chunk([&](const Chunk& chunk) {
+    const Tensor logits = chunk.own(chunk.logits);
+    log_prob_gradient_into(logits.mutable_data_ptr(), logits, chunk.part(target), ignore_index, softcap, temperature,
+                           chunk.part(d_log_prob), chunk.part(d_entropy), chunk.part(d_lse));
+    gradients.add(chunk);
+  });
+  return gradients.finished();
+}
+
+}  // namespace
+}  // namespace lossary
+
+STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
+  const std::string layer = "Tensor input, Tensor linear_weight, Tensor? linear_bias, Tensor target, ";
+  const std::string classes = layer + "int ignore_index, float softcap, float temperature, int memory_budget, "
+      "bool widens";
+  m.def(("linear_softmax_rows(" + layer + "Tensor? shares, Tensor? weight, int ignore_index, float label_smoothing, "
+         "float softcap, float temperature, float z_loss, int memory_budget, bool widens, Tensor? row_weight, int reduction, "
+         "Tensor? normalizer, Tensor? upstream, int gradients) -> (Tensor, Tensor[])").c_str());
+  m.def(("linear_log_prob(" + classes + ") -> (Tensor, Tensor, Tensor, Tensor)").c_str());
+  m.def(("linear_log_prob_backward(" + classes + ", Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse, "
+         "int gradients) -> Tensor[]").c_str());
+}
+
+STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
+  m.impl("linear_softmax_rows", TORCH_BOX(&lossary::linear_softmax_rows));
+  m.impl("linear_log_prob", TORCH_BOX(&lossary::linear_log_prob));
+  m.impl("linear_log_prob_backward", TORCH_BOX(&lossary::linear_log_prob_backward));
+}
