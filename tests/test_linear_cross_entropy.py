@@ -275,7 +275,7 @@ def test_compiled_without_a_break(reduction: str) -> None:
 
 
 def losses(count: int, dtype: torch.dtype, budget: int = SMALL, **options: Any) -> Tensor:
-    """Of the first rows; neither are the numbers short, whose sums would be exact in any order, nor the logits small."""
+    """Of the first rows. Numbers are not short, whose sums would be exact in any order, and logits not small."""
     x, w = (INPUT[:count] / 3).to(dtype), (WEIGHT * 20 / 3).to(dtype)
     return fused(x, w, INDEX[:count], reduction="none", memory_budget=budget, **options)
 
