@@ -39,8 +39,7 @@ def times(case: Case, names: tuple[str, ...], seconds: float) -> dict[str, Any]:
         shuffle(order)
         for i in order:
             _rest()
-            if repeats[i] > 1:
-                runs[i][2]()  # wakes threads: one call would pay for what many share
+            runs[i][2]()  # wakes threads and fills caches, which a single call would pay for, and many share
             found[i].append(_seconds(runs[i][2], repeats[i]))
         rounds += 1
     gc.enable()

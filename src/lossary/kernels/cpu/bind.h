@@ -215,30 +215,50 @@ inline double weight_at(const void* weights, DType dtype, int64_t i) {
   return dtype == float64 ? static_cast<const double*>(weights)[i] : static_cast<const float*>(weights)[i];
 }
 
+// Of some rows: how many count, how many of these have a class that does not exist, and what all weigh.
+struct Counted {
+  int64_t rows = 0, wrong = 0;
+  double weight = 0;
+};
+
+inline Counted count(const Rows& call, DType dtype, int64_t begin, int64_t end) {
+  Counted found;
+  for (int64_t i = begin; call.index && i < end; ++i) {
+    const int64_t y = call.index[i], here = y != call.ignore_index;
+    found.rows += here;
+    found.wrong += here & (static_cast<uint64_t>(y) >= static_cast<uint64_t>(call.classes));
+  }
+  const bool weighted = call.row_weight || (call.index && call.class_weight);
+  if (!weighted) found.weight = static_cast<double>(call.index ? found.rows : end - begin);
+  for (int64_t i = begin; weighted && !found.wrong && i < end; ++i) {
+    const int64_t y = call.index ? call.index[i] : 0;
+    if (call.index && y == call.ignore_index) continue;
+    found.weight += weight_at(call.row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
+  }
+  return found;
+}
+
 // What the mean divides by; raises where a row that is not ignored has a class that does not exist.
 inline double denominator_of(const Rows& call, DType dtype) {
-  double total = 0;
-  int64_t counted = 0, wrong = 0;
-  for (int64_t i = 0; call.index && i < call.rows; ++i) {
-    const int64_t y = call.index[i], here = y != call.ignore_index;
-    counted += here;
-    wrong += here & (static_cast<uint64_t>(y) >= static_cast<uint64_t>(call.classes));
+  constexpr int64_t rows_of_part = 32768;  // whatever the number of threads, for the same sum
+  std::vector<Counted> parts((call.rows + rows_of_part - 1) / rows_of_part);
+  in_parallel(static_cast<int64_t>(parts.size()), 1, 0, [&](int64_t begin, int64_t end, char*) {
+    for (int64_t k = begin; k < end; ++k) {
+      parts[k] = count(call, dtype, k * rows_of_part, std::min((k + 1) * rows_of_part, call.rows));
+    }
+  });
+  Counted all;
+  for (const Counted& part : parts) {
+    all.wrong += part.wrong;
+    all.weight += part.weight;
   }
-  for (int64_t i = 0; wrong && i < call.rows; ++i) {
+  for (int64_t i = 0; all.wrong && i < call.rows; ++i) {
     const int64_t y = call.index[i];
     if (y == call.ignore_index || (y >= 0 && y < call.classes)) continue;
     throw std::out_of_range("target holds " + std::to_string(y) + " in row " + std::to_string(i) +
                             "; the classes are 0 to " + std::to_string(call.classes - 1));
   }
-  if (!call.row_weight && !(call.index && call.class_weight)) {
-    return static_cast<double>(call.index ? counted : call.rows);
-  }
-  for (int64_t i = 0; i < call.rows; ++i) {
-    const int64_t y = call.index ? call.index[i] : 0;
-    if (call.index && y == call.ignore_index) continue;
-    total += weight_at(call.row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
-  }
-  return total;
+  return all.weight;
 }
 
 // The classes are dimension 1, or the only one.
