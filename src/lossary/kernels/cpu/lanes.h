@@ -38,16 +38,22 @@ struct Lanes {
   }
 };
 
-// use(i, the lane of i) for i < n, as vector code.
+template <int64_t width, class Use>
+INLINED int64_t in_vectors(int64_t i, int64_t n, Use use) {
+  for (; i + width <= n; i += width) {
+#pragma omp simd
+    for (int64_t j = 0; j < width; ++j) use(i + j, j);
+  }
+  return i;
+}
+
+// use(i, the lane of i) for i < n, in whole vectors, then in smaller ones: what is left over takes longer one by one.
 template <class T, class Use>
 INLINED void in_lanes(int64_t n, Use use) {
-  int64_t i = 0;
-  for (; i + LANES<T> <= n; i += LANES<T>) {
-#pragma omp simd
-    for (int64_t j = 0; j < LANES<T>; ++j) use(i + j, j);
-  }
-#pragma omp simd
-  for (int64_t j = 0; j < n - i; ++j) use(i + j, j);
+  int64_t i = in_vectors<LANES<T>>(0, n, use);
+  i = in_vectors<LANES<T> / 2>(i, n, use);
+  i = in_vectors<LANES<T> / 4>(i, n, use);
+  for (int64_t j = 0; i < n; ++i, ++j) use(i, j);
 }
 
 }  // namespace
