@@ -40,10 +40,11 @@ class Kind {
   }
 
  public:
-  explicit Kind(PyObject* loss) {
+  Kind(PyObject* loss, Py_ssize_t positional) {
     bytes_.reserve(256);
     add_name(loss);
     add(c10::GradMode::is_enabled());
+    add(positional);
   }
 
   const std::string& bytes() const { return bytes_; }
@@ -87,7 +88,7 @@ PyObject* kind(PyObject*, PyObject* const* given, Py_ssize_t) {
   HANDLE_TH_ERRORS
   if (!is_plain()) Py_RETURN_NONE;
   PyObject *const args = given[1], *const kwargs = given[2];
-  Kind kind(given[0]);
+  Kind kind(given[0], PyTuple_GET_SIZE(args));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
     if (!kind.add_argument(PyTuple_GET_ITEM(args, i))) Py_RETURN_NONE;
   }

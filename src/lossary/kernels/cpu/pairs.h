@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api.h"
+#include "lanes.h"
 #include "storage.h"
 
 namespace {
@@ -41,10 +42,10 @@ struct Norm {
   T slope() const { return root == 0 || root == infinity<T> ? T(0) : factor / root; }
 };
 
+// squares: their sum, good where it did not overflow or vanish.
 template <class T>
-inline Norm<T> norm(const T* x, int64_t n) {
+inline Norm<T> norm(const T* x, T squares, int64_t n) {
   constexpr T low = sizeof(T) == 4 ? T(1e-20) : T(1e-200), high = sizeof(T) == 4 ? T(1e30) : T(1e300);
-  const T squares = sum_of_squares(x, T(1), n);
   if (squares > low && squares < high) return {T(1), std::sqrt(squares)};
   const T largest = largest_of(x, n);
   if (squares != squares || largest == 0) return {T(1), squares != squares ? squares : T(0)};
@@ -60,9 +61,9 @@ struct PairKernel {
   const Pairs& call;
   const int64_t D = call.width;
   const T margin = static_cast<T>(call.margin), eps = static_cast<T>(call.eps), scale = static_cast<T>(call.scale);
-  T* const room;  // six vectors
+  T* const room;  // three vectors
 
-  static size_t scratch(int64_t width) { return sizeof(T) * 6 * width; }
+  static size_t scratch(int64_t width) { return sizeof(T) * 3 * width; }
 
   PairKernel(const Pairs& c, char* scratch) : call(c), room(reinterpret_cast<T*>(scratch)) {}
 
@@ -93,7 +94,12 @@ struct PairKernel {
     const T* const a = vector(call.x[0], r, 0);
     const T* const b = vector(call.x[1], r, 1);
     const T target = static_cast<const T*>(call.target)[r];
-    const Norm<T> of_a = norm(a, D), of_b = norm(b, D);
+    Lanes<T> squares_a(0), squares_b(0);
+    in_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+      squares_a.at[lane] += a[i] * a[i];
+      squares_b.at[lane] += b[i] * b[i];
+    });
+    const Norm<T> of_a = norm(a, squares_a.total(), D), of_b = norm(b, squares_b.total(), D);
     const T ia = of_a.root > 0 ? T(1) / of_a.root : of_a.root, ib = of_b.root > 0 ? T(1) / of_b.root : of_b.root;
     T squares = 0, dot = 0;
 #pragma omp simd reduction(+ : squares, dot)
@@ -137,24 +143,26 @@ struct PairKernel {
   }
 
   T triplet(int64_t r, T slope) const {
-    const T* const a = vector(call.x[0], r, 0);
-    const T* const p = vector(call.x[1], r, 1);
-    const T* const n = vector(call.x[2], r, 2);
-    T* const ap = room + 3 * D;
-    T* const an = room + 4 * D;
-    T* const pn = room + 5 * D;
-#pragma omp simd
-    for (int64_t i = 0; i < D; ++i) {
-      ap[i] = a[i] - p[i] + eps;
-      an[i] = a[i] - n[i] + eps;
-    }
-    const Norm<T> near = norm(ap, D);
-    Norm<T> far = norm(an, D);
+    const auto row = [&](int i) { return static_cast<const S*>(call.x[i]) + r * D; };
+    const S *const a = row(0), *const p = row(1), *const n = row(2);
+    T *const ap = room, *const an = room + D, *const pn = room + 2 * D;
+    const T apart = eps;
+    Lanes<T> near_lanes(0), far_lanes(0);
+    in_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+      const T anchor = widen(a[i]), to_p = anchor - widen(p[i]) + apart, to_n = anchor - widen(n[i]) + apart;
+      ap[i] = to_p;
+      an[i] = to_n;
+      near_lanes.at[lane] += to_p * to_p;
+      far_lanes.at[lane] += to_n * to_n;
+    });
+    const T near_squares = near_lanes.total(), far_squares = far_lanes.total();
+    const Norm<T> near = norm(ap, near_squares, D);
+    Norm<T> far = norm(an, far_squares, D);
     bool swapped = false;
     if (call.swap) {
 #pragma omp simd
-      for (int64_t i = 0; i < D; ++i) pn[i] = p[i] - n[i] + eps;
-      const Norm<T> between = norm(pn, D);
+      for (int64_t i = 0; i < D; ++i) pn[i] = widen(p[i]) - widen(n[i]) + apart;
+      const Norm<T> between = norm(pn, sum_of_squares(pn, T(1), D), D);
       swapped = between.length() < far.length();
       if (swapped || between.root != between.root) far = between;
     }
@@ -163,15 +171,21 @@ struct PairKernel {
     const T k = active ? slope : T(0);
     const T kn = k * near.slope(), kf = k * far.slope();
     const T* const away = swapped ? pn : an;
-    for (int which = 0; which < 3; ++which) {
-      if (!call.gradient[which]) continue;
-      // d lead / d (a, p, n): of the near distance (1, -1, 0), of the far one (1, 0, -1), swapped (0, 1, -1).
-      const T sn = which == 0 ? kn : which == 1 ? -kn : T(0);
-      const T sf = which == 2 ? kf : which == (swapped ? 1 : 0) ? -kf : T(0);
-      S* const g = static_cast<S*>(call.gradient[which]) + r * D;
-#pragma omp simd
-      for (int64_t i = 0; i < D; ++i) g[i] = narrow(times(sn, ap[i]) + times(sf, away[i]), S{});
-    }
+    // d lead / d (a, p, n): of the near distance (1, -1, 0), of the far one (1, 0, -1), swapped (0, 1, -1).
+    const auto write_sum = [&](int which, T of_near, T of_far) {
+      if (!call.gradient[which]) return;
+      write(static_cast<S*>(call.gradient[which]) + r * D, D, false, [=](int64_t i) ALWAYS_INLINE {
+        return times(of_near, ap[i]) + times(of_far, away[i]);
+      });
+    };
+    const auto write_one = [&](int which, T factor, const T* x) {
+      if (!call.gradient[which]) return;
+      write(static_cast<S*>(call.gradient[which]) + r * D, D, false,
+            [=](int64_t i) ALWAYS_INLINE { return times(factor, x[i]); });
+    };
+    swapped ? write_one(0, kn, ap) : write_sum(0, kn, -kf);
+    swapped ? write_sum(1, -kn, -kf) : write_one(1, -kn, ap);
+    write_one(2, kf, away);
     return lead < 0 ? T(0) : lead;
   }
 };
