@@ -147,17 +147,16 @@ struct PairKernel {
     const S *const a = row(0), *const p = row(1), *const n = row(2);
     T *const ap = room, *const an = room + D, *const pn = room + 2 * D;
     const T apart = eps;
-    Lanes<T> near_lanes(0), far_lanes(0);
+    Lanes<T> near_squares(0), far_squares(0);
     in_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       const T anchor = widen(a[i]), to_p = anchor - widen(p[i]) + apart, to_n = anchor - widen(n[i]) + apart;
       ap[i] = to_p;
       an[i] = to_n;
-      near_lanes.at[lane] += to_p * to_p;
-      far_lanes.at[lane] += to_n * to_n;
+      near_squares.at[lane] += to_p * to_p;
+      far_squares.at[lane] += to_n * to_n;
     });
-    const T near_squares = near_lanes.total(), far_squares = far_lanes.total();
-    const Norm<T> near = norm(ap, near_squares, D);
-    Norm<T> far = norm(an, far_squares, D);
+    const Norm<T> near = norm(ap, near_squares.total(), D);
+    Norm<T> far = norm(an, far_squares.total(), D);
     bool swapped = false;
     if (call.swap) {
 #pragma omp simd
