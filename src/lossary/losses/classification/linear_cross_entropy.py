@@ -154,7 +154,7 @@ def linear_cross_entropy(
     As `cross_entropy` does, and:
 
     - an ignored row that holds inf or NaN: gradient 0, of linear_weight too; torch: NaN (#11551)
-    - half precision: logits in fp32, one rounding at the end, but for bf16 weights of 2^20 numbers or more, whose
+    - half precision: logits in fp32, one rounding at the end, but for bf16 weights of 2^14 numbers or more, whose
       product is rounded; torch: rounds the logits (#187053)
     - batches of more than one dimension, (N, n1, ..., D): one loss for each row; torch: `RuntimeError`
     - options: accepted, change neither values nor derivatives; torch: with them no second derivative, forward mode or
