@@ -364,6 +364,16 @@ def test_budgets_that_are_none(given: Any) -> None:
         fused(INPUT, WEIGHT, INDEX, memory_budget=given)
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (4, 0), (4, 0, 3)], ids=str)
+@pytest.mark.parametrize("soft", [False, True])
+def test_an_operator_without_weights_raises(shape: tuple[int, ...], soft: bool) -> None:
+    x, w = torch.zeros(2, shape[-1]), torch.zeros(shape)
+    target = torch.zeros(2, *shape[:-1]) if soft else torch.zeros(2, *shape[1:-1], dtype=torch.int64)
+    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, calls.REDUCTIONS["sum"], None, None, 7)
+    with pytest.raises(ValueError, match="no weights"):
+        torch.ops.lossary.linear_softmax_rows(x, w, None, target, *options)
+
+
 # What the tests above must catch --------------------------------------------------------------------------------------
 
 

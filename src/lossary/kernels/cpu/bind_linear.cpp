@@ -5,13 +5,13 @@ namespace lossary {
 namespace {
 
 // The targets of all rows, one after the other: N, N positions, or N few classes, whose rows the row weights are of.
-Rows targets_of(const Tensor& target, int64_t classes, int64_t ignore_index) {
-  if (classes < 1) throw std::invalid_argument("a linear layer of classes has at least one");
+Rows targets_of(const Tensor& target, const Tensor& linear_weight, int64_t ignore_index) {
+  if (!linear_weight.numel()) throw std::invalid_argument("linear_weight holds no weights; give a row for each class");
   Rows targets{};
   const bool by_index = target.scalar_type() == ScalarType::Long;
   (by_index ? reinterpret_cast<const void*&>(targets.index) : targets.probabilities) = target.const_data_ptr();
-  targets.classes = classes;
-  targets.rows = by_index ? target.numel() : target.numel() / classes;
+  targets.classes = linear_weight.size(0);
+  targets.rows = by_index ? target.numel() : target.numel() / targets.classes;
   targets.ignore_index = ignore_index;
   return targets;
 }
@@ -50,7 +50,7 @@ Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, con
   }
   const DType dtype = dtype_of(input);
   const int64_t rows = input.size(0), picks = shares.has_value() ? target.size(1) : 1;
-  Rows targets = targets_of(target, linear_weight.size(0), ignore_index);
+  Rows targets = targets_of(target, linear_weight, ignore_index);
   targets.class_weight = data(weight);
   targets.row_weight = shares.has_value() ? nullptr : data(row_weight);
   const double divisor = divisor_of(reduction, normalizer, denominator_of(targets, dtype));
@@ -88,7 +88,7 @@ Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, con
 
 Layer layer_of_classes(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
                        const Tensor& target, int64_t ignore_index, int64_t memory_budget) {
-  const Rows targets = targets_of(target, linear_weight.size(0), ignore_index);
+  const Rows targets = targets_of(target, linear_weight, ignore_index);
   denominator_of(targets, dtype_of(input));  // for its check
   return Layer(input, linear_weight, linear_bias, rows_that_count(targets, input.size(0), nullptr, 1, dtype_of(input)),
                memory_budget);
