@@ -202,9 +202,7 @@ def kl_div(input: Numbers, target: Numbers, log_target: bool = False) -> Unreduc
 
 @reduces("input_logits target_logits")
 def kl_div_with_logits(input_logits: Numbers, target_logits: Numbers, temperature: float = 1) -> Unreduced:
-    rows, targets = (
-        each(lambda x: x / mp.mpf(temperature), classes_last(exact(x))) for x in (input_logits, target_logits)
-    )
+    rows, targets = (classes_last(exact(x)) / exact(temperature).item() for x in (input_logits, target_logits))
 
     def of_row(row: Reals, target: Reals) -> Real:
         pairs = zip(neg_log_softmax(target), neg_log_softmax(row), strict=True)

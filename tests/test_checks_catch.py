@@ -10,17 +10,19 @@ import pytest
 import torch
 
 import lossary
+from lossary.kernels import plans
 from lossary.testing import CHECKS, LIBRARIES, Case, cases
 
 Loss = Callable[..., Any]
 
 
 class Mutant(NamedTuple):
-    """A loss made wrong, what is wrong with it, and where its check must see that."""
+    """A loss made wrong, what is wrong with it, where its check must see that, and in which words it must say so."""
 
     what: str
     loss: str
     break_: Callable[[Loss], Loss]
+    says: str
     library: str = "torch"
     dtype: str = "float32"
 
@@ -133,13 +135,20 @@ def value_error_without_names(f: Loss) -> Loss:
 
 
 def last_class_accepted(f: Loss) -> Loss:
-    return lambda input, target, **k: f(
-        input=input, target=target.clamp(max=input.shape[min(1, input.ndim - 1)] - 1), **k
-    )
+    def broken(input: Any, target: Any, **k: Any) -> Any:
+        whole = isinstance(target, torch.Tensor) and isinstance(input, torch.Tensor) and input.ndim > 1
+        last = input.shape[1] - 1 if whole else None
+        return f(input=input, target=target if last is None else target.clamp(max=last), **k)
+
+    return broken
 
 
 def negative(f: Loss) -> Loss:
     return lambda **k: -f(**k)
+
+
+def below_zero(f: Loss) -> Loss:
+    return lambda **k: f(**k) - 1e3
 
 
 def batch_centred(f: Loss) -> Loss:
@@ -169,61 +178,171 @@ def one_element_wrong(f: Loss) -> Loss:
     return broken
 
 
+def option_detached(name: str) -> Callable[[Loss], Loss]:
+    return lambda f: lambda **k: f(**k | {name: k[name].detach() if torch.is_tensor(k[name]) else k[name]})
+
+
+def option_read(name: str) -> Callable[[Loss], Loss]:
+    return lambda f: lambda **k: f(**k | {name: float(k[name].detach()) if torch.is_tensor(k[name]) else k[name]})
+
+
+def first_of(name: str) -> Callable[[Loss], Loss]:
+    """A memory of calls that takes one argument from the first of those with the same names, dtypes and shapes."""
+
+    def break_(f: Loss) -> Loss:
+        memory: dict[Any, dict[str, Any]] = {}
+
+        def broken(**k: Any) -> Any:
+            if not plans.KNOWN:
+                memory.clear()
+            kind = tuple((n, *((x.dtype, x.shape) if torch.is_tensor(x) else (type(x),))) for n, x in k.items())
+            return f(**k | memory.setdefault(kind, {name: k[name]}))
+
+        return broken
+
+    return break_
+
+
+def first_wants(f: Loss) -> Loss:
+    wants: list[bool] = []
+
+    def broken(**k: Any) -> Any:
+        if not plans.KNOWN:
+            wants.clear()
+        wants.append(k["input"].requires_grad)
+        return f(**k) if wants[0] == wants[-1] else f(**k) + 0 * torch.ones((), requires_grad=wants[0])
+
+    return broken
+
+
+def wrong_from_memory(f: Loss) -> Loss:
+    def broken(**k: Any) -> Any:
+        known = plans.kind(f.__name__, (), k) in plans.KNOWN
+        return f(**k) * (1.001 if known else 1.0)
+
+    return broken
+
+
 MUTANTS = {
     "value": [
-        Mutant("a factor", "huber_loss", scaled),
-        Mutant("one wrong element", "cross_entropy", one_element_wrong),
-        Mutant("a factor, in bf16", "mse_loss", lambda f: lambda **k: f(**k) * 1.02, dtype="bfloat16"),
-        Mutant("a factor, on NumPy", "nll_loss", scaled, library="numpy"),
+        Mutant("a factor", "huber_loss", scaled, "huber_loss none"),
+        Mutant("one wrong element", "cross_entropy", one_element_wrong, "1 of 6 wrong"),
+        Mutant("a factor, in bf16", "mse_loss", lambda f: lambda **k: f(**k) * 1.02, "mse_loss none", dtype="bfloat16"),
+        Mutant("a factor, on NumPy", "nll_loss", scaled, "nll_loss none", library="numpy"),
     ],
-    "examples": [Mutant("a factor", "ctc_loss", scaled)],
+    "examples": [Mutant("a factor", "ctc_loss", scaled, "spell the label")],
     "extremes": [
-        Mutant("inf clamped", "binary_cross_entropy_with_logits", infinity_clamped),
-        Mutant("torch's own: NaN at ±inf", "binary_cross_entropy_with_logits", lambda f: without_extras(f)),
-        Mutant("torch's own: 0 · inf in a soft target", "cross_entropy", lambda f: without_extras(f)),
-    ],
-    "nan_in_nan_out": [Mutant("NaN swallowed", "smooth_l1_loss", nan_swallowed)],
-    "dtype": [Mutant("fp64 out of fp32", "l1_loss", answer_in_float64)],
-    "long_half_precision_mean": [Mutant("summed in fp16", "mse_loss", summed_in_half, dtype="float16")],
-    "sample_weight": [Mutant("mean over N", "cross_entropy", weights_not_in_the_mean)],
-    "zero_weight_hides_anything": [Mutant("0 · NaN", "mse_loss", weight_multiplied)],
-    "ignored_rows": [
-        Mutant("torch's own: NaN gradients of ignored rows", "cross_entropy", lambda f: without_extras(f))
-    ],
-    "mean_over_nothing": [Mutant("0 / 0", "mse_loss", nothing_is_nan)],
-    "normalizer": [Mutant("normalizer ignored", "l1_loss", normalizer_ignored)],
-    "gradient": [Mutant("gradient doubled", "kl_div", slope_doubled), Mutant("the wrong sign", "l1_loss", negative)],
-    "second_derivative": [Mutant("zeros", "cross_entropy", second_derivative_zero, dtype="float64")],
-    "forward_mode": [Mutant("tangent dropped", "mse_loss", tangent_dropped)],
-    "vmap": [Mutant("wrong when mapped", "mse_loss", wrong_when(lambda **k: is_mapped(k["input"])))],
-    "compiled": [Mutant("wrong when compiled", "mse_loss", wrong_when(lambda **k: torch.compiler.is_compiling()))],
-    "export": [Mutant("wrong when exported", "mse_loss", wrong_when(lambda **k: torch.compiler.is_exporting()))],
-    "strides": [Mutant("strides ignored", "mse_loss", strides_ignored)],
-    "inputs_unmodified": [Mutant("written in place", "mse_loss", input_scaled_in_place)],
-    "invalid_input": [
-        Mutant("any reduction accepted", "mse_loss", any_reduction),
-        Mutant("a message that names nothing", "huber_loss", value_error_without_names),
-        Mutant("class C accepted", "cross_entropy", last_class_accepted),
-    ],
-    "integer_dtypes": [Mutant("int8", "nll_loss", wrong_when(lambda **k: k["target"].dtype == torch.int8))],
-    "properties": [
-        Mutant("negative", "huber_loss", negative, dtype="float64"),
-        Mutant("depends on the shift", "cross_entropy", wrong_when(lambda **k: k["input"].mean() > 2), dtype="float64"),
-        Mutant("not zero at the target", "mse_loss", lambda f: lambda **k: f(**k) + 1e-9, dtype="float64"),
+        Mutant("inf clamped", "binary_cross_entropy_with_logits", infinity_clamped, "infinities"),
         Mutant(
-            "not symmetric", "l1_loss", wrong_when(lambda **k: k["input"].sum() > k["target"].sum()), dtype="float64"
+            "torch's own: NaN at ±inf",
+            "binary_cross_entropy_with_logits",
+            lambda f: without_extras(f),
+            "NaN where the mathematics is finite",
+        ),
+        Mutant("torch's own: a log-target of -inf", "kl_div", lambda f: without_extras(f), "NaN gradient of target"),
+    ],
+    "nan_in_nan_out": [Mutant("NaN swallowed", "smooth_l1_loss", nan_swallowed, "NaN in input answers 0.0")],
+    "dtype": [Mutant("fp64 out of fp32", "l1_loss", answer_in_float64, "float64 from float32")],
+    "long_half_precision_mean": [
+        Mutant("summed in fp16", "mse_loss", summed_in_half, "mean of 70,000", dtype="float16")
+    ],
+    "sample_weight": [Mutant("mean over N", "cross_entropy", weights_not_in_the_mean, "weighted mean")],
+    "zero_weight_hides_anything": [Mutant("0 · NaN", "mse_loss", weight_multiplied, "NaN in a row of weight 0")],
+    "ignored_rows": [
+        Mutant(
+            "torch's own: NaN gradients of ignored rows",
+            "cross_entropy",
+            lambda f: without_extras(f),
+            "gradient of an ignored row",
+        )
+    ],
+    "mean_over_nothing": [Mutant("0 / 0", "mse_loss", nothing_is_nan, "a mean over nothing is nan")],
+    "normalizer": [Mutant("normalizer ignored", "l1_loss", normalizer_ignored, "parts of a batch")],
+    "gradient": [
+        Mutant("gradient doubled", "kl_div", slope_doubled, "gradient of input"),
+        Mutant("the wrong sign", "l1_loss", negative, "gradient of input"),
+    ],
+    "gradient_of_options": [
+        Mutant("detached", "huber_loss", option_detached("delta"), "gradient of delta"),
+        Mutant("read as a number", "focal_loss", option_read("gamma"), "gradient of gamma"),
+        Mutant(
+            "another value",
+            "cross_entropy",
+            wrong_when(lambda **k: torch.is_tensor(k["temperature"])),
+            "of temperature",
         ),
     ],
-    "implementations": [Mutant("ATen differs", "mse_loss", wrong_when(lambda **k: k.get("impl") == "aten"))],
+    "options_stay_on_their_device": [
+        Mutant("read on the host", "smooth_l1_loss", option_read("beta"), "reads an option on the host")
+    ],
+    "remembered": [
+        Mutant("options of the first call", "huber_loss", first_of("delta"), "a call like one before"),
+        Mutant("data of the first call", "nll_loss", first_of("target"), "a call like one before"),
+        Mutant("gradients wanted by the first call", "l1_loss", first_wants, "a call like one before"),
+        Mutant("a kernel that is wrong when it is remembered", "mse_loss", wrong_from_memory, "a call like one before"),
+    ],
+    "second_derivative": [Mutant("zeros", "cross_entropy", second_derivative_zero, "input, error", dtype="float64")],
+    "forward_mode": [Mutant("tangent dropped", "mse_loss", tangent_dropped, "jvp of input")],
+    "vmap": [Mutant("wrong when mapped", "mse_loss", wrong_when(lambda **k: is_mapped(k["input"])), "vmap over input")],
+    "compiled": [
+        Mutant("wrong when compiled", "mse_loss", wrong_when(lambda **k: torch.compiler.is_compiling()), "compiled")
+    ],
+    "export": [
+        Mutant("wrong when exported", "mse_loss", wrong_when(lambda **k: torch.compiler.is_exporting()), "exported")
+    ],
+    "strides": [Mutant("strides ignored", "mse_loss", strides_ignored, "strided input")],
+    "inputs_unmodified": [Mutant("written in place", "mse_loss", input_scaled_in_place, "wrote to input")],
+    "invalid_input": [
+        Mutant("any reduction accepted", "mse_loss", any_reduction, "reduction='average' is accepted"),
+        Mutant("a message that names nothing", "huber_loss", value_error_without_names, "does not name it"),
+        Mutant("class C accepted", "nll_loss", last_class_accepted, "is accepted"),
+    ],
+    "integer_dtypes": [
+        Mutant("int8", "nll_loss", wrong_when(lambda **k: k["target"].dtype == torch.int8), "target of int8")
+    ],
+    "properties": [
+        Mutant("negative", "cross_entropy", below_zero, "is negative", dtype="float64"),
+        Mutant(
+            "depends on the shift",
+            "cross_entropy",
+            wrong_when(lambda **k: k["input"].mean() > 2),
+            "when all logits shift",
+            dtype="float64",
+        ),
+        Mutant(
+            "not zero at the target",
+            "mse_loss",
+            lambda f: lambda **k: f(**k) + 1e-9,
+            "perfect prediction",
+            dtype="float64",
+        ),
+        Mutant(
+            "not symmetric",
+            "l1_loss",
+            wrong_when(lambda **k: k["input"].sum() > k["target"].sum()),
+            "is not symmetric",
+            dtype="float64",
+        ),
+    ],
+    "implementations": [
+        Mutant(
+            "ATen differs", "mse_loss", wrong_when(lambda **k: k.get("impl") == "aten"), "aten against the reference"
+        )
+    ],
     "determinism": [
-        Mutant("depends on the batch", "cross_entropy", batch_centred),
-        Mutant("depends on the threads", "mse_loss", wrong_when(lambda **k: torch.get_num_threads() == 1)),
+        Mutant("depends on the batch", "cross_entropy", batch_centred, "a row depends on others"),
+        Mutant(
+            "depends on the threads",
+            "mse_loss",
+            wrong_when(lambda **k: torch.get_num_threads() == 1),
+            "number of threads",
+        ),
     ],
     "no_side_effects": [
-        Mutant("grad mode left on", "mse_loss", grad_mode_left_on),
-        Mutant("random numbers drawn", "mse_loss", random_state_used),
+        Mutant("grad mode left on", "mse_loss", grad_mode_left_on, "changes the state"),
+        Mutant("random numbers drawn", "mse_loss", random_state_used, "changes the state"),
     ],
-    "module": [Mutant("another loss", "l1_loss", lambda f: f)],
+    "module": [Mutant("another loss", "l1_loss", lambda f: f, "MSELoss")],
 }
 
 
@@ -267,16 +386,17 @@ def broken_cases(mutant: Mutant, check: str) -> list[Case]:
 )
 def test_the_check_catches_its_mutant(check, mutant):
     before = torch.is_grad_enabled()
-    caught = []
+    words = []
     for case in broken_cases(mutant, check):
         try:
             CHECKS[check].run(case)
-        except AssertionError:
-            caught.append(case)
+        except AssertionError as error:
+            words.append(str(error))
             break
         finally:
             torch.set_grad_enabled(before)
-    assert caught, f"check_{check} passes a {mutant.loss} with this defect: {mutant.what}"
+    assert words, f"check_{check} passes a {mutant.loss} with this defect: {mutant.what}"
+    assert mutant.says in words[0], f"check_{check} fails for another reason than {mutant.what!r}: {words[0]}"
 
 
 def test_every_check_has_a_mutant():

@@ -12,8 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lossary
 from lossary import ops
-from lossary.kernels import plans
+from lossary.kernels import calls, plans
 from lossary.kernels.status import missing
+from lossary.testing import LIBRARIES, cases
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -120,6 +121,74 @@ def test_what_is_more_than_tensors_and_options_has_no_kind() -> None:
     torch.func.grad(lambda x: kinds.append(has_kind(x, LABELS)) or x.sum())(x)
     torch.jit.trace(lambda x: kinds.append(has_kind(x, LABELS)) or x * 2, x, check_trace=False)
     assert kinds == [False, False]
+
+
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_every_loss_that_the_kernels_serve_is_remembered() -> None:
+    for loss in lossary.catalogue():
+        served = answered = 0
+        for case in cases(loss.public, lambda: 0, LIBRARIES["torch"], "float32", range(20)):
+            if lossary.explain(loss.public, **case.arguments).chosen == "fused":
+                case.call()
+                served += 1
+                answered += plans.kind(loss.name, (), case.arguments) in plans.KNOWN
+        assert answered >= 0.9 * served, f"{loss.name}: {answered} of {served}"
+        assert served or loss.name not in calls.KERNELS
+
+
+def test_tensors_that_are_derived_from_the_callers_are_made_again() -> None:
+    for seed in range(3):
+        x, weight = drawn(6, 4, seed=seed).requires_grad_(), drawn(6, seed=seed + 9).exp()
+        got = lossary.mse_loss(x, LOGITS.double(), sample_weight=weight.float())
+        expected = lossary.mse_loss(x, LOGITS.double(), sample_weight=weight.float(), impl="reference")
+        torch.testing.assert_close(got, expected)
+        slopes = [torch.autograd.grad(y, x, create_graph=True)[0] for y in (got, expected)]
+        torch.testing.assert_close(*slopes)
+        torch.testing.assert_close(*(torch.autograd.grad(slope.pow(2).sum(), x)[0] for slope in slopes))
+        assert len(plans.KNOWN) == 1
+    (plan,) = plans.KNOWN.values()
+    assert plan.derived is not None
+
+
+@pytest.mark.parametrize("option", [torch.tensor(2.0), torch.tensor(2.0, requires_grad=True)])
+def test_an_option_that_is_a_tensor_answers_for_its_own_value(option: torch.Tensor) -> None:
+    for _ in range(2):
+        lossary.huber_loss(LOGITS, 9 * LOGITS, delta=option)
+    for delta in (3.0, 0.5):
+        with torch.no_grad():
+            option.fill_(delta)
+        expected = lossary.huber_loss(LOGITS, 9 * LOGITS, delta=delta)
+        torch.testing.assert_close(lossary.huber_loss(LOGITS, 9 * LOGITS, delta=option).detach(), expected)
+
+
+@pytest.mark.parametrize("kind", [ValueError, IndexError, RuntimeError])
+def test_what_a_hook_of_the_callers_raises_is_the_callers(kind: type[Exception]) -> None:
+    packed: list[torch.Tensor] = []
+
+    def pack(x: torch.Tensor) -> torch.Tensor:
+        packed.append(x)
+        raise kind("the hook's own")
+
+    x = LOGITS.clone().requires_grad_()
+    for known in (False, True):
+        packed.clear()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), pytest.raises(kind, match="the hook's own"):
+            lossary.cross_entropy(x, LABELS)
+        assert len(packed) == 1  # and nothing was run a second time
+        lossary.cross_entropy(x, LABELS)
+        assert known or len(plans.KNOWN) == 1
+
+
+def test_one_kind_goes_when_one_comes_for_which_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "MOST", 32)
+    monkeypatch.setattr(plans, "_kinds", [])
+    made: list[int] = []
+    monkeypatch.setattr(ops, "step", lambda plan, step=ops.step: made.append(1) or step(plan))
+    for _ in range(10):
+        for n in range(1, 37):
+            lossary.huber_loss(torch.zeros(n), torch.ones(n))
+        assert len(plans.KNOWN) == 32
+    assert len(made) < 180 or ops.native is None  # of 360 calls, though their kinds come round and round
 
 
 def test_one_tensor_in_two_places_is_not_remembered() -> None:

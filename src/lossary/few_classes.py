@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from lossary.core.arrays import Array, as_array, by_rows, full, is_array, namespace, size_fits, take_along
 from lossary.core.classes import along, class_axis, targets
 from lossary.core.contract import Domain, class_indices, describe, word
-from lossary.core.elementary import log_softmax, logsumexp, shaped, times
+from lossary.core.elementary import is_number, log_softmax, shaped, squared_lse, times
 from lossary.core.projection import counted_logits, rows_at_once
 from lossary.core.record import Loss
 from lossary.core.reduce import Unreduced
@@ -112,12 +112,12 @@ def _cross_entropy(
     if weight is not None:
         part = part * xp.reshape(xp.take(weight, xp.reshape(index, (-1,)), axis=0), index.shape)
     values = xp.sum(times((1 - label_smoothing) * part, take_along(nll, index, axis)), axis=axis)
-    if label_smoothing > 0:
+    if not is_number(label_smoothing, 0):
         every = 1.0 if weight is None else along(weight, axis, input.ndim)
         spread = xp.sum(times(label_smoothing / classes * every * xp.ones_like(nll), nll), axis=axis)
         values = values + xp.where(counts, spread, 0.0)
-    if z_loss > 0:
-        values = values + xp.where(counts, z_loss * logsumexp(x, axis) ** 2, 0.0)
+    if not is_number(z_loss, 0):
+        values = values + xp.where(counts, squared_lse(x, axis, z_loss), 0.0)
     values = xp.where(xp.any(outside, axis=axis), xp.nan, values)
     return Unreduced(values, denominator=xp.sum(part, axis=axis) if is_mixed else xp.astype(counts, values.dtype))
 

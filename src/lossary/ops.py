@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lossary.kernels import log_probs, status
 from lossary.kernels.calls import REDUCTIONS
-from lossary.kernels.plans import computed_in, takes_formula
+from lossary.kernels.plans import Complaint, computed_in, takes_formula
 
 if TYPE_CHECKING:
     from lossary.kernels.plans import Plan
@@ -76,6 +76,13 @@ CTC = Operator("ctc", (0,))
 LINEAR = Operator("linear_softmax_rows", (0, 1, 2))
 
 
+def _answer(plan: Plan, tensors: tuple[Tensor, ...], gradients: int) -> Any:
+    try:
+        return plan.overload(*plan.filled(tensors), None, gradients)
+    except (IndexError, RuntimeError, ValueError) as error:
+        raise Complaint from error
+
+
 class Saved(NamedTuple):
     """What a call leaves for its backward."""
 
@@ -88,7 +95,7 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> Tensor:
-        value, ctx.gradients = plan.overload(*plan.filled(tensors), None, plan.at_once)
+        value, ctx.gradients = _answer(plan, tensors, plan.at_once)
         ctx.plan = plan
         ctx.save_for_backward(*tensors)
         return value if value.dtype is plan.dtype else value.to(plan.dtype)
@@ -116,7 +123,7 @@ fused: Any = super(torch.autograd.Function, Fused).apply  # pyright: ignore[repo
 
 def forward(plan: Plan, *tensors: Tensor) -> Tensor:
     """The call of an operator of which nobody wants a gradient."""
-    value = plan.overload(*plan.filled(tensors), None, 0)[0]
+    value = _answer(plan, tensors, 0)[0]
     return value if value.dtype is plan.dtype else value.to(plan.dtype)
 
 
@@ -131,7 +138,7 @@ def step(plan: Plan) -> Any:
     casts = plan.casts or (None,) * len(plan.slots)
     parts = tuple(zip(plan.sources, casts, plan.slots, plan.order, strict=True))
     arguments = (*plan.arguments, None, plan.at_once)
-    return native.Step(f"lossary::{plan.overload._opname}", arguments, parts, plan.dtype, gradients)
+    return native.Step(f"lossary::{plan.overload._opname}", arguments, parts, plan.dtype, gradients, Complaint)
 
 
 class Traced(torch.autograd.Function):

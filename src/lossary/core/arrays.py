@@ -210,7 +210,9 @@ def is_transformed(x: Array) -> bool:
 def may_be_differentiated(x: Array) -> bool:
     """Whether a derivative with respect to `x` may be asked for."""
     if is_torch(x):
-        return x.requires_grad or is_transformed(x)
+        torch = sys.modules["torch"]
+        wanted = x.requires_grad and torch.is_grad_enabled()
+        return wanted or torch.autograd.forward_ad._current_level >= 0 or is_transformed(x)
     return is_traced(x)
 
 

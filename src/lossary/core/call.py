@@ -16,11 +16,12 @@ from lossary.kernels import plans
 
 def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
     kind = plans.kind(loss.name, args, kwargs)
-    if kind is not None and kind in plans.KNOWN:
+    plan = None if kind is None else plans.KNOWN.get(kind)
+    if plan is not None:
         try:
-            return plans.KNOWN[kind].repeat(args, kwargs)
-        except (IndexError, RuntimeError, ValueError):
-            pass  # the check below says what is wrong, and how to mend it
+            return plan.repeat(args, kwargs)
+        except plans.Complaint:
+            pass  # the check below names the argument
     if kind is not None:
         GIVEN.warnings.clear()
     checked = check(loss, loss.bind(args, kwargs))

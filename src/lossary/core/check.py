@@ -7,6 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lossary.core.arrays import (
     Array,
     as_array,
@@ -76,6 +78,12 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     specs, dims = _check_data(loss, values)
     first = values[next(iter(loss.data))]
     arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in BESIDE and not _is_number(arguments[n])}
+    for name in loss.options:
+        if is_array(values[name]) and library(values[name]) != library(first):
+            raise TypeError(
+                f"{loss.name}: {name} is {describe(values[name])} of {library(values[name])}; with {library(first)} "
+                f"arrays it must be a number or a {library(first)} array"
+            )
     floats = [x for x in arrays.values() if kind(x) == "float"]
     if not floats:
         raise TypeError(f"{loss.name}: {next(iter(loss.data))} is {describe(first)}; it must have a floating dtype")
@@ -102,6 +110,9 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
 def prepare(call: Checked) -> dict[str, Any]:
     """The values as the formula takes them: of one dtype, without what has no weight, and inside their domains."""
     loss, specs, values = call.loss, call.specs, dict(call.values)
+    for name in loss.options:
+        if is_array(values[name]):
+            values[name] = _inside(cast(values[name], call.dtype), loss.options[name])
     for name, spec in specs.items():
         integer = spec.domain.dtype == "integer"
         values[name] = cast_index(values[name], call.first) if integer else cast(values[name], call.dtype)
@@ -117,6 +128,12 @@ def prepare(call: Checked) -> dict[str, Any]:
             eps = float(namespace(call.first).finfo(call.answer_dtype).eps)
             check_sums(loss.name, name, seen, spec, call.dims, None if rows is None else rows != 0, eps)
     return values
+
+
+def _inside(option: Array, allowed: Range) -> Array:
+    """An option whose value is not read; NaN where it is not allowed."""
+    xp = namespace(option)
+    return xp.where(allowed.excludes(option), xp.nan, option)
 
 
 class _Given(threading.local):
@@ -169,8 +186,12 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
     for name, allowed in loss.options.items():
         if values[name] is None and isinstance(allowed, Range):
             values[name] = allowed.none
-        if is_array(values[name]) and values[name].ndim == 0 and is_concrete(values[name]):
+        if isinstance(values[name], np.generic):
             values[name] = values[name].item()
+        if is_array(values[name]):
+            values[name] = _array_option(loss, name, values[name], allowed)
+            if is_array(values[name]):
+                continue
         must = allowed.refuse(values[name])
         if must is not None:
             raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
@@ -180,6 +201,22 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
             values[name] = int(values[name])
         if isinstance(allowed, Bytes):
             values[name] = allowed.of(values[name])
+
+
+def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | float:
+    """A number of the formula that is given as a 0-d array: itself where it has a derivative or cannot be read."""
+    if not isinstance(allowed, Range) or allowed.integer:
+        fix = f". Pass int({name})" if isinstance(allowed, Range) else ""
+        raise TypeError(f"{loss.name}: {name} is {describe(value)}; it must be {allowed.refuse(value)}, no array{fix}")
+    if kind(value) not in ("float", "integer") or value.ndim != 0:
+        raise ValueError(f"{loss.name}: {name} is {describe(value)}; it must be a number in {allowed}, or a 0-d array")
+    if not is_concrete(value):
+        return value
+    number = float(detach(value))
+    must = allowed.refuse(number)
+    if must is not None:
+        raise ValueError(f"{loss.name}: {name} is {number!r}; it must be {must}")
+    return value if may_be_differentiated(value) else number
 
 
 def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:

@@ -155,10 +155,16 @@ class Range:
             number = float(value)
         except OverflowError:
             return f"a number in {self}, of the range of a float"
-        too_low = number < self.low or (self.low_open and number == self.low)
-        too_high = number > self.high or (self.high_open and number == self.high)
-        outside = too_low or too_high or number != number
-        return f"in {self}" if outside and number not in self.also else None
+        return f"in {self}" if self.excludes(number) else None
+
+    def excludes(self, x: Any) -> Any:
+        """Whether a number is not among these, of a float or an array."""
+        below = x <= self.low if self.low_open else x < self.low
+        above = x >= self.high if self.high_open else x > self.high
+        outside = below | above | (x != x)
+        for number in self.also:
+            outside = outside & (x != number)
+        return outside
 
     def __str__(self) -> str:
         allowed = interval(self.low, self.high, self.low_open, self.high_open)

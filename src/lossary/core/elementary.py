@@ -2,7 +2,12 @@
 
 import math
 
-from lossary.core.arrays import Array, detach, is_torch, namespace
+from lossary.core.arrays import Array, detach, is_array, is_torch, namespace
+
+
+def is_number(option: Array | float, number: float) -> bool:
+    """Whether an option is that number. An array is not: its value may not be readable, and has a derivative."""
+    return not is_array(option) and option == number
 
 
 def softplus(x: Array) -> Array:
@@ -28,6 +33,12 @@ def logsumexp(x: Array, axis: int, keepdims: bool = False) -> Array:
     return result if keepdims else xp.squeeze(result, axis=axis)
 
 
+def squared_lse(x: Array, axis: int, weight: Array | float) -> Array:
+    """weight · (log Σ e^x)² along `axis`; 0 for a weight of 0."""
+    square = logsumexp(x, axis) ** 2
+    return times(weight, square) if is_array(weight) else weight * square
+
+
 def log_softmax(x: Array, axis: int) -> Array:
     """log of e^x / Σ e^x along `axis`; a single +inf is the limit, log 1; nothing but -inf is NaN."""
     if x.shape[axis] == 0:
@@ -40,11 +51,25 @@ def log_softmax(x: Array, axis: int) -> Array:
     )
 
 
-def shaped(x: Array, softcap: float | None, temperature: float) -> Array:
+def shaped(x: Array, softcap: Array | float | None, temperature: Array | float) -> Array:
     """Logits softcap · tanh(x / softcap), of which inf leaves x, divided by the temperature."""
-    if softcap is not None and softcap < math.inf:
+    if is_array(softcap):
+        xp = namespace(x)
+        none = xp.isinf(softcap)
+        bound = xp.where(none, 1.0, softcap)
+        x = xp.where(none, x, bound * tanh(quotient(x, bound)))
+    elif softcap is not None and softcap < math.inf:
         x = softcap * tanh(x / softcap)
-    return x if temperature == 1 else x / temperature
+    return x if is_number(temperature, 1) else quotient(x, temperature)
+
+
+def quotient(x: Array, divisor: Array | float) -> Array:
+    """x / divisor, of a positive one; by an array of which the derivative is 0 at infinite x, which stay infinite."""
+    if not is_array(divisor):
+        return x / divisor
+    xp = namespace(x)
+    infinite = xp.isinf(x)
+    return xp.where(infinite, x, xp.where(infinite, 0.0, x) / divisor)
 
 
 def tanh(x: Array) -> Array:
@@ -108,10 +133,13 @@ def hinge(x: Array) -> Array:
     return namespace(x).where(x < 0, 0.0, x)
 
 
-def modulated(nll: Array, log_rest: Array, gamma: float) -> Array:
+def modulated(nll: Array, log_rest: Array, gamma: Array | float) -> Array:
     """(1 - p)^gamma · nll, given log(1 - p). An infinite nll stays as it is: there p is 0."""
-    if gamma == 0:
+    if is_number(gamma, 0):
         return nll
     xp = namespace(nll)
-    infinite = xp.isinf(nll)
-    return xp.where(infinite, nll, xp.exp(gamma * log_rest) * xp.where(infinite, 0.0, nll))
+    infinite, certain = xp.isinf(nll), xp.isinf(log_rest)
+    # 0^gamma by itself, or the derivative of gamma · -inf would be NaN.
+    at_certain = xp.where(gamma == 0, 1.0, 0.0) if is_array(gamma) else 0.0
+    factor = xp.where(certain, at_certain, xp.exp(gamma * xp.where(certain, 0.0, log_rest)))
+    return xp.where(infinite, nll, factor * xp.where(infinite, 0.0, nll))

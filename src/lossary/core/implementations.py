@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lossary.core.arrays import is_compiling, is_torch, is_transformed, library
+from lossary.core.arrays import is_torch, is_transformed, library
 from lossary.core.check import Checked, prepare
 from lossary.core.strict import is_strict
 from lossary.kernels import calls, plans
@@ -50,10 +50,9 @@ def _run_fused(call: Checked) -> Any:
         prepare(call)
     try:
         return plans.run(call)
-    except (RuntimeError, IndexError, ValueError):
-        if not is_compiling():
-            prepare(call)  # which knows the argument, the position and the fix
-        raise
+    except plans.Complaint as complaint:
+        prepare(call)  # which knows the argument, the position and the fix
+        raise complaint.__cause__ from None  # pyright: ignore[reportGeneralTypeIssues]
 
 
 REFERENCE = Implementation("reference", lambda call: None, lambda call: call.loss.function(**prepare(call)))

@@ -13,13 +13,13 @@ FEW, MANY = 2**8, 2**16
 class Reduced:
     """What an implementation answers that reduces and rounds by itself.
 
-    plan, tensors: how, to be repeated, and of what. origins: what of the call each tensor is, or is a cast of.
+    plan, tensors: the recipe, to be repeated, and its tensors. call: what was checked.
     """
 
     value: Array
     plan: Any
     tensors: list[Array]
-    origins: list[Array | None]
+    call: Any
 
 
 class Unreduced(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lossary.core.arrays import Array, cast, cast_index, is_compiling, is_torch, kind, library
+from lossary.core.arrays import Array, cast, cast_index, is_array, is_compiling, is_torch, kind, library
 from lossary.core.contract import BESIDE, axes
 from lossary.core.reduce import total
 
@@ -37,16 +37,16 @@ class Kernel:
     arrange: Callable[[Checked], Checked] = lambda call: call
 
 
-def kernel_of(call: Checked) -> Kernel | None:
-    kernel = KERNELS.get(call.loss.name)
+def kernel_of(call: Checked) -> Kernel:
+    kernel = KERNELS[call.loss.name]
     return SHAPED if kernel is _ROWS and _is_shaped(call.values) else kernel
 
 
 def refuse(call: Checked) -> str | None:
-    kernel = kernel_of(call)
+    kernel = KERNELS.get(call.loss.name)
     if kernel is None:
         return "no kernel computes this loss"
-    return refuse_all(call, kernel.inputs) or kernel.refuse(call)
+    return refuse_all(call, kernel.inputs) or kernel_of(call).refuse(call)
 
 
 def refuse_all(call: Checked, inputs: tuple[str, ...]) -> str | None:
@@ -62,6 +62,9 @@ def refuse_all(call: Checked, inputs: tuple[str, ...]) -> str | None:
         return f"it runs on the CPU; these tensors are on {call.first.device.type}"
     if call.first.dtype not in ops.DTYPES:
         return f"it takes fp64, fp32, fp16 and bf16, and not {call.first.dtype}"
+    learned = [n for n in call.loss.options if is_array(call.values[n])]
+    if learned:
+        return f"{learned[0]} is an array, and it takes numbers"
     extra = [x for x in (call.sample_weight, call.normalizer) if x is not None]
     if torch._C._are_functorch_transforms_active():
         return "inside vmap and torch.func the formula runs"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lossary.core.arrays import Array, is_compiling
+from lossary.core.arrays import Array, is_array, is_compiling
 from lossary.core.check import warn
 from lossary.core.contract import axes
 from lossary.core.reduce import Reduced
@@ -25,6 +26,16 @@ MOST = 1024
 OPTIONS = (int, float, bool, str, type(None))
 
 KNOWN: dict[Any, Plan] = {}
+_kinds: list[Any] = []
+"""What is in `KNOWN`, by places of which a new kind takes one when all are taken."""
+_lock = threading.Lock()
+
+
+class Complaint(Exception):
+    """What an operator says of its data. Its cause is the operator's own error, which knows no argument's name.
+
+    A type of its own, since what else a call raises, in hooks of the caller's for one, is the caller's.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class Plan:
     dtype, shape: of the answer; the shape where it is not the operator's.
     call, parts: the checked call without the tensors that the operator has, and in which slot it has each.
     sources, casts: where a later caller's arguments hold the tensors, and to which dtype some are cast.
+    derived: how to make the tensors where a later caller has not all of them, in place of sources and casts.
     warnings: what each caller is told. step: what does all this in C++, where that is built.
     """
 
@@ -55,6 +67,7 @@ class Plan:
     parts: tuple[tuple[str, int], ...] = ()
     sources: tuple[int | str, ...] = ()
     casts: tuple[Any, ...] = ()
+    derived: Derived | None = None
     warnings: tuple[tuple[str, type[Warning]], ...] = ()
     step: Any = None
 
@@ -78,6 +91,9 @@ class Plan:
         if self.step is not None:
             answer = self.step(self, args, kwargs)
             answer = answer if self.shape is None else answer.reshape(self.shape)
+        elif self.derived is not None:
+            _, arguments = _arguments(self.derived.call_of(args, kwargs))
+            answer = self.run([arguments[i] for i in self.slots])
         else:
             tensors = [args[s] if isinstance(s, int) else kwargs[s] for s in self.sources]
             if self.casts:
@@ -95,22 +111,53 @@ class Plan:
         assert self.call is not None
         arguments = self.filled(tensors)
         given = {name: arguments[slot] for name, slot in self.parts}
-        beside = {name: given.pop(name) for name in ("sample_weight", "normalizer") if name in given}
+        beside = {name: given.pop(name) for name in BESIDE_VALUES if name in given}
         values = self.call.values | given
         first = values[next(iter(self.call.loss.data))]
         return run(dataclasses.replace(self.call, values=values, first=first, **beside), REFERENCE)
 
 
-def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
-    """The plan of a call that the kernels do not refuse, its tensors, and what of the call each is, or is a cast of."""
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A checked call without its tensors.
+
+    parts: of each, its name, where a later caller's arguments hold it, and the dtype and the shape that the check gave
+    it, None where these are the caller's.
+    """
+
+    call: Checked
+    parts: tuple[tuple[str, int | str, Any, Any], ...]
+
+    def call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Checked:
+        given = {}
+        for name, source, dtype, shape in self.parts:
+            x = args[source] if isinstance(source, int) else kwargs[source]
+            x = x if dtype is None else x.to(dtype)
+            given[name] = x if shape is None else x.reshape(shape)
+        beside = {name: given.pop(name) for name in BESIDE_VALUES if name in given}
+        values = self.call.values | given
+        return dataclasses.replace(self.call, values=values, first=values[next(iter(self.call.loss.data))], **beside)
+
+
+BESIDE_VALUES = ("sample_weight", "normalizer")
+"""Arrays of a checked call that are not among its values."""
+
+
+def _arguments(call: Checked) -> tuple[Checked, list[Any]]:
+    """The call as its kernel wants data to lie, and the operator's arguments."""
+    kernel = kernel_of(call)
+    arranged = kernel.arrange(of_one_dtype(call))
+    *given, row_weight, normalizer = kernel.arguments(arranged)
+    return arranged, [*given, row_weight, REDUCTIONS[call.reduction], normalizer]
+
+
+def make(call: Checked) -> tuple[Plan, list[Array]]:
+    """The plan of a call that the kernels do not refuse, and its tensors."""
     from lossary import ops
 
     torch, kernel = sys.modules["torch"], kernel_of(call)
-    assert kernel is not None
     operator = getattr(ops, kernel.operator)
-    arranged = kernel.arrange(of_one_dtype(call))
-    *given, row_weight, normalizer = kernel.arguments(arranged)
-    arguments = [*given, row_weight, REDUCTIONS[call.reduction], normalizer]
+    arranged, arguments = _arguments(call)
     slots = tuple(i for i, x in enumerate(arguments) if isinstance(x, torch.Tensor))
     wanted = 0
     if torch.is_grad_enabled():
@@ -134,12 +181,12 @@ def make(call: Checked) -> tuple[Plan, list[Array], list[Array | None]]:
     )
     tensors = [arguments[i] for i in slots]
     if is_compiling():  # derivatives of the gradient are the compiler's, and it remembers by itself
-        return plan, tensors, []
+        return plan, tensors
     parts = _parts(arranged, kernel.inputs, operator.inputs, arguments)
-    beside = {n: None for n in ("sample_weight", "normalizer") if n in parts}
+    beside = {n: None for n in BESIDE_VALUES if n in parts}
     values = {n: None if n in parts else x for n, x in arranged.values.items()}
     rest = dataclasses.replace(arranged, values=values, first=None, answer_dtype=call.dtype, **beside)
-    return dataclasses.replace(plan, call=rest, parts=tuple(parts.items())), tensors, _origins(call, tensors)
+    return dataclasses.replace(plan, call=rest, parts=tuple(parts.items())), tensors
 
 
 def _origins(call: Checked, tensors: list[Array]) -> list[Array | None]:
@@ -216,28 +263,74 @@ def remember(
     kwargs: dict[str, Any],
     warnings: tuple[tuple[str, type[Warning]], ...],
 ) -> None:
-    """Keep a plan whose tensors are the caller's own, or casts of them, each in one place."""
+    """Keep a plan, with where its tensors are among the arguments of a call."""
     plan = made.plan
     if plan.over_logits is not None:  # who made the logits decides whether that is safe
         return
-    sources: list[int | str] = []
-    for origin in made.origins:
-        found = [i for i, x in (*enumerate(args), *kwargs.items()) if x is origin]
-        if origin is None or len(found) != 1:
-            return
-        sources += found
-    kept = any(hasattr(x, "dtype") for x in plan.call.values.values())  # it would use that tensor again
-    if kept or len(set(sources)) < len(sources):
+    loss = plan.call.loss
+    given = dict(zip(loss.signature.parameters, args, strict=False)) | kwargs
+    arrays = [x for x in given.values() if is_array(x)]
+    beside = (getattr(plan.call, name) for name in BESIDE_VALUES)
+    if (
+        any(is_array(given.get(name)) for name in loss.options)  # a kind knows no tensor's value
+        or any(is_array(x) for x in (*plan.call.values.values(), *beside))  # it would use that tensor again
+        or len({id(x) for x in arrays}) < len(arrays)  # which of two places a tensor comes from cannot be told
+    ):
         return
+    how = _sources(made, args, kwargs) or _derived(made.call, args, kwargs)
+    if how is None:
+        return
+    plan = dataclasses.replace(plan, warnings=warnings, **how)
     from lossary import ops
 
-    casts = [None if x is origin else x.dtype for x, origin in zip(made.tensors, made.origins, strict=True)]
-    if len(KNOWN) >= MOST:
-        KNOWN.clear()
-    plan = dataclasses.replace(
-        plan, sources=tuple(sources), casts=tuple(casts) if any(casts) else (), warnings=warnings
-    )
-    KNOWN[kind] = plan if ops.native is None else dataclasses.replace(plan, step=ops.step(plan))
+    in_cpp = ops.native is not None and plan.derived is None
+    _keep(kind, dataclasses.replace(plan, step=ops.step(plan)) if in_cpp else plan)
+
+
+def _sources(made: Reduced, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Where the operator's tensors are, if they are the caller's own, or casts of them."""
+    origins = _origins(made.call, made.tensors)
+    places = [i for origin in origins for i, x in (*enumerate(args), *kwargs.items()) if x is origin]
+    if not len(set(places)) == len(places) == len(origins):
+        return None
+    casts = [None if x is origin else x.dtype for x, origin in zip(made.tensors, origins, strict=True)]
+    return {"sources": tuple(places), "casts": tuple(casts) if any(casts) else ()}
+
+
+def _derived(call: Checked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """How the operator's tensors are made, if the arrays of the checked call are the caller's own, cast and reshaped
+    at most."""
+    places = dict(zip(call.loss.signature.parameters, range(len(args)), strict=False)) | {name: name for name in kwargs}
+    parts = []
+    for name, x in (*call.values.items(), *((name, getattr(call, name)) for name in BESIDE_VALUES)):
+        if not is_array(x):
+            continue
+        place = places.get(name)
+        own: Any = args[place] if isinstance(place, int) else kwargs.get(name)
+        if type(own) in (int, float):  # which the kind knows
+            continue
+        if not is_array(own) or own.numel() != x.numel():
+            return None
+        dtype, shape = (None if own.dtype == x.dtype else x.dtype), (None if own.shape == x.shape else tuple(x.shape))
+        if dtype is not None and str(own.dtype).endswith("uint64"):  # whose cast clamps
+            return None
+        parts.append((name, place, dtype, shape))
+    names = {name for name, *_ in parts}
+    values = {name: None if name in names else x for name, x in call.values.items()}
+    beside = {name: None for name in BESIDE_VALUES if name in names}
+    return {"derived": Derived(dataclasses.replace(call, values=values, first=None, **beside), tuple(parts))}
+
+
+def _keep(kind: Any, plan: Plan) -> None:
+    with _lock:
+        if kind not in KNOWN:
+            if len(_kinds) < MOST:
+                _kinds.append(kind)
+            else:  # the oldest would be the next that is asked for, where the same kinds come round and round
+                place = hash(kind) % MOST
+                KNOWN.pop(_kinds[place], None)
+                _kinds[place] = kind
+        KNOWN[kind] = plan
 
 
 def takes_formula(upstream: Array) -> bool:
@@ -253,5 +346,5 @@ def computed_in(x: Array) -> Any:
 
 
 def run(call: Checked) -> Reduced:
-    plan, tensors, origins = make(call)
-    return Reduced(plan.run(tensors), plan, tensors, origins)
+    plan, tensors = make(call)
+    return Reduced(plan.run(tensors), plan, tensors, call)

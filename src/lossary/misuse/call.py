@@ -122,7 +122,8 @@ class Call:
 
     def option(self, name: str) -> Any:
         """An option's value; None where the loss has none of that name."""
-        return self.arguments.get(name, self.loss.defaults.get(name))
+        value = self.arguments.get(name, self.loss.defaults.get(name))
+        return host(value).item() if name in self.loss.options and is_array(value) else value
 
     def needs_grad(self, name: str) -> bool:
         return is_torch(self.arguments[name]) and bool(self.arguments[name].requires_grad)

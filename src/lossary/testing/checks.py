@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core.contract import axes
+from lossary.core.contract import Flag, Range, axes
 from lossary.testing import samples
 from lossary.testing.case import Case
 from lossary.testing.libraries import Library
@@ -97,10 +97,10 @@ def check_extremes(case: Case) -> None:
     hard = case.of(samples.extreme(case.loss, case.sample.seed))
     true, got = hard.true(reduction="none"), hard.value(reduction="none")
     true = np.where(np.abs(true) > LARGEST[case.dtype], np.copysign(np.inf, true), true)  # as the dtype has it
-    signed_infinities = np.where(np.isnan(true), np.nan, np.sign(true) * np.isinf(true))
-    assert_close(np.sign(got) * np.isinf(got), signed_infinities, 1.0, "float64", f"{case.loss.name} infinities")
     finite = np.isfinite(true)
     assert not np.isnan(got[finite]).any(), f"{case.loss.name}: NaN where the mathematics is finite"
+    signed_infinities = np.where(np.isnan(true), np.nan, np.sign(true) * np.isinf(true))
+    assert_close(np.sign(got) * np.isinf(got), signed_infinities, 1.0, "float64", f"{case.loss.name} infinities")
     assert_close(got[finite], true[finite], hard.row_scale[finite], case.dtype, f"{case.loss.name} extremes", 64)
     if case.library.differentiates:
         keep = case.library.array(finite.astype(float), case.dtype)
@@ -256,6 +256,51 @@ def check_gradient(case: Case) -> None:
         assert_close(got, true, case.scale, case.dtype, f"{case.loss.name}: gradient of {name}", 64)
 
 
+def _numbers(case: Case) -> dict[str, float]:
+    """The options that are numbers of the formula, which may be arrays with a derivative, within their ranges."""
+    ranges = {n: a for n, a in case.loss.options.items() if isinstance(a, Range) and not a.integer}
+    given = {n: case.sample.arguments.get(n) for n in ranges}
+    inside = {n: x if x is not None and x not in (*ranges[n].also, ranges[n].low) else 0.5 for n, x in given.items()}
+    return {n: float(x) if ranges[n].refuse(x) is None else 1.5 for n, x in inside.items()}
+
+
+def _another(case: Case, name: str, x: float) -> float:
+    """Another value that the option may have."""
+    return x + 0.25 if case.loss.options[name].refuse(x + 0.25) is None else x / 2
+
+
+@check(needs=("derivatives",), samples=4)
+def check_gradient_of_options(case: Case) -> None:
+    """Temperatures, margins and their kin can be learned: given as arrays they have the derivative of the value."""
+    from lossary.testing.derivatives import central_differences
+
+    for name, x in _numbers(case).items():
+        option = case.convert(np.asarray(x))
+        f = case.as_function_of(name, reduction="sum")
+        held = {**case.rounded, "reduction": "sum", name: case.library.numpy(option)}
+        true = np.asarray(float(case.oracle(**held)))
+        assert_close(case.library.numpy(f(option)), true, case.scale, case.dtype, f"{case.loss.name} of {name}", 64)
+        got = case.library.numpy(case.library.gradient(f, option))
+        true = central_differences(case.oracle, held, name)
+        assert_close(got, true, case.scale, case.dtype, f"{case.loss.name}: gradient of {name}", 256)
+
+
+@check(needs=("torch",), dtypes=("float32",), samples=4)
+def check_options_stay_on_their_device(case: Case) -> None:
+    """No option that is an array is read on the host, which would make a GPU wait: a meta tensor has no value."""
+    import torch
+
+    on_meta = {n: x.to("meta") if isinstance(x, torch.Tensor) else x for n, x in case.arguments.items()}
+    on_meta |= {n: torch.empty((), device="meta") for n in _numbers(case)}
+    if "lengths" in [spec.domain.name for spec in case.sample.specs.values()]:  # which say what there is to compute
+        return
+    try:
+        got = case.function(**on_meta)
+    except RuntimeError as error:
+        raise AssertionError(f"{case.loss.name} reads an option on the host: {error}") from error
+    assert got.shape == case.call().shape, f"{case.loss.name}: {got.shape} from options on another device"
+
+
 @check(needs=("derivatives",), dtypes=("float64",))
 def check_second_derivative(case: Case) -> None:
     """Differentiating the gradient gives the Hessian: not zeros, not an error."""
@@ -276,10 +321,14 @@ def check_second_derivative(case: Case) -> None:
 @check(needs=("derivatives",))
 def check_forward_mode(case: Case) -> None:
     """A tangent pushed forward is the gradient's product with it."""
-    for name in case.sample.differentiable:
-        v = case.convert(case.random(case.rounded[name].shape, -1.0, 1.0))
-        got = case.library.numpy(case.library.jvp(case.as_function_of(name, reduction="sum"), case.arguments[name], v))
-        products = case.gradient(name, reduction="sum") * case.library.numpy(v)
+    points = {name: case.arguments[name] for name in case.sample.differentiable}
+    if case.library.name == "torch":  # JAX pushes tangents and maps by the same tracing as it differentiates
+        points |= {name: case.convert(np.asarray(x)) for name, x in _numbers(case).items()}
+    for name, point in points.items():
+        f = case.as_function_of(name, reduction="sum")
+        v = case.convert(case.random(tuple(point.shape), -1.0, 1.0))
+        got = case.library.numpy(case.library.jvp(f, point, v))
+        products = case.library.numpy(case.library.gradient(f, point)) * case.library.numpy(v)
         assert_close(
             got, np.asarray(products.sum()), 8 * np.abs(products).sum() + case.scale, case.dtype, f"jvp of {name}"
         )
@@ -291,9 +340,12 @@ def check_forward_mode(case: Case) -> None:
 @check(needs=("derivatives",), dtypes=("float32",))
 def check_vmap(case: Case) -> None:
     """vmap answers what a loop answers."""
-    for name in case.sample.differentiable:
-        x = np.array(case.sample.arguments[name])
-        x = np.stack([x, np.flip(x)])
+    data = {name: np.array(case.sample.arguments[name]) for name in case.sample.differentiable}
+    pairs = {name: [x, np.flip(x)] for name, x in data.items()}
+    if case.library.name == "torch":
+        pairs |= {name: [np.asarray(x), np.asarray(_another(case, name, x))] for name, x in _numbers(case).items()}
+    for name, pair in pairs.items():
+        x = np.stack(pair)
         mapped = case.library.vmap(case.as_function_of(name, reduction="none"))(case.convert(x))
         loop = np.stack([case.value(**{name: case.convert(np.array(row))}, reduction="none") for row in x])
         assert_close(case.library.numpy(mapped), loop, case.scale, case.dtype, f"{case.loss.name}: vmap over {name}", 4)
@@ -477,6 +529,76 @@ def check_determinism(case: Case) -> None:
         assert np.array_equal(case.of(row).value(reduction="none")[0], whole[0]), (
             f"{case.loss.name}: a row depends on others"
         )
+
+
+@check(needs=("torch",), dtypes=("float32",), samples=4)
+def check_remembered(case: Case) -> None:
+    """A call like one before answers as if it were the first, whatever data, options and gradients went before."""
+    from unittest.mock import patch
+
+    from lossary.kernels import calls, plans
+
+    every = case.sample.differentiable
+    fused = calls.KERNELS[case.loss.name].inputs if case.loss.name in calls.KERNELS else every
+    inputs = tuple(name for name in every if name in fused)
+    weighted = case.arguments | {"sample_weight": case.convert(_weights(case))}
+    made = [(arguments, inputs) for arguments in (case.arguments, _other_data(case), weighted)]
+    made += [(case.arguments, wanted) for wanted in ((), inputs[:1], tuple(every))]
+    for name, x in _numbers(case).items():
+        other = _another(case, name, x)
+        given = (other, case.convert(np.asarray(other)), case.convert(np.asarray(x)))
+        made += [(case.arguments | {name: option}, inputs) for option in given]
+    flags = (n for n, allowed in case.loss.options.items() if isinstance(allowed, Flag) and n in case.arguments)
+    made += [(case.arguments | {name: not case.arguments[name]}, inputs) for name in flags]
+    with patch.dict(plans.KNOWN, clear=True):  # restores what other calls have left
+        got = [_answers(case, *call) for call in made + made]
+    for answers, call in zip(got, made + made, strict=True):
+        with patch.dict(plans.KNOWN, clear=True):
+            expected = _answers(case, *call)
+        same = [answers.keys() == expected.keys(), *map(_same_bits, answers.values(), expected.values())]
+        assert all(same), f"{case.loss.name}: a call like one before answers {answers}, and the first one {expected}"
+
+
+def _other_data(case: Case) -> dict[str, Any]:
+    """The arguments with other data of the same shapes and domains."""
+    arrays = case.sample.arrays.items()
+    others = {
+        n: 0.75 * x if x.dtype.kind == "f" and set(np.unique(x)) - {-1.0, 1.0} else np.flip(x).copy() for n, x in arrays
+    }
+    return case.arguments | {n: case.convert(x) for n, x in others.items()}
+
+
+def _same_bits(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray) else a == b
+
+
+def _answers(case: Case, arguments: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The value, its gradients and a second derivative of them, each as one row of numbers; or the error's message."""
+    import torch
+
+    given = dict(arguments)
+    for name in wanted:
+        given[name] = arguments[name].detach().clone().requires_grad_()
+    try:
+        value = case.function(**given)
+    except (ValueError, IndexError) as error:
+        return {"error": str(error)}
+    inputs = [given[name] for name in wanted]
+    gradients, seconds = (), ()
+    if inputs:
+        gradients = torch.autograd.grad(value.sum(), inputs, retain_graph=True)
+        slopes = torch.autograd.grad(value.sum(), inputs, create_graph=True)
+        moving = [(slope * slope.detach()).sum() for slope in slopes if slope.requires_grad]
+        seconds = torch.autograd.grad(sum(moving), inputs, allow_unused=True) if moving else ()
+    found: dict[str, Any] = {
+        "value": (value,),
+        "gradient": gradients,
+        "second derivative": [x for x in seconds if x is not None],
+    }
+    rows = {
+        what: [case.library.numpy(x).ravel() for x in (*answers, torch.zeros(0))] for what, answers in found.items()
+    }
+    return {what: np.concatenate(numbers) for what, numbers in rows.items()} | {"graph": value.requires_grad}
 
 
 @check(needs=("torch",), dtypes=("float32",))

@@ -14,9 +14,11 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kinds.h"
@@ -57,6 +59,7 @@ struct Call {
   std::vector<Part> parts;
   at::ScalarType dtype;
   PyObject* gradients;  // ops.gradients(plan, upstream, tensors), of a module that stays
+  PyObject* complaint;  // the type of what an operator says of its data, of a module that stays
 };
 
 struct LossBackward : torch::autograd::Node {
@@ -151,11 +154,20 @@ PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
     edges.push_back(part.gradient < 0 ? torch::autograd::Edge() : torch::autograd::impl::gradient_edge(x));
   }
   at::Tensor value;
+  std::optional<std::string> complaint;
   {
     const at::AutoDispatchBelowADInplaceOrView below;
     const pybind11::gil_scoped_release no_gil;
-    call->operation.callBoxed(stack);
-    value = rounded(stack[0].toTensor(), call->dtype);
+    try {
+      call->operation.callBoxed(stack);
+    } catch (const std::exception& error) {
+      complaint = error.what();
+    }
+    if (!complaint) value = rounded(stack[0].toTensor(), call->dtype);
+  }
+  if (complaint) {
+    PyErr_SetString(call->complaint, complaint->c_str());
+    return nullptr;
   }
   if (wanted) {
     const auto node = c10::make_intrusive<LossBackward>();
@@ -195,17 +207,18 @@ Part part_of(PyObject* given) {
   return part;
 }
 
-// Step(operator, arguments, parts, dtype, gradients)
+// Step(operator, arguments, parts, dtype, gradients, complaint)
 PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
   HANDLE_TH_ERRORS
   const char* name;
-  PyObject *arguments, *parts, *dtype, *gradients;
-  if (!PyArg_ParseTuple(given, "sO!O!OO", &name, &PyTuple_Type, &arguments, &PyTuple_Type, &parts, &dtype,
-                        &gradients)) {
+  PyObject *arguments, *parts, *dtype, *gradients, *complaint;
+  if (!PyArg_ParseTuple(given, "sO!O!OOO", &name, &PyTuple_Type, &arguments, &PyTuple_Type, &parts, &dtype,
+                        &gradients, &complaint)) {
     return nullptr;
   }
   auto call = std::make_shared<Call>(Call{
-      c10::Dispatcher::singleton().findSchemaOrThrow(name, ""), {}, {}, dtype_of(dtype), Py_NewRef(gradients)});
+      c10::Dispatcher::singleton().findSchemaOrThrow(name, ""), {}, {}, dtype_of(dtype), Py_NewRef(gradients),
+      Py_NewRef(complaint)});
   const auto& schema = call->operation.schema().arguments();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments); ++i) {
     call->arguments.push_back(value_of(PyTuple_GET_ITEM(arguments, i), schema.at(i)));

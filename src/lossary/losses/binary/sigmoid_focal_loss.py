@@ -1,8 +1,8 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, logits, target_probabilities
-from lossary.core.elementary import modulated, softplus, times
+from lossary.core.elementary import is_number, modulated, softplus, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -117,4 +117,7 @@ def sigmoid_focal_loss(
     certain = rest == 0  # it is e^-|x| there, too small for a float
     log_rest = xp.where(certain, -softplus(xp.abs(input)), xp.log(xp.where(certain, 1.0, rest)))
     focal = modulated(nll, log_rest, gamma)
-    return focal if alpha == -1 else times(alpha * target + (1 - alpha) * (1 - target), focal)
+    if is_number(alpha, -1):
+        return focal
+    balance = alpha * target + (1 - alpha) * (1 - target)
+    return times(xp.where(alpha == -1, 1.0, balance) if is_array(alpha) else balance, focal)

@@ -5,7 +5,7 @@ from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
-from lossary.core.elementary import log_softmax, logsumexp, shaped, softplus, times
+from lossary.core.elementary import is_number, log_softmax, shaped, softplus, squared_lse, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
@@ -177,9 +177,9 @@ def cross_entropy(
     class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
     if kind(target) == "float":
         x = shaped(input, softcap, temperature)
-        smoothed = target * (1 - label_smoothing) + share if label_smoothing > 0 else target
+        smoothed = target if is_number(label_smoothing, 0) else target * (1 - label_smoothing) + share
         values = xp.sum(times(class_weight * smoothed, -log_softmax(x, axis)), axis=axis)
-        return values + z_loss * logsumexp(x, axis) ** 2 if z_loss > 0 else values
+        return values if is_number(z_loss, 0) else values + squared_lse(x, axis, z_loss)
 
     index, counted, outside = targets(target, classes, ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
@@ -189,9 +189,9 @@ def cross_entropy(
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
     values = times((1 - label_smoothing) * row_weight, nll)
-    if label_smoothing > 0:
+    if not is_number(label_smoothing, 0):
         spread = xp.sum(times(share * class_weight, -log_softmax(x, axis)), axis=axis)
         values = values + xp.where(counted, spread, 0.0)
-    if z_loss > 0:
-        values = values + xp.where(counted, z_loss * logsumexp(x, axis) ** 2, 0.0)
+    if not is_number(z_loss, 0):
+        values = values + xp.where(counted, squared_lse(x, axis, z_loss), 0.0)
     return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)

@@ -4,7 +4,7 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.classes import class_axis
 from lossary.core.contract import Range, logits
-from lossary.core.elementary import generalised_kl, log_softmax
+from lossary.core.elementary import generalised_kl, log_softmax, quotient
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -109,6 +109,6 @@ def kl_div_with_logits(
     0.1308
     """
     xp, axis = namespace(input_logits), class_axis(input_logits)
-    log_p, log_q = log_softmax(target_logits / temperature, axis), log_softmax(input_logits / temperature, axis)
+    log_p, log_q = (log_softmax(quotient(x, temperature), axis) for x in (target_logits, input_logits))
     # Σ (p log(p / q) - p + q), where Σ q - Σ p is 0: no term is negative, so none cancels another.
     return xp.sum(generalised_kl(log_p, log_q), axis=axis)

@@ -1,8 +1,8 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, real, weights
-from lossary.core.elementary import scaled
+from lossary.core.elementary import scaled, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -90,9 +90,10 @@ def huber_loss(
     """
     xp = namespace(input)
     error = input - target
-    if delta > float(xp.finfo(error.dtype).max):
+    if not is_array(delta) and delta > float(xp.finfo(error.dtype).max):
         return scaled(0.5 * error * error, weight)
     small = xp.abs(error) <= delta
     near = xp.where(small, error, 0.0)
     far = xp.where(small, 0.0, xp.abs(error) - 0.5 * delta)
-    return scaled(0.5 * near * near + delta * far, weight)
+    linear = times(far, delta) if is_array(delta) else far * delta
+    return scaled(0.5 * near * near + linear, weight)

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, real
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -83,9 +83,11 @@ def smooth_l1_loss(
     """
     xp = namespace(input)
     error = input - target
-    if beta < float(xp.finfo(error.dtype).smallest_normal):  # as 0: the quotient below would be 0 / 0
+    smallest = float(xp.finfo(error.dtype).smallest_normal)  # below it as 0: the quotient below would be 0 / 0
+    if not is_array(beta) and beta < smallest:
         return xp.abs(error)
-    small = xp.abs(error) < beta
+    small = (xp.abs(error) < beta) & (beta >= smallest)
     near = xp.where(small, error, 0.0)
     far = xp.where(small, 0.0, xp.abs(error) - 0.5 * beta)
-    return near * (near / (2 * beta)) + far
+    width = xp.where(beta < smallest, 1.0, beta) if is_array(beta) else beta
+    return near * (near / (2 * width)) + far
