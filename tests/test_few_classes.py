@@ -137,3 +137,12 @@ def test_check_looks_at_the_heaviest_class(many: bool) -> None:
     beyond = target._replace(**{target._fields[0]: target[0] + 4})
     (found,) = lossary.check(lossary.cross_entropy, x, beyond)
     assert found.code == "LS100" and "the classes are 0 to 3" in str(found)
+
+
+@pytest.mark.parametrize("option", ["label_smoothing", "softcap", "temperature", "z_loss"])
+def test_options_can_be_learned(option: str) -> None:
+    x, few, _ = pair(3, CLASSES)
+    value = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(
+        lambda x, value: lossary.cross_entropy(x, few, **{option: value}), (x.requires_grad_(), value)
+    )

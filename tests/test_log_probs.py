@@ -196,3 +196,14 @@ def test_errors_name_what_is_wrong(error: type[Exception], words: str, call: Cal
 def test_preference_and_policy_losses_match_their_plain_form(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parents[1] / "examples" / "log_probs.py"), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("option", ["softcap", "temperature"])
+@pytest.mark.parametrize("linear", [False, True])
+def test_softcap_and_temperature_can_be_learned(option: str, linear: bool) -> None:
+    def of(x: Tensor, value: Tensor) -> Tensor:
+        shape: dict[str, Any] = {option: value}
+        return weighted(linear_log_prob(x, WEIGHT, TARGET, **shape) if linear else log_prob(x, TARGET, **shape))
+
+    x = INPUT if linear else INPUT @ WEIGHT.T
+    torch.autograd.gradcheck(of, (x.clone().requires_grad_(), torch.tensor(1.7, dtype=torch.float64).requires_grad_()))

@@ -96,10 +96,10 @@ def _cross_entropy(
     is_mixed: bool,
     weight: Array | None,
     ignore_index: int,
-    label_smoothing: float,
-    softcap: float,
-    temperature: float,
-    z_loss: float,
+    label_smoothing: Array | float,
+    softcap: Array | float,
+    temperature: Array | float,
+    z_loss: Array | float,
     **unused: Any,
 ) -> Unreduced:
     xp, axis = namespace(input), class_axis(input)

@@ -38,8 +38,8 @@ def _log_prob(
     target: Annotated[Array, class_indices("?N *d")],
     *,
     ignore_index: Annotated[int | None, IGNORED] = None,
-    softcap: Annotated[float | None, SOFTCAP] = None,
-    temperature: Annotated[float, TEMPERATURE] = 1.0,
+    softcap: Annotated[Array | float | None, SOFTCAP] = None,
+    temperature: Annotated[Array | float, TEMPERATURE] = 1.0,
 ) -> LogProb:
     xp, axis = namespace(input), class_axis(input)
     index, counted, outside = targets(target, input.shape[axis], ignore_index)
@@ -61,8 +61,8 @@ def _linear_log_prob(
     *,
     linear_bias: Annotated[Array | None, logits("C")] = None,
     ignore_index: Annotated[int | None, IGNORED] = None,
-    softcap: Annotated[float | None, SOFTCAP] = None,
-    temperature: Annotated[float, TEMPERATURE] = 1.0,
+    softcap: Annotated[Array | float | None, SOFTCAP] = None,
+    temperature: Annotated[Array | float, TEMPERATURE] = 1.0,
     memory_budget: Annotated[int | str | None, LOGITS_AT_ONCE] = None,
 ) -> LogProb:
     def of_rows(input: Array, target: Array) -> LogProb:
@@ -92,8 +92,8 @@ def log_prob(
     target: Array,
     *,
     ignore_index: int | None = None,
-    softcap: float | None = None,
-    temperature: float = 1.0,
+    softcap: Array | float | None = None,
+    temperature: Array | float = 1.0,
     impl: str = "auto",
 ) -> LogProb:
     """Log-probability of each row's class, entropy, log-sum-exp and most probable class, from logits.
@@ -129,8 +129,8 @@ def linear_log_prob(
     *,
     linear_bias: Array | None = None,
     ignore_index: int | None = None,
-    softcap: float | None = None,
-    temperature: float = 1.0,
+    softcap: Array | float | None = None,
+    temperature: Array | float = 1.0,
     memory_budget: int | str | None = None,
     impl: str = "auto",
 ) -> LogProb:

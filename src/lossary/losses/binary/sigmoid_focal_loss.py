@@ -55,8 +55,8 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
 def sigmoid_focal_loss(
     input: Annotated[Array, logits("*s")],
     target: Annotated[Array, target_probabilities("*s")],
-    alpha: Annotated[float, Range(0.0, 1.0, also=(-1.0,))] = 0.25,
-    gamma: Annotated[float, Range(0.0, high_open=True)] = 2,
+    alpha: Annotated[Array | float, Range(0.0, 1.0, also=(-1.0,))] = 0.25,
+    gamma: Annotated[Array | float, Range(0.0, high_open=True)] = 2,
     reduction: str = "none",
     *,
     sample_weight: Array | None = None,

@@ -89,12 +89,12 @@ def cross_entropy(
     ignore_index: Annotated[int, Range(integer=True)] = -100,
     reduce: bool | None = None,
     reduction: str = "mean",
-    label_smoothing: Annotated[float, Range(0.0, 1.0)] = 0.0,
+    label_smoothing: Annotated[Array | float, Range(0.0, 1.0)] = 0.0,
     *,
     inplace_backward: Annotated[bool, Flag(changes_answers=False)] = False,
-    softcap: Annotated[float | None, SOFTCAP] = None,
-    temperature: Annotated[float, TEMPERATURE] = 1.0,
-    z_loss: Annotated[float, Z_LOSS] = 0.0,
+    softcap: Annotated[Array | float | None, SOFTCAP] = None,
+    temperature: Annotated[Array | float, TEMPERATURE] = 1.0,
+    z_loss: Annotated[Array | float, Z_LOSS] = 0.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",
@@ -127,7 +127,8 @@ def cross_entropy(
     softcap : float above 0, optional
         Logits become softcap · tanh(input / softcap) first: they stay within ±softcap, a masked one of -inf too.
     temperature : float in (0, inf)
-        Logits, capped, are divided by it. Above 1 the distribution is flatter, and gradients are smaller.
+        Logits, capped, are divided by it. Above 1 the distribution is flatter, and gradients are smaller. As a 0-d array
+        it can be learned, as every number among the options.
     z_loss : float in [0, inf)
         z_loss · (log Σ exp of the logits)² is added to each row that counts, whatever its class weight: it keeps logits
         near 0 (1e-4 is usual).

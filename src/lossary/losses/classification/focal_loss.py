@@ -80,7 +80,7 @@ def focal_loss(
     ignore_index: Annotated[int, Range(integer=True)] = -100,
     reduction: str = "mean",
     *,
-    gamma: Annotated[float, Range(0.0, high_open=True)] = 2.0,
+    gamma: Annotated[Array | float, Range(0.0, high_open=True)] = 2.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
     impl: str = "auto",

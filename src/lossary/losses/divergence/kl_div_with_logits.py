@@ -57,7 +57,7 @@ def kl_div_with_logits(
     input_logits: Annotated[Array, logits("?N C *d")],
     target_logits: Annotated[Array, logits("?N C *d")],
     *,
-    temperature: Annotated[float, Range(0.0, math.inf, low_open=True, high_open=True)] = 1.0,
+    temperature: Annotated[Array | float, Range(0.0, math.inf, low_open=True, high_open=True)] = 1.0,
     reduction: str = "mean",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,

@@ -56,7 +56,7 @@ def cosine_embedding_loss(
     input1: Annotated[Array, real("?N D")],
     input2: Annotated[Array, real("?N D", broadcasts=True)],
     target: Annotated[Array, signs("?N", broadcasts=True)],
-    margin: Annotated[float, Range()] = 0.0,
+    margin: Annotated[Array | float, Range()] = 0.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",

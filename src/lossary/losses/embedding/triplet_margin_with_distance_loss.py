@@ -75,7 +75,7 @@ def triplet_margin_with_distance_loss(
     negative: Annotated[Array, real("?N *d D", broadcasts=True)],
     *,
     distance_function: Annotated[Callable[[Array, Array], Array] | None, Function()] = None,
-    margin: Annotated[float, Range(0.0, low_open=True)] = 1.0,
+    margin: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     swap: Annotated[bool, Flag()] = False,
     reduction: str = "mean",
     sample_weight: Array | None = None,

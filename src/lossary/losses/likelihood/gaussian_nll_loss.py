@@ -45,7 +45,7 @@ def gaussian_nll_loss(
     target: Annotated[Array, real("*s", broadcasts=True)],
     var: Annotated[Array | float, variances("*s", by_row=True)],
     full: Annotated[bool, Flag()] = False,
-    eps: Annotated[float, Range(0.0)] = 1e-6,
+    eps: Annotated[Array | float, Range(0.0)] = 1e-6,
     reduction: str = "mean",
     *,
     sample_weight: Array | None = None,

@@ -51,7 +51,7 @@ def poisson_nll_loss(
     log_input: Annotated[bool, Flag()] = True,
     full: Annotated[bool, Flag()] = False,
     size_average: bool | None = None,
-    eps: Annotated[float, Range(0.0)] = 1e-8,
+    eps: Annotated[Array | float, Range(0.0)] = 1e-8,
     reduce: bool | None = None,
     reduction: str = "mean",
     *,

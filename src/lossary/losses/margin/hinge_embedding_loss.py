@@ -36,7 +36,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
 def hinge_embedding_loss(
     input: Annotated[Array, real("*s")],
     target: Annotated[Array, signs("*s", broadcasts=True)],
-    margin: Annotated[float, Range()] = 1.0,
+    margin: Annotated[Array | float, Range()] = 1.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",

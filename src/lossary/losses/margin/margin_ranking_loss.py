@@ -34,7 +34,7 @@ def margin_ranking_loss(
     input1: Annotated[Array, real("*s")],
     input2: Annotated[Array, real("*s", broadcasts=True)],
     target: Annotated[Array, signs("*s", broadcasts=True)],
-    margin: Annotated[float, Range()] = 0,
+    margin: Annotated[Array | float, Range()] = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",

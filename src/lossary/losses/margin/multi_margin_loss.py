@@ -53,7 +53,7 @@ def multi_margin_loss(
     input: Annotated[Array, real("?N C")],
     target: Annotated[Array, class_indices("?N")],
     p: Annotated[int, Range(1, 2, integer=True)] = 1,
-    margin: Annotated[float, Range()] = 1.0,
+    margin: Annotated[Array | float, Range()] = 1.0,
     weight: Annotated[Array | None, weights("C")] = None,
     size_average: bool | None = None,
     reduce: bool | None = None,

@@ -40,7 +40,7 @@ def huber_loss(
     input: Annotated[Array, real("*s")],
     target: Annotated[Array, real("*s", broadcasts=True)],
     reduction: str = "mean",
-    delta: Annotated[float, Range(0.0, low_open=True)] = 1.0,
+    delta: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     weight: Annotated[Array | None, weights("*s")] = None,
     *,
     sample_weight: Array | None = None,

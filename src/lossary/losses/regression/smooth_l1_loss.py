@@ -35,7 +35,7 @@ def smooth_l1_loss(
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    beta: Annotated[float, Range(0.0)] = 1.0,
+    beta: Annotated[Array | float, Range(0.0)] = 1.0,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
