@@ -589,7 +589,7 @@ def _answers(case: Case, arguments: dict[str, Any], wanted: tuple[str, ...]) -> 
         gradients = torch.autograd.grad(value.sum(), inputs, retain_graph=True)
         slopes = torch.autograd.grad(value.sum(), inputs, create_graph=True)
         moving = [(slope * slope.detach()).sum() for slope in slopes if slope.requires_grad]
-        seconds = torch.autograd.grad(sum(moving), inputs, allow_unused=True) if moving else ()
+        seconds = torch.autograd.grad(torch.stack(moving).sum(), inputs, allow_unused=True) if moving else ()
     found: dict[str, Any] = {
         "value": (value,),
         "gradient": gradients,

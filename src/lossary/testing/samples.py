@@ -231,6 +231,10 @@ def invalid(loss: Loss) -> list[Invalid]:
         wrong.append(Invalid(sample.but(**{name: "text"}), ValueError, name))
         if isinstance(allowed, Range):
             wrong += [Invalid(sample.but(**{name: v}), ValueError, name) for v in _outside(allowed)]
+            array, error = (np.asarray(1), TypeError) if allowed.integer else (np.ones(2), ValueError)
+            wrong.append(Invalid(sample.but(**{name: array}), error, name))
+            if not allowed.integer:
+                wrong += [Invalid(sample.but(**{name: np.asarray(v)}), ValueError, name) for v in _outside(allowed)]
     return wrong
 
 
