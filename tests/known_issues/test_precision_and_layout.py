@@ -41,6 +41,16 @@ def test_pytorch_85791_fp16_soft_target_mean():
     assert F.cross_entropy(x, t).item() == rounded(math.log(7), torch.float16)
 
 
+def test_miles_1554_a_temperature_divides_in_fp32():
+    """Logits in bf16 were divided in bf16. https://github.com/radixark/miles/pull/1554"""
+    x, y = torch.tensor([[12.0625, 0.0]], dtype=torch.bfloat16), torch.tensor([0])
+    lead = 12.0625 / 0.7
+    exact, in_bf16 = (math.log1p(math.exp(-z)) for z in (lead, rounded(lead, torch.bfloat16)))
+    for temperature in (0.7, torch.tensor(0.7, requires_grad=True)):
+        got = F.cross_entropy(x, y, temperature=temperature).item()
+        assert got == rounded(exact, torch.bfloat16) != rounded(in_bf16, torch.bfloat16)
+
+
 def test_pytorch_166232_mse_fp16_mean_does_not_overflow():
     """Errors of 300 square past 65504, their mean does not. https://github.com/pytorch/pytorch/pull/166232"""
     x, t = torch.tensor([300, 0, 0, 0], dtype=torch.float16), torch.zeros(4, dtype=torch.float16)
