@@ -22,6 +22,20 @@ N, C = 120, 4
 NAMES = ["ant", "bee", "cat", "dog"]
 
 
+@pytest.fixture(autouse=True)
+def without_pandas(monkeypatch):
+    """The extra `files` does not install pandas, and pyarrow imports it in silence."""
+
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "pandas":
+                raise ModuleNotFoundError("No module named 'pandas'", name=name)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pandas"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+
+
 @pytest.fixture(scope="module")
 def logits():
     return (np.random.default_rng(3).normal(size=(N, C)) * 2).astype(np.float32)
@@ -105,6 +119,15 @@ class TestFormats:
         lists = pa.table({"logits": list(logits), "labels": labels})
         pq.write_table(lists, tmp_path / "b.parquet", row_group_size=33)
         assert values(report(tmp_path / "b.parquet")) == expected
+
+    @pytest.mark.parametrize(
+        "kind",
+        [pa.timestamp("us", tz="UTC"), pa.date32(), pa.time64("us"), pa.bool_(), pa.list_(pa.string()), pa.null()],
+    )
+    def test_parquet_beside_a_column_of_another_type(self, tmp_path, logits, labels, expected, kind):
+        beside = pa.nulls(N, kind)
+        pq.write_table(pa.table({"logits": list(logits), "labels": labels, "seen": beside}), tmp_path / "a.parquet")
+        assert values(report(tmp_path / "a.parquet")) == expected
 
     def test_bfloat16(self, tmp_path, logits, labels):
         halved = logits.astype(ml_dtypes.bfloat16)

@@ -22,7 +22,7 @@ def open_parquet(path: str) -> list[Stored]:
         schema, count = file.schema_arrow, file.metadata.num_rows
         first = next(file.iter_batches(batch_size=1), None)
     lists = {name for name in schema.names if _is_list(schema.field(name).type)}
-    widths = {name: len(first.column(name)[0]) if first is not None else 0 for name in lists}
+    widths = {name: len(first.column(name)[0].as_py() or ()) if first is not None else 0 for name in lists}
     plain = [name for name in schema.names if name not in lists]
     arrays = {**{name: [name] for name in lists}, **groups(plain)}
     return [_stored(path, key, arrays[key], schema, count, widths) for key in arrays]
@@ -85,9 +85,7 @@ def _stored(path: str, key: str, members: list[str], schema: Any, count: int, wi
             arrays = [array.astype(str) for array in arrays]
         return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
 
-    try:
-        dtype = np.dtype(str) if is_text else np.dtype(kind.to_pandas_dtype())
-    except NotImplementedError:
-        dtype = np.dtype(object)
+    # Not kind.to_pandas_dtype(), for which most releases of pyarrow import pandas.
+    dtype = np.dtype(str) if is_text else pa.nulls(0, kind).to_numpy(zero_copy_only=False).dtype
     shape = (count,) if len(members) == 1 and width is None else (count, width or len(members))
     return Stored(path, key, shape, dtype, read, columns=class_names(members))
