@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from lossary.core.arrays import Array, as_array, by_rows, full, is_array, namespace, size_fits, take_along
 from lossary.core.classes import along, class_axis, targets
-from lossary.core.contract import Domain, class_indices, describe, word
+from lossary.core.contract import Domain, as_plain, check_array, class_indices, describe, word
 from lossary.core.elementary import is_number, log_softmax, shaped, squared_lse, times
 from lossary.core.projection import counted_logits, rows_at_once
 from lossary.core.record import Loss
@@ -45,6 +45,7 @@ def of_few_classes(loss: Loss, arguments: dict[str, Any]) -> tuple[Loss, dict[st
     if not isinstance(target, (TopK, Mixed)):
         return loss, arguments
     x = arguments["input"]
+    check_array(loss.name, "input", x, loss.data["input"], {"1": 1}, ("input", x))  # its axes say where classes are
     axis = class_axis(x) if loss.name == "cross_entropy" else x.ndim - 1
     indices, parts = target if isinstance(target, TopK) else _mixed(loss.name, target, axis, x)
     few = {"target": indices, "target_shares": parts, "is_mixed": isinstance(target, Mixed)}
@@ -74,6 +75,10 @@ def _of_few(loss: Loss) -> Loss:
 
 def _mixed(loss: str, target: Mixed, axis: int, like: Array) -> tuple[Array, Array]:
     a, b = target.a, target.b
+    for name, x in (("target.a", a), ("target.b", b), ("target.lam", target.lam)):
+        fix = as_plain(name, x)
+        if fix:
+            raise TypeError(f"{loss}: {name} is {describe(x)}; it must be a plain array{fix}")
     if not is_array(a) or not is_array(b) or tuple(a.shape) != tuple(b.shape):
         raise ValueError(f"{loss}: target mixes {describe(a)} and {describe(b)}; both must be classes of one shape")
     xp, lam = namespace(a), as_array(target.lam, like=like)

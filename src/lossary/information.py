@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from lossary.core.arrays import Array, cast, kind, namespace
-from lossary.core.distributions import Distribution, Logits, as_array, as_events, as_rows, classes_at, log, one_hot
+from lossary.core.distributions import (
+    Distribution,
+    Logits,
+    as_array,
+    as_events,
+    as_rows,
+    check_kinds,
+    classes_at,
+    log,
+    one_hot,
+)
 from lossary.core.elementary import times
 
 __all__ = [
@@ -131,6 +141,7 @@ def decompose(logits: Array, target: Array, *, axis: int = -1) -> Decomposition:
     (0.6931471805599453, 0.6931471805599453, 0.0)
     """
     logits, target = as_array(logits), as_array(target)
+    check_kinds("decompose", {"target": target, "logits": logits})
     if kind(target) == "integer" and target.ndim == logits.ndim - 1:
         target = one_hot("decompose", "target", target, logits, axis)
     if tuple(target.shape) != tuple(logits.shape):

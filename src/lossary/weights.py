@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from lossary.core.arrays import Array, is_array, is_torch, kind, namespace
+from lossary.core.contract import as_plain, describe
 
 Scheme = Literal["balanced", "inverse_frequency", "effective_number", "median_frequency"]
 
@@ -81,7 +82,7 @@ def pos_weight(labels: Array) -> Array:
     """
     given = labels if is_array(labels) else np.asarray(labels)
     if kind(given) not in ("bool", "integer", "float"):
-        raise TypeError(f"pos_weight: labels are of dtype {given.dtype}; they must be 0 and 1")
+        raise TypeError(f"pos_weight: labels are {describe(given)}; they must be 0 and 1{as_plain('labels', labels)}")
     if given.ndim not in (1, 2):
         raise ValueError(
             f"pos_weight: labels have shape {tuple(given.shape)}; it must be (N,) or (N, C). "
@@ -141,11 +142,17 @@ def _count(images: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndar
 
 def _integers(labels: Array) -> np.ndarray:
     if is_array(labels) and kind(labels) != "integer":
-        fix = "argmax over the classes gives indices" if kind(labels) == "float" else "convert them to integers"
-        raise TypeError(f"class_weights: labels are of dtype {labels.dtype}; they must be integer class indices: {fix}")
+        fix = ": argmax over the classes gives indices" if kind(labels) == "float" else ": convert them to integers"
+        raise TypeError(
+            f"class_weights: labels are {describe(labels)}; they must be integer class indices"
+            f"{as_plain('labels', labels) or fix}"
+        )
     values = _on_host(labels)
     if values.dtype.kind not in "iu" and values.size:
-        raise TypeError(f"class_weights: labels are of dtype {values.dtype}; they must be integer class indices")
+        raise TypeError(
+            f"class_weights: labels are of dtype {values.dtype}; they must be integer class indices"
+            f"{as_plain('labels', labels)}"
+        )
     return values
 
 

@@ -68,18 +68,46 @@ def size(x: Array) -> int:
     return math.prod(x.shape)
 
 
+KINDS = {
+    "bool": "bool",
+    **dict.fromkeys(("float16", "bfloat16", "float32", "float64"), "float"),
+    **dict.fromkeys(("complex32", "complex64", "complex128"), "complex"),
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "integer"),
+}
+
+
 def kind(x: Array) -> str:
-    """ "float", "integer", "bool" or "complex"."""
-    if is_torch(x):
-        dtype = x.dtype
-        if dtype.is_floating_point:
-            return "float"
-        return "complex" if dtype.is_complex else "bool" if dtype == sys.modules["torch"].bool else "integer"
+    """ "float", "integer", "bool" or "complex"; "other" where no loss computes with `x`, but `plainly` may."""
     if isinstance(x, NUMPY):
-        return {"f": "float", "i": "integer", "u": "integer", "b": "bool", "c": "complex"}.get(x.dtype.kind, "other")
-    xp = namespace(x)
-    names = {"real floating": "float", "integral": "integer", "bool": "bool", "complex floating": "complex"}
-    return next(name for standard, name in names.items() if xp.isdtype(x.dtype, standard))
+        letters = {"f": "float", "i": "integer", "u": "integer", "b": "bool", "c": "complex"}
+        return "other" if x.dtype.isbuiltin == 2 else letters.get(x.dtype.kind, "other")  # 2: float8 of ml_dtypes
+    found = "other" if layout(x) else KINDS.get(dtype_name(x), "other")
+    if found == "other" and not is_torch(x) and namespace(x).isdtype(x.dtype, "integral"):
+        return "integer"  # of a few bits, in JAX, which converts them
+    return found
+
+
+def layout(x: Array) -> str:
+    """What a tensor is that is no block of numbers in strides: "nested", "sparse_coo", "_mkldnn"; of others ""."""
+    if not is_torch(x):
+        return ""
+    if x.is_nested:
+        return "nested"
+    if type(x).__name__ == "MaskedTensor":
+        return "masked"
+    return "" if x.layout is sys.modules["torch"].strided else str(x.layout).removeprefix("torch.")
+
+
+def plainly(name: str, x: Array) -> str:
+    """What makes of `x`, which is called `name` and of kind "other", an array that losses compute with."""
+    if not is_torch(x):
+        return f"{name}.astype('float32')"
+    if layout(x):
+        ways = {"nested": f"torch.cat({name}.unbind())", "masked": f"{name}.get_data(), and its mask as sample_weight"}
+        return ways.get(layout(x), f"{name}.to_dense()")
+    if dtype_name(x).startswith("q"):
+        return f"{name}.dequantize()"
+    return f"{name}.float()" if x.dtype.is_floating_point else f"{name} unpacked to torch.int64"
 
 
 def dtype_name(x: Array) -> str:

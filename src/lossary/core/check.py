@@ -35,8 +35,10 @@ from lossary.core.contract import (
     Dims,
     Range,
     Spec,
+    as_plain,
     axes,
     check_array,
+    check_device,
     check_sums,
     check_values,
     describe,
@@ -194,7 +196,8 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
                 continue
         must = allowed.refuse(values[name])
         if must is not None:
-            raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}")
+            fix = as_plain(name, values[name])
+            raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}{fix}")
         if isinstance(allowed, Range) and type(values[name]) not in (int, float):  # a Fraction, or NumPy's
             values[name] = int(values[name]) if allowed.integer else float(values[name])
         if isinstance(allowed, Range) and allowed.integer:
@@ -209,7 +212,8 @@ def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | 
         fix = f". Pass int({name})" if isinstance(allowed, Range) else ""
         raise TypeError(f"{loss.name}: {name} is {describe(value)}; it must be {allowed.refuse(value)}, no array{fix}")
     if kind(value) not in ("float", "integer") or value.ndim != 0:
-        raise ValueError(f"{loss.name}: {name} is {describe(value)}; it must be a number in {allowed}, or a 0-d array")
+        wanted = f"a number in {allowed}, or a 0-d array{as_plain(name, value)}"
+        raise ValueError(f"{loss.name}: {name} is {describe(value)}; it must be {wanted}")
     if not is_concrete(value):
         return value
     number = float(detach(value))
@@ -248,10 +252,13 @@ def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any
         return None
     weight = as_array(plain(loss.name, "sample_weight", weight), like=first)
     unreduced = tuple(n for _, n in axes(loss.unreduced, dims))
-    if not is_array(weight) or library(weight) != library(first):
-        raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be a {library(first)} array")
-    if kind(weight) not in ("float", "integer", "bool"):
-        raise TypeError(f"{loss.name}: sample_weight is {describe(weight)}; it must be of a real dtype")
+    ours = is_array(weight) and library(weight) == library(first)
+    if not ours or kind(weight) not in ("float", "integer", "bool"):
+        raise TypeError(
+            f"{loss.name}: sample_weight is {describe(weight)}; it must be a {library(first)} array of a real dtype"
+            f"{as_plain('sample_weight', weight)}"
+        )
+    check_device(loss.name, "sample_weight", weight, (next(iter(loss.data)), first))
     shape = tuple(weight.shape)
     if len(shape) > len(unreduced) or not size_fits(shape, unreduced[: len(shape)]):
         raise ValueError(
@@ -269,7 +276,11 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
         raise ValueError(f"{loss.name}: normalizer replaces the denominator of a mean; reduction is {reduction!r}")
     array = as_array(normalizer, like=first)
     if not is_array(array) or array.ndim != 0 or kind(array) not in ("float", "integer"):
-        raise ValueError(f"{loss.name}: normalizer is {describe(normalizer)}; it must be a number or a 0-d array")
+        raise ValueError(
+            f"{loss.name}: normalizer is {describe(normalizer)}; it must be a number or a 0-d array"
+            f"{as_plain('normalizer', normalizer)}"
+        )
+    check_device(loss.name, "normalizer", array, (next(iter(loss.data)), first))
     if isinstance(normalizer, (int, float)) and not 0 <= normalizer < math.inf:
         raise ValueError(f"{loss.name}: normalizer is {normalizer!r}; a count or a sum of weights is in [0, inf)")
     return cast(array, dtype)

@@ -20,9 +20,12 @@ from lossary.core.arrays import (
     is_array,
     is_concrete,
     is_jax,
+    is_torch,
     kind,
+    layout,
     library,
     namespace,
+    plainly,
     size,
     size_fits,
     to_numpy,
@@ -284,24 +287,29 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
 
 
 def describe(x: Any) -> str:
-    return f"{dtype_name(x)} of shape {tuple(x.shape)}" if is_array(x) else f"{type(x).__name__} {x!r}"
+    if not is_array(x):
+        return f"{type(x).__name__} {x!r}"
+    what = f"{layout(x)} {dtype_name(x)}".lstrip()
+    return what if what.startswith("nested") else f"{what} of shape {tuple(x.shape)}"
 
 
 def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: tuple[str, Array]) -> Spec:
     """The alternative of `spec` that `x` fits in library, dtype and shape; raises where none does."""
     _check_library(loss, name, x, first)
-    integer = kind(x) == "integer"
+    found = kind(x)
+    integer = found == "integer"
     fitting = [s for s in spec if s.domain.dtype != "integer" or integer]
     convertible = ("float", "integer") if name == first[0] else ("float", "integer", "bool")
     # An integer array means indices wherever a loss takes indices; elsewhere it is converted to real numbers.
     if integer and any(s.domain.dtype == "integer" for s in spec):
         fitting = [s for s in spec if s.domain.dtype == "integer"]
-    if kind(x) not in convertible or not fitting:
+    if found not in convertible or not fitting:
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
     for candidate in fitting:
-        if bind(candidate.shape, tuple(x.shape), dims):
-            return candidate
-        if candidate.broadcasts and _broadcasts(tuple(x.shape), candidate, dims):
+        shape = tuple(x.shape)
+        if bind(candidate.shape, shape, dims) or (candidate.broadcasts and _broadcasts(shape, candidate, dims)):
+            if candidate.domain.dtype != "integer" or getattr(x, "is_meta", False):  # others follow the first
+                check_device(loss, name, x, first)
             return candidate
     if any(bind(s.shape, tuple(x.shape), dict(dims)) for s in spec):  # the shape fits another dtype
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
@@ -311,9 +319,28 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
     )
 
 
+def as_plain(name: str, x: Any) -> str:
+    """How to pass what is no array, or of no kind that losses compute with: the end of a message."""
+    if is_array(x):
+        return f". Pass {plainly(name, x)}" if kind(x) == "other" else ""
+    return f". Pass {name}.todense()" if hasattr(type(x), "todense") else ""
+
+
+def check_device(loss: str, name: str, x: Array, first: tuple[str, Array]) -> None:
+    """Raise where a tensor is on another device; a number on the CPU goes with all."""
+    if not is_torch(x) or x.device == first[1].device or (x.ndim == 0 and x.device.type == "cpu"):
+        return
+    fix = f"Pass {name}.to({first[0]}.device)" if x.device.type != "meta" else f"Pass {name} with its values"
+    raise ValueError(
+        f"{loss}: {name} is on the device {x.device} and {first[0]} on {first[1].device}; "
+        f"all arrays must be on one. {fix}"
+    )
+
+
 def _check_library(loss: str, name: str, x: Any, first: tuple[str, Array]) -> None:
     if not is_array(x):
-        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be an array of NumPy, torch, JAX or their kind")
+        wanted = f"an array of NumPy, torch, JAX or their kind{as_plain(name, x)}"
+        raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {wanted}")
     if library(x) != library(first[1]):
         raise TypeError(
             f"{loss}: {name} is {_of(x)} and {first[0]} is {_of(first[1])}; "
@@ -326,7 +353,8 @@ def _of(x: Array) -> str:
 
 
 def _wrong_dtype(loss: str, name: str, x: Array, spec: Spec, dims: Dims) -> str:
-    return f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}. {_dtype_fix(name, x, spec)}"
+    fix = as_plain(name, x) or f". {_dtype_fix(name, x, spec)}"
+    return f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}{fix}"
 
 
 def _wanted(spec: Spec, dims: Dims) -> str:

@@ -12,7 +12,6 @@ from lossary.core.arrays import (
     cast,
     cast_index,
     compute_dtype,
-    dtype_name,
     is_array,
     is_concrete,
     is_jax,
@@ -22,6 +21,7 @@ from lossary.core.arrays import (
     namespace,
     result_dtype,
 )
+from lossary.core.contract import as_plain, describe
 from lossary.core.elementary import log_softmax
 
 
@@ -47,7 +47,8 @@ class Rows(NamedTuple):
 
 
 def as_array(x: Any) -> Array:
-    return x if is_array(x) else np.asarray(x)
+    """Lists as arrays; what is sparse stays, for the check to name."""
+    return x if is_array(x) or hasattr(type(x), "todense") else np.asarray(x)
 
 
 def as_rows(function: str, axis: int, **given: Distribution) -> tuple[list[Rows], Any]:
@@ -84,22 +85,28 @@ def as_events(function: str, p: Any) -> tuple[Array, Any]:
 
 def as_floats(function: str, given: dict[str, Array]) -> tuple[list[Array], Any]:
     """The arrays in the dtype to compute in, and the dtype of the answer. Integers (one-hot rows) are converted."""
-    (first_name, first), *_ = given.items()
-    for name, x in given.items():
-        if library(x) != library(first):
-            raise TypeError(
-                f"{function}: {name} is a {library(x)} array and {first_name} a {library(first)} array; "
-                f"all arrays must come from one library. Convert {name} first"
-            )
-        if kind(x) not in ("float", "integer"):
-            raise TypeError(f"{function}: {name} is of dtype {dtype_name(x)}; it must be of a floating dtype")
+    check_kinds(function, given)
     floats = [x for x in given.values() if kind(x) == "float"]
+    first = next(iter(given.values()))
     if floats:
         answer = result_dtype(floats)
     else:
         answer = namespace(first).__array_namespace_info__().default_dtypes()["real floating"]
     dtype = compute_dtype(first, answer)
     return [cast(x, dtype) for x in given.values()], answer
+
+
+def check_kinds(function: str, given: dict[str, Array]) -> None:
+    """Raise where the arrays are of several libraries, or hold no real numbers."""
+    (first_name, first), *_ = given.items()
+    for name, x in given.items():
+        if not is_array(x) or kind(x) not in ("float", "integer"):
+            raise TypeError(f"{function}: {name} is {describe(x)}; it must be of a floating dtype{as_plain(name, x)}")
+        if library(x) != library(first):
+            raise TypeError(
+                f"{function}: {name} is a {library(x)} array and {first_name} a {library(first)} array; "
+                f"all arrays must come from one library. Convert {name} first"
+            )
 
 
 def _log_softmax(x: Array) -> Array:

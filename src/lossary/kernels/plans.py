@@ -234,7 +234,7 @@ def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any
     for x in (*args, *kwargs.values()):
         of = x.__class__
         if of in tensors:
-            if not (x.is_cpu and x.layout is strided and x.is_contiguous()):
+            if not (x.is_cpu and x.layout is strided and not x.is_nested and x.is_contiguous()):
                 return None
             parts += (x.dtype, x.shape, x.requires_grad)
         elif of in OPTIONS:

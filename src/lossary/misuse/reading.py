@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core.arrays import Array, is_array, is_jax, is_torch, is_traced
+from lossary.core.arrays import Array, is_array, is_jax, is_torch, is_traced, kind
 
 
 def host(x: Array) -> np.ndarray:
@@ -33,7 +33,7 @@ def to_cpu(x: Any) -> Any:
 
 def is_unreadable(x: object) -> bool:
     """Whether an array holds no values that could be looked at: a tracer, or a tensor on the meta device."""
-    return is_array(x) and (is_traced(x) or bool(getattr(x, "is_meta", False)))
+    return is_array(x) and kind(x) != "other" and (is_traced(x) or bool(getattr(x, "is_meta", False)))
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class Kind {
   }
 
   bool add_tensor(const at::Tensor& x) {
-    if (!x.is_cpu() || x.layout() != at::kStrided || !x.is_contiguous() || x._fw_grad(0).defined()) return false;
+    if (!x.is_cpu() || x.layout() != at::kStrided || x.is_nested() || !x.is_contiguous()) return false;
+    if (x._fw_grad(0).defined()) return false;
     add('t');
     add(x.scalar_type());
     add(x.requires_grad());
