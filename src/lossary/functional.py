@@ -40,7 +40,13 @@ from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as
 
 
 def __getattr__(name: str) -> _Any:
-    torch = _sys.modules.get("torch")
-    if torch is None or name.startswith("__"):
-        raise AttributeError(f"lossary.functional has no {name!r}; lossary.catalogue() lists the losses")
-    return getattr(torch.nn.functional, name)
+    if _sys.modules.get("torch") is not None and not name.startswith("__"):
+        from torch.nn import functional  # by import, which waits for a thread that is importing torch
+
+        return getattr(functional, name)
+    raise AttributeError(f"lossary.functional has no {name!r}; lossary.catalogue() lists the losses")
+
+
+def __dir__() -> list[str]:
+    theirs = _sys.modules.get("torch.nn.functional")
+    return sorted({*globals(), *(() if theirs is None else dir(theirs))})

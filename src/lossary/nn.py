@@ -2,7 +2,7 @@
 
 A module takes the options of its function, in the same order, and the data in `forward`. Tensor options are buffers:
 `.to()` moves them and the state dict holds them, as in torch. Whatever else is asked of this module is torch.nn's own,
-so that `from lossary import nn` can stand for `from torch import nn`.
+its submodules included, so that `from lossary import nn` can stand for `from torch import nn`.
 """
 
 try:
@@ -18,17 +18,33 @@ from lossary.core.record import of as record_of
 from lossary.modules.adaptive_log_softmax import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from lossary.modules.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from lossary.modules.loss_module import LossModule as LossModule
+from lossary.modules.submodules import find_submodules
 
 functional = F
+__path__: list[str] = []  # without one Python looks for no submodules
+find_submodules()
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # what Python asks of a module itself, such as its path
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(torch.nn, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(torch.nn)})
+
+
+def loss_modules() -> tuple[type[LossModule], ...]:
+    """The module class of every loss."""
+    return tuple(
+        c for c in globals().values() if isinstance(c, type) and issubclass(c, LossModule) and c is not LossModule
+    )
 
 
 def module_of(function: Callable[..., Any]) -> type[LossModule]:
     """The module class of a loss function."""
-    for module in LossModule.__subclasses__():
+    for module in loss_modules():
         if module.loss is record_of(function):
             return module
     raise LookupError(f"{record_of(function).name} has no module in lossary.nn")
@@ -107,3 +123,9 @@ class TripletMarginLoss(LossModule, of=F.triplet_margin_loss): ...
 
 
 class TripletMarginWithDistanceLoss(LossModule, of=F.triplet_margin_with_distance_loss): ...
+
+
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # what torch.nn gives, and the losses
+    *{name for name in dir(torch.nn) if not name.startswith("_")} - {module.__name__ for module in loss_modules()},
+    *(module.__name__ for module in loss_modules()),
+]

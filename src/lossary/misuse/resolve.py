@@ -43,7 +43,7 @@ def _module(module: Any) -> tuple[Loss, Fixed]:
     """The loss of a module of lossary.nn or torch.nn, or of a subclass of one."""
     from lossary import nn  # which imports torch: it is there
 
-    known = {of.__name__: of for of in nn.LossModule.__subclasses__()}
+    known = {of.__name__: of for of in nn.loss_modules()}
     for kind in type(module).__mro__:
         if kind.__module__.partition(".")[0] in ("torch", "lossary") and kind.__name__ in known:
             own = known[kind.__name__]
