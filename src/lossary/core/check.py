@@ -4,6 +4,7 @@ import math
 import sys
 import threading
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,7 @@ from lossary.core.contract import (
     check_sums,
     check_values,
     describe,
+    shown,
 )
 from lossary.core.record import HANDLED, Loss
 from lossary.core.strict import is_strict
@@ -75,8 +77,8 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
     if loss.adapt is not None:
         loss.adapt(values)
-    reduction = _reduction(loss, arguments)
-    _check_options(loss, values)
+    reduction = check_reduction(loss, arguments)
+    check_options(loss, values)
     specs, dims = _check_data(loss, values)
     first = values[next(iter(loss.data))]
     arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in BESIDE and not _is_number(arguments[n])}
@@ -160,10 +162,11 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=depth)
 
 
-def _reduction(loss: Loss, arguments: dict[str, Any]) -> str:
+def check_reduction(loss: Loss, arguments: Mapping[str, Any]) -> str:
+    """The reduction that is asked for, in torch's deprecated ways too."""
     known = ", ".join(repr(r) for r in loss.reductions)
     if not isinstance(arguments["reduction"], str):
-        raise ValueError(f"{loss.name}: reduction is {arguments['reduction']!r}; it must be one of {known}")
+        raise ValueError(f"{loss.name}: reduction is {shown(arguments['reduction'])}; it must be one of {known}")
     reduction = legacy_reduction(
         loss.name, arguments["reduction"], arguments.get("size_average"), arguments.get("reduce")
     )
@@ -176,6 +179,9 @@ def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduc
     """The reduction that torch's deprecated `size_average`, `reduce` and "elementwise_mean" ask for."""
     if size_average is None and reduce is None and reduction != "elementwise_mean":
         return reduction
+    for argument, value in (("size_average", size_average), ("reduce", reduce)):
+        if not (value is None or isinstance(value, bool)):
+            raise TypeError(f"{name}: {argument} is {shown(value)}; it must be True, False or None (deprecated)")
     meant = "none" if reduce is False else "sum" if size_average is False else "mean"
     said = (
         "reduction='elementwise_mean' is" if size_average is None and reduce is None else "size_average and reduce are"
@@ -184,7 +190,8 @@ def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduc
     return meant
 
 
-def _check_options(loss: Loss, values: dict[str, Any]) -> None:
+def check_options(loss: Loss, values: dict[str, Any]) -> None:
+    """Raise where an option is not what it may be; others become the plain numbers that formulas take."""
     for name, allowed in loss.options.items():
         if values[name] is None and isinstance(allowed, Range):
             values[name] = allowed.none
@@ -197,7 +204,7 @@ def _check_options(loss: Loss, values: dict[str, Any]) -> None:
         must = allowed.refuse(values[name])
         if must is not None:
             fix = as_plain(name, values[name])
-            raise ValueError(f"{loss.name}: {name} is {values[name]!r}; it must be {must}{fix}")
+            raise ValueError(f"{loss.name}: {name} is {shown(values[name])}; it must be {must}{fix}")
         if isinstance(allowed, Range) and type(values[name]) not in (int, float):  # a Fraction, or NumPy's
             values[name] = int(values[name]) if allowed.integer else float(values[name])
         if isinstance(allowed, Range) and allowed.integer:

@@ -293,6 +293,17 @@ def describe(x: Any) -> str:
     return what if what.startswith("nested") else f"{what} of shape {tuple(x.shape)}"
 
 
+def shown(x: Any) -> str:
+    """`x` as an option that is wrong: an array by its shape alone."""
+    return describe(x) if is_array(x) and x.ndim else repr(x)
+
+
+def check_rank(loss: str, name: str, x: Array, spec: Spec) -> None:
+    """Raise where an array fits no sizes at all."""
+    if not any(s.broadcasts or bind(s.shape, tuple(x.shape), {}) for s in spec):
+        raise ValueError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, {})}")
+
+
 def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: tuple[str, Array]) -> Spec:
     """The alternative of `spec` that `x` fits in library, dtype and shape; raises where none does."""
     _check_library(loss, name, x, first)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lossary.core.arrays import is_torch, is_transformed, library
 from lossary.core.check import Checked, prepare
+from lossary.core.contract import shown
 from lossary.core.strict import is_strict
 from lossary.kernels import calls, plans
 
@@ -64,12 +65,16 @@ ALL = (
 )
 
 
+def check_impl(loss: str, impl: Any) -> None:
+    if not isinstance(impl, str) or impl not in ("auto", *(i.name for i in ALL)):
+        known = ", ".join(repr(i.name) for i in ALL)
+        raise ValueError(f"{loss}: impl is {shown(impl)}; it must be 'auto' or one of {known}")
+
+
 def choose(call: Checked) -> Implementation:
     """The first implementation that does not refuse, or the one that was asked for by name."""
     name, wanted = call.loss.name, call.impl
-    if not isinstance(wanted, str) or wanted not in ("auto", *(i.name for i in ALL)):
-        known = ", ".join(repr(i.name) for i in ALL)
-        raise ValueError(f"{name}: impl is {wanted!r}; it must be 'auto' or one of {known}")
+    check_impl(name, wanted)
     if call.values.get("inplace_backward"):
         reason = FUSED.refuse(call) or calls.refuse_inplace(call)
         if reason is None and wanted in ("auto", FUSED.name):

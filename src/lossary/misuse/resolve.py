@@ -50,5 +50,5 @@ def _module(module: Any) -> tuple[Loss, Fixed]:
             if "__init__" in vars(own):
                 name = own.loss.name
                 raise TypeError(f"check: {own.__name__} holds parameters; pass {name!r}, and them as its arguments")
-            return own.loss, {name: getattr(module, name) for name in own.options if hasattr(module, name)}
+            return own.loss, {name: getattr(module, name) for name in own.option_names if hasattr(module, name)}
     raise TypeError(f"check: loss is {module!r}; lossary.nn has no module of that name")

@@ -8,8 +8,10 @@ import torch
 from lossary import functional as F
 from lossary.modules.loss_module import LossModule
 
+Torchs: Any = getattr(torch.nn, "LinearCrossEntropyLoss", torch.nn.Module)  # which torch has from 2.13 on
 
-class LinearCrossEntropyLoss(LossModule, of=F.linear_cross_entropy, per_call=("linear_bias",)):
+
+class LinearCrossEntropyLoss(LossModule, Torchs, of=F.linear_cross_entropy, held=("linear_bias",)):
     """Cross-entropy of the outputs of a linear layer that the loss holds.
 
     The module of `lossary.linear_cross_entropy`, whose documentation holds. Its layer, `linear`, has the names, the
@@ -59,11 +61,19 @@ class LinearCrossEntropyLoss(LossModule, of=F.linear_cross_entropy, per_call=("l
         rows = math.prod(self.out_features, start=num_classes)
         self.linear = torch.nn.Linear(in_features, rows, bias=bias, device=device, dtype=dtype)
 
-    def forward(self, input: torch.Tensor, target: torch.Tensor, **per_call: Any) -> torch.Tensor:
+    def forward(
+        self,
+        input: torch.Tensor,
+        target: torch.Tensor,
+        *,
+        sample_weight: torch.Tensor | None = None,
+        normalizer: torch.Tensor | float | None = None,
+    ) -> torch.Tensor:
         shape = (self.num_classes, *self.out_features)
         weight = self.linear.weight.reshape(*shape, self.linear.in_features)
         bias = None if self.linear.bias is None else self.linear.bias.reshape(shape)
-        return super().forward(input, weight, target, linear_bias=bias, **per_call)
+        beside = {"linear_bias": bias, "sample_weight": sample_weight, "normalizer": normalizer}
+        return self._run(input, weight, target, **beside)
 
     def extra_repr(self) -> str:
         own = f"num_classes={self.num_classes}, out_features={self.out_features}"

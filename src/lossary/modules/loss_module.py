@@ -1,87 +1,126 @@
 """A loss function as a module of torch: what all classes of `lossary.nn` share."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
+from torch.nn.modules.loss import _Loss
 
-from lossary.core.check import legacy_reduction
+from lossary.core.arrays import is_traced
+from lossary.core.check import check_options, check_reduction
+from lossary.core.contract import check_rank
+from lossary.core.implementations import check_impl
 from lossary.core.record import Loss
 from lossary.core.record import of as record_of
 
-PER_CALL = ("sample_weight", "normalizer")
-"""Options that belong to a batch and not to a model."""
+DEPRECATED = ("size_average", "reduce")
 
 
-class LossModule(torch.nn.Module):
-    """A loss function with its options fixed."""
+class LossModule(_Loss):
+    """A loss function with its options fixed. `forward` says what belongs to a batch, in a signature of its own."""
 
     loss: ClassVar[Loss]
+    named: ClassVar[Loss]
+    """The record under the name of the class, which the messages of its checks then say."""
     function: ClassVar[Callable[..., Any]]
-    options: ClassVar[tuple[str, ...]]
-    """Their names; read from the class, since an option of torch's is called `options` too."""
     signature: ClassVar[inspect.Signature]
-    inputs: ClassVar[int]
+    option_names: ClassVar[tuple[str, ...]]
+    data_names: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(cls, of: Callable[..., Any] | None = None, per_call: tuple[str, ...] = ()) -> None:
+    def __init_subclass__(cls, of: Callable[..., Any] | None = None, held: tuple[str, ...] = ()) -> None:
+        """of: the function. held: what a module with parameters of its own gives it beside the data."""
         super().__init_subclass__()
         if of is None:  # a user's subclass of one of the losses
             return
         record = record_of(of)
+        taken = [p for p in inspect.signature(cls.forward).parameters.values() if p.name != "self"]
+        beside = (*held, *(p.name for p in taken if p.kind is p.KEYWORD_ONLY))
         parameters = record.signature.parameters.values()
-        in_forward = (*PER_CALL, *per_call)
-        options = [p for p in parameters if p.default is not p.empty and p.name not in in_forward]
-        data = [p for p in parameters if p.default is p.empty]
+        options = [p for p in parameters if p.default is not p.empty and p.name not in beside]
         cls.loss, cls.function = record, staticmethod(of)
-        cls.options = tuple(p.name for p in options)
-        cls.inputs = len(data)
+        cls.named = dataclasses.replace(record, name=cls.__name__)
+        cls.data_names = tuple(p.name for p in taken if p.kind is not p.KEYWORD_ONLY)
+        cls.option_names = tuple(p.name for p in options if p.name not in DEPRECATED)
         cls.signature = inspect.Signature(options)
         if "__init__" not in vars(cls):  # a module with parameters of its own has one, and says what it is
             cls.__signature__ = cls.signature  # type: ignore[attr-defined]
             cls.__doc__ = f"{record.title}.\n\nThe module of `lossary.{record.name}`, whose documentation holds."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
+        super(_Loss, self).__init__()  # past torch's class of the same name, which knows torch's options alone
         try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(
-                f"{type(self).__name__}: {error}; its options are {', '.join(type(self).options)}"
-            ) from None
-        bound.apply_defaults()
-        if "size_average" in bound.arguments:
-            given = (bound.arguments[n] for n in ("reduction", "size_average", "reduce"))
-            bound.arguments |= {"reduction": legacy_reduction(type(self).__name__, *given)}
-            bound.arguments |= {"size_average": None, "reduce": None}
-        for name, value in bound.arguments.items():
-            if name in self.loss.data:  # weights: tensors or None
-                if value is not None and not isinstance(value, torch.Tensor):
-                    value = _weights(type(self).__name__, name, value)
+            options = self._checked(args, kwargs)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{error}{self._fix(args, kwargs)}") from None
+        for name, value in options.items():
+            is_tensor = name in self.loss.data or isinstance(value, torch.Tensor)
+            if is_tensor and not isinstance(value, torch.nn.Parameter):
                 self.register_buffer(name, value)
             else:
                 setattr(self, name, value)
 
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if len(args) > self.inputs:
-            wanted = ", ".join(list(self.loss.signature.parameters)[: self.inputs])
-            raise TypeError(f"{type(self).__name__} takes {wanted}; got {len(args)} positional arguments")
-        return type(self).function(*args, **kwargs, **{name: getattr(self, name) for name in type(self).options})
+    def _checked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The options by name, checked as the function checks them, and left as they were given."""
+        name = self.named.name
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; its options are {', '.join(self.signature.parameters)}") from None
+        bound.apply_defaults()
+        values = bound.arguments
+        values |= {"reduction": check_reduction(self.named, values)}
+        check_options(self.named, dict(values))
+        check_impl(name, values["impl"])
+        return {n: _weights(self.named, n, values[n]) if n in self.loss.data else values[n] for n in self.option_names}
+
+    def _fix(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The call that was probably meant where data stand in the place of options."""
+        given = any(self._is_data(name, x) for name, x in zip(self.signature.parameters, args, strict=False))
+        if given or any(name in self.data_names and name not in self.signature.parameters for name in kwargs):
+            return call_on_data(self.named.name, "", self.data_names)
+        return ""
+
+    def _is_data(self, name: str, x: Any) -> bool:
+        """Whether an array has more dimensions than an option has, or stands where none belongs."""
+        allowed = 1 if name in self.loss.data else 0 if name in self.loss.options else -1
+        return getattr(x, "ndim", 1 if isinstance(x, (list, tuple)) else -1) > allowed
+
+    def _run(self, *data: Any, **per_call: Any) -> torch.Tensor:
+        cls = type(self)
+        return cls.function(*data, **per_call, **{name: getattr(self, name) for name in cls.option_names})
 
     def extra_repr(self) -> str:
         defaults = self.loss.defaults
         # A module among the options, such as a distance, is a child, which torch shows itself.
-        shown = {n: getattr(self, n) for n in type(self).options if n not in self._modules}
+        values = {n: getattr(self, n) for n in self.option_names if n not in self._modules}
         return ", ".join(
-            f"{n}={tuple(v.shape) if isinstance(v, torch.Tensor) else repr(v)}"
-            for n, v in shown.items()
-            if isinstance(v, torch.Tensor) or v != defaults[n]
+            f"{n}={_shown(v)}" for n, v in values.items() if isinstance(v, torch.Tensor) or v != defaults[n]
         )
 
 
-def _weights(module: str, name: str, value: object) -> torch.Tensor:
-    try:
-        kept = getattr(value, "dtype", None)  # NumPy's stays, a list takes the default
-        return torch.as_tensor(value, dtype=None if kept is not None else torch.get_default_dtype())
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{module}: {name} is {value!r}; it must be a tensor, a list of numbers or None") from None
+def call_on_data(module: str, options: str, data: tuple[str, ...]) -> str:
+    return f". Make the module, then give it the data: {module}({options})({', '.join(data)})"
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return repr(value)
+    readable = value.ndim == 0 and not value.is_meta and not is_traced(value)
+    return f"{value.item():.7g}" if readable else str(tuple(value.shape))
+
+
+def _weights(loss: Loss, name: str, value: Any) -> torch.Tensor | None:
+    if value is None:
+        return None
+    if not isinstance(value, torch.Tensor):
+        try:
+            kept = getattr(value, "dtype", None)  # NumPy's stays, a list takes the default
+            value = torch.as_tensor(value, dtype=None if kept is not None else torch.get_default_dtype())
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(
+                f"{loss.name}: {name} is {value!r}; it must be a tensor, a list of numbers or None"
+            ) from None
+    check_rank(loss.name, name, value, loss.data[name])
+    return value

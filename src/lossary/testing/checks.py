@@ -626,11 +626,12 @@ def check_module(case: Case) -> None:
     module_class = nn.module_of(case.loss.public)
     if "__init__" in vars(module_class):  # part of the data are its parameters: tests/test_modules.py
         return
-    options = {n: x for n, x in case.arguments.items() if n in module_class.options}
-    data = {n: x for n, x in case.arguments.items() if n not in options}
+    options = {n: x for n, x in case.arguments.items() if n in module_class.option_names}
+    data = [case.arguments[n] for n in case.loss.data if n not in case.loss.defaults]
+    per_call = {n: x for n, x in case.arguments.items() if n in case.loss.defaults and n not in options}
     module = module_class(**options)
     for subject in (module, pickle.loads(pickle.dumps(module))):
-        got = case.library.numpy(subject(**data))
+        got = case.library.numpy(subject(*data, **per_call))
         assert_close(got, case.value(), case.scale, case.dtype, f"{module_class.__name__}", 1)
     tensors = {n for n, x in options.items() if isinstance(x, torch.Tensor)}
     assert set(module.state_dict()) == tensors, f"{module_class.__name__}: state dict {set(module.state_dict())}"

@@ -127,8 +127,8 @@ def cross_entropy(
     softcap : float above 0, optional
         Logits become softcap · tanh(input / softcap) first: they stay within ±softcap, a masked one of -inf too.
     temperature : float in (0, inf)
-        Logits, capped, are divided by it. Above 1 the distribution is flatter, and gradients are smaller. As a 0-d array
-        it can be learned, as every number among the options.
+        Logits, capped, are divided by it. Above 1 the distribution is flatter, and gradients are smaller. As a 0-d
+        array it can be learned, as every number among the options.
     z_loss : float in [0, inf)
         z_loss · (log Σ exp of the logits)² is added to each row that counts, whatever its class weight: it keeps logits
         near 0 (1e-4 is usual).
