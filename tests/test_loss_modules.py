@@ -3,6 +3,9 @@
 import copy
 import inspect
 import pickle
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from torch.export import Dim, export
 
 import lossary
 from lossary import nn
-from lossary.core.contract import Flag, Range
+from lossary.core.contract import Range
+from lossary.modules.loss_module import DEPRECATED
 
 MODULES = [module for module in nn.loss_modules() if module is not nn.LinearCrossEntropyLoss]  # tests/test_modules.py
 SHARED = [module for module in MODULES if hasattr(torch.nn, module.__name__)]
@@ -55,9 +59,20 @@ def test_it_is_an_instance_of_torchs_class(module, monkeypatch):
     assert ours._buffers.keys() == theirs._buffers.keys()
 
 
-@each
-def test_all_are_losses_to_torch(module):
-    assert issubclass(module, torch.nn.modules.loss._Loss)
+def test_torch_takes_all_of_them_for_losses():
+    loss = torch.nn.modules.loss._Loss
+    for module in (*MODULES, nn.LinearCrossEntropyLoss):
+        assert issubclass(module, loss) and issubclass(module, getattr(torch.nn, module.__name__, loss))
+    assert issubclass(nn.AdaptiveLogSoftmaxWithLoss, torch.nn.AdaptiveLogSoftmaxWithLoss)
+
+
+def test_a_torch_that_lacks_a_class():
+    """LinearCrossEntropyLoss is of 2.13."""
+    code = (
+        "import torch\nvars(torch.nn).pop('LinearCrossEntropyLoss', None)\nfrom lossary import nn\n"
+        "assert nn.LinearCrossEntropyLoss(3, 2)(torch.ones(4, 3), torch.zeros(4, dtype=torch.long)) > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @each
@@ -154,3 +169,88 @@ def test_skorch_knows_what_the_outputs_are(name, last):
         np.testing.assert_allclose(net.predict_proba(x).sum(1), 1, rtol=1e-6)
         losses.append(net.history[:, "train_loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+# Options
+
+
+def complaint(function, *args, **kwargs) -> str:
+    """The error that a call raises, without the name that the message begins with."""
+    with pytest.raises((TypeError, ValueError)) as raised:
+        function(*args, **kwargs)
+    return f"{raised.type.__name__}: {str(raised.value).partition(': ')[2]}"
+
+
+@each
+@pytest.mark.parametrize("other", [torch.float32, torch.int64], ids=str)
+def test_data_in_the_place_of_options(module, other):
+    """As in `CrossEntropyLoss(x, y)`: torch raises where it converts a tensor to a bool, or makes a module of it."""
+    data = [torch.ones(4, 3), *(torch.ones(4, 3, dtype=other) for _ in module.data_names[1:])]
+    fix = f"{module.__name__}()({', '.join(module.data_names)})"
+    for given in (data, [x.numpy() for x in data], [x.tolist() for x in data]):
+        with pytest.raises((TypeError, ValueError), match=f"^{module.__name__}: .*{re.escape(fix)}$"):
+            module(*given)
+    with pytest.raises(TypeError, match=re.escape(fix)):
+        module(**{name: data[0] for name in module.data_names if name not in module.signature.parameters})
+
+
+@each
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_options_are_checked_when_the_module_is_made(module):
+    """By the check of the function: in its words, but for the name."""
+    wrong = {name: "wrong" for name, allowed in module.loss.options.items() if allowed.refuse("wrong")}
+    wrong |= {"reduction": "average", "impl": "fast"} | {n: 1 for n in module.signature.parameters if n in DEPRECATED}
+    assert wrong.keys() >= module.option_names - module.loss.data.keys()
+    for name, value in wrong.items():
+        of_function = complaint(module.function, *data_of(module), **{name: value})
+        assert complaint(module, **{name: value}) == of_function
+        assert f"{name} is {value!r}; it must be " in of_function
+
+
+def test_flags_of_torchs_past_are_true_false_or_none():
+    x = torch.ones(3)
+    for value in (x, 1, 0, "mean", np.bool_(True)):
+        for name in DEPRECATED:
+            with pytest.raises(TypeError, match=f"mse_loss: {name} is .*; it must be True, False or None"):
+                lossary.mse_loss(x, x, **{name: value})
+
+
+@pytest.mark.parametrize(("module", "name"), WEIGHTS, ids=named)
+def test_weights_have_the_rank_of_weights(module, name):
+    broadcasts = module.loss.data[name].broadcasts
+    try:
+        module(**{name: torch.ones(2, 3)})
+    except ValueError as error:
+        assert not broadcasts and f"{name} is float32 of shape (2, 3); it must be weights of shape (C)" in str(error)
+    else:
+        assert broadcasts
+
+
+@pytest.mark.parametrize(("module", "name"), LEARNABLE, ids=named)
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_numbers_of_the_formula_may_be_tensors(module, name):
+    """Parameters are parameters, others buffers: moved by `.to()`, held by the state dict, shown, copied, pickled."""
+    value = 1.25 if name == "p" else 0.75
+    expected = module(**{name: value})(*data_of(module))
+    number = torch.tensor(value)
+    for given, kept in ((number, "named_buffers"), (torch.nn.Parameter(number), "named_parameters")):
+        made = module(**{name: given})
+        assert dict(getattr(made, kept)()) == {name: given} and [*made.state_dict()] == [name]
+        assert repr(made) == f"{module.__name__}({name}={value})"
+        for subject in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+            torch.testing.assert_close(subject(*data_of(module)), expected)
+            assert type(getattr(subject, name)) is type(given)
+        loaded = module(**{name: torch.ones_like(number)})
+        loaded.load_state_dict(made.state_dict(), strict=True)
+        assert getattr(loaded, name) == value
+        assert getattr(made.to(torch.float64), name).dtype == torch.float64
+        assert getattr(made.to("meta"), name).is_meta and f"{name}=()" in repr(made)
+
+
+def test_weights_may_be_parameters():
+    weight = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
+    made = nn.CrossEntropyLoss(weight=weight)
+    assert [*made.parameters()] == [weight] and [*made.state_dict()] == ["weight"]
+    torch.nn.CrossEntropyLoss(weight=torch.ones(3)).load_state_dict(made.state_dict(), strict=True)
+    made(torch.eye(3), torch.tensor([0, 1, 1])).backward()
+    assert weight.grad.count_nonzero() == 2

@@ -239,6 +239,26 @@ MISTAKES = {
         ["options is {'batch_chunk_size': 2}", "torch.nn.LinearCrossEntropyOptions"],
     ),
     "no features": (lambda: lossary.linear_cross_entropy(torch.tensor(1.0), W, Y), ValueError, ["input is float32"]),
+    "data in the place of sizes": (
+        lambda: nn.LinearCrossEntropyLoss(X, Y),
+        TypeError,
+        ["in_features is float32 of shape (6, 4)", "LinearCrossEntropyLoss(in_features, num_classes)(input, target)"],
+    ),
+    "no number of classes": (
+        lambda: nn.LinearCrossEntropyLoss(4, 2.5),
+        TypeError,
+        ["LinearCrossEntropyLoss: num_classes is 2.5; it must be an integer"],
+    ),
+    "weights of other classes": (
+        lambda: nn.LinearCrossEntropyLoss(4, 3, weight=torch.ones(2)),
+        ValueError,
+        ["LinearCrossEntropyLoss: weight is float32 of shape (2,); num_classes, 3"],
+    ),
+    "adaptive: data in the place of sizes": (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(X, Y, [3]),
+        TypeError,
+        ["AdaptiveLogSoftmaxWithLoss(in_features, n_classes, cutoffs)(input, target)"],
+    ),
     "adaptive: no class": (
         lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 9, [3])(X, Y),
         IndexError,

@@ -12,6 +12,7 @@ from lossary.core.arrays import cast, cast_index, compute_dtype, is_traced, line
 from lossary.core.contract import Dims, check_array, check_values, class_indices, features
 from lossary.core.elementary import log_softmax
 from lossary.core.reduce import Unreduced, reduce
+from lossary.modules.loss_module import check_sizes
 
 INPUT, TARGET = features("?N D"), class_indices("?N")
 
@@ -95,6 +96,8 @@ class AdaptiveLogSoftmaxWithLoss(torch.nn.AdaptiveLogSoftmaxWithLoss):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        name = type(self).__name__
+        check_sizes(name, "in_features, n_classes, cutoffs", in_features=in_features, n_classes=n_classes)
         given = list(cutoffs)
         whole = bool(given) and all(isinstance(c, Real) and c == c // 1 for c in given)
         if not whole or not all(a < b for a, b in pairwise([0, *given, n_classes])):

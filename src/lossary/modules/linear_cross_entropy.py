@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from lossary import functional as F
-from lossary.modules.loss_module import LossModule
+from lossary.core.contract import describe
+from lossary.modules.loss_module import LossModule, check_sizes
 
 Torchs: Any = getattr(torch.nn, "LinearCrossEntropyLoss", torch.nn.Module)  # which torch has from 2.13 on
 
@@ -49,6 +50,8 @@ class LinearCrossEntropyLoss(LossModule, Torchs, of=F.linear_cross_entropy, held
         options: Any = None,
         impl: str = "auto",
     ) -> None:
+        name = type(self).__name__
+        check_sizes(name, "in_features, num_classes", in_features=in_features, num_classes=num_classes)
         super().__init__(
             weight=weight,
             reduction=reduction,
@@ -57,6 +60,8 @@ class LinearCrossEntropyLoss(LossModule, Torchs, of=F.linear_cross_entropy, held
             options=options,
             impl=impl,
         )
+        if self.weight is not None and tuple(self.weight.shape) != (num_classes,):
+            raise ValueError(f"{name}: weight is {describe(self.weight)}; num_classes, {num_classes}, is its length")
         self.num_classes, self.out_features = num_classes, tuple(out_features)
         rows = math.prod(self.out_features, start=num_classes)
         self.linear = torch.nn.Linear(in_features, rows, bias=bias, device=device, dtype=dtype)

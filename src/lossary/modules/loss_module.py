@@ -3,14 +3,15 @@
 import dataclasses
 import inspect
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
 from torch.nn.modules.loss import _Loss
 
-from lossary.core.arrays import is_traced
+from lossary.core.arrays import is_array, is_traced
 from lossary.core.check import check_options, check_reduction
-from lossary.core.contract import check_rank
+from lossary.core.contract import check_rank, shown
 from lossary.core.implementations import check_impl
 from lossary.core.record import Loss
 from lossary.core.record import of as record_of
@@ -102,6 +103,14 @@ class LossModule(_Loss):
 
 def call_on_data(module: str, options: str, data: tuple[str, ...]) -> str:
     return f". Make the module, then give it the data: {module}({options})({', '.join(data)})"
+
+
+def check_sizes(module: str, options: str, **sizes: Any) -> None:
+    """Raise where a number of features or of classes is no integer, as where data stand in its place."""
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            fix = call_on_data(module, options, ("input", "target")) if is_array(value) else ""
+            raise TypeError(f"{module}: {name} is {shown(value)}; it must be an integer{fix}")
 
 
 def _shown(value: Any) -> str:
