@@ -181,7 +181,9 @@ def legacy_reduction(name: str, reduction: str, size_average: bool | None, reduc
         return reduction
     for argument, value in (("size_average", size_average), ("reduce", reduce)):
         if not (value is None or isinstance(value, bool)):
-            raise TypeError(f"{name}: {argument} is {shown(value)}; it must be True, False or None (deprecated)")
+            raise TypeError(
+                f"{name}: {argument} is {shown(value)}; it must be True, False or None; write reduction= instead"
+            )
     meant = "none" if reduce is False else "sum" if size_average is False else "mean"
     said = (
         "reduction='elementwise_mean' is" if size_average is None and reduce is None else "size_average and reduce are"

@@ -88,9 +88,10 @@ class LossModule(_Loss):
         allowed = 1 if name in self.loss.data else 0 if name in self.loss.options else -1
         return getattr(x, "ndim", 1 if isinstance(x, (list, tuple)) else -1) > allowed
 
-    def _run(self, *data: Any, **per_call: Any) -> torch.Tensor:
-        cls = type(self)
-        return cls.function(*data, **per_call, **{name: getattr(self, name) for name in cls.option_names})
+    def _run(self, *data: Any, **options: Any) -> torch.Tensor:
+        for name in self.option_names:
+            options[name] = getattr(self, name)
+        return type(self).function(*data, **options)
 
     def extra_repr(self) -> str:
         defaults = self.loss.defaults
