@@ -145,7 +145,7 @@ def cross_entropy(
         # A class of probability 0 adds nothing, not even where two infinite logits leave its own loss undefined.
         loss = mp.fsum(times(w[k] * q[k], nll[k]) for k in classes if q[k] != 0 or mp.isnan(row[k]))
         if z_loss > 0:
-            loss += exact(z_loss).item() * max(a + x for a, x in zip(nll, row, strict=True)) ** 2
+            loss += exact(z_loss).item() * max((a + x for a, x in zip(nll, row, strict=True)), default=-mp.inf) ** 2
         return loss
 
     if not hard:

@@ -150,6 +150,17 @@ def test_tensors_that_are_derived_from_the_callers_are_made_again() -> None:
     assert plan.derived is not None
 
 
+def test_options_that_are_none_are_no_tensors() -> None:
+    for seed in range(2):
+        x = drawn(4, seed=seed).requires_grad_()
+        got, expected = (
+            lossary.cross_entropy(x, LABELS[0], softcap=None, temperature=2.5, impl=impl)
+            for impl in ("auto", "reference")
+        )
+        torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))
+
+
 @pytest.mark.parametrize("option", [torch.tensor(2.0), torch.tensor(2.0, requires_grad=True)])
 def test_an_option_that_is_a_tensor_answers_for_its_own_value(option: torch.Tensor) -> None:
     for _ in range(2):

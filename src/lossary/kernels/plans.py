@@ -290,6 +290,8 @@ def remember(
 def _sources(made: Reduced, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Where the operator's tensors are, if they are the caller's own, or casts of them."""
     origins = _origins(made.call, made.tensors)
+    if any(origin is None for origin in origins):
+        return None
     places = [i for origin in origins for i, x in (*enumerate(args), *kwargs.items()) if x is origin]
     if not len(set(places)) == len(places) == len(origins):
         return None
