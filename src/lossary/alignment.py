@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lossary.core import dtensors
 from lossary.core.alignments import may_skip, padded, refuse_sequences, states_of
 from lossary.core.arrays import Array, as_array, cast, is_array, is_traced
 from lossary.core.contract import BESIDE, Dims, Range, check_array, label_sequences, lengths, log_probabilities
@@ -109,6 +110,7 @@ def _check(arguments: dict[str, Any], blank: Any) -> Dims:
     must = Range(0, integer=True).refuse(blank)
     if must is not None:
         raise ValueError(f"ctc_align: blank is {blank!r}; it must be {must}")
+    dtensors.refuse("ctc_align", arguments, "it reads values")
     for name, x in arguments.items():
         beside = SPECS[name].domain.name in BESIDE and is_array(first[1])
         check_array("ctc_align", name, as_array(x, like=first[1]) if beside else x, SPECS[name], dims, first)

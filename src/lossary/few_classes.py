@@ -124,7 +124,9 @@ def _cross_entropy(
     if not is_number(z_loss, 0):
         values = values + xp.where(counts, squared_lse(x, axis, z_loss), 0.0)
     values = xp.where(xp.any(outside, axis=axis), xp.nan, values)
-    return Unreduced(values, denominator=xp.sum(part, axis=axis) if is_mixed else xp.astype(counts, values.dtype))
+    # Not a cast of `counts`, in which a DTensor adds up what it found on each rank.
+    rows = xp.sum(part, axis=axis) if is_mixed else xp.where(counts, xp.ones_like(values), 0.0)
+    return Unreduced(values, denominator=rows)
 
 
 def _linear_cross_entropy(

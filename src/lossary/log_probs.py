@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from lossary.core import dtensors
 from lossary.core.arrays import Array, by_rows, cast_index, is_compiling, namespace
 from lossary.core.check import Checked, check, prepare
 from lossary.core.classes import class_axis, log_odds_against, targets
@@ -168,6 +169,14 @@ def linear_log_prob(
 def _call(record: Loss, values: dict[str, Any], impl: str) -> LogProb:
     if impl not in ("auto", "fused", "reference"):
         raise ValueError(f"{record.name}: impl is {impl!r}; it must be 'auto', 'fused' or 'reference'")
+    try:
+        return _anew(record, values, impl)
+    except dtensors.ERRORS as error:
+        dtensors.refuse(record.name, values, error)
+        raise
+
+
+def _anew(record: Loss, values: dict[str, Any], impl: str) -> LogProb:
     checked = check(record, values | {"reduction": "none", "sample_weight": None, "normalizer": None, "impl": impl})
     reason = _refuse(checked) if impl != "reference" else "the formula was asked for"
     if impl == "fused" and reason is not None:

@@ -6,12 +6,14 @@ and wherever, then runs the new one; putting the old one back leaves nothing beh
 """
 
 import inspect
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Collection
 from types import FunctionType, ModuleType
 from typing import Any, Self
 
+from lossary.core import dtensors
 from lossary.core.dynamo import make_traced
 from lossary.core.record import Loss, catalogue
 
@@ -25,8 +27,8 @@ def patch_torch(*losses: str, without: str | Collection[str] = ()) -> "Patch":
     The functions stay the objects they are, so that every reference to them follows: `from torch.nn.functional import
     mse_loss` of long ago, `functools.partial`, default arguments, modules made before, and torch's own uses
     (`torch.distributions.Bernoulli`). Signatures, pickles and, in eager code, tensor subclasses that override a loss
-    (`__torch_function__`) are as without. `torch.compile` and `torch.export` trace Lossary. The patch holds in the
-    whole process, in all threads.
+    (`__torch_function__`) are as without. `torch.compile` and `torch.export` trace Lossary. Calls with DTensors
+    stay torch's own. The patch holds in the whole process, in all threads.
 
     Not reached: torch's operators below (`torch.binary_cross_entropy_with_logits`, `torch.ctc_loss`, `torch.ops.aten`),
     losses that code spells out in operations of its own, and what `torch.jit.script` compiles. Code that was compiled
@@ -148,16 +150,18 @@ def _runner(function: FunctionType, torchs: FunctionType, loss: Loss) -> Callabl
     from torch.overrides import handle_torch_function, has_torch_function
 
     def run(*args: Any, **kwargs: Any) -> Any:
+        operands = (*args, *kwargs.values())
         if is_dynamo_compiling():
-            return loss.public(*args, **kwargs)
+            return torchs(*args, **kwargs) if dtensors.are_among(operands) else loss.public(*args, **kwargs)
         if is_compiling() and not is_exporting():  # run by the compiler as a node of a graph, and not traced
             warnings.warn(
                 f"patch_torch: torch.compile runs torch's own {loss.name} in a node of its graph", stacklevel=2
             )
             return torchs(*args, **kwargs)
-        operands = (*args, *kwargs.values())
         if has_torch_function(operands):
             return handle_torch_function(function, operands, *args, **kwargs)
+        if dtensors.MODULE in sys.modules and dtensors.are_among(operands):
+            return torchs(*args, **kwargs)
         return loss.public(*args, **kwargs)
 
     return run

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from lossary.core import dtensors
 from lossary.core.arrays import Array, is_array, is_torch, kind, namespace
 from lossary.core.contract import as_plain, describe
 
@@ -80,6 +81,7 @@ def pos_weight(labels: Array) -> Array:
     >>> pos_weight([[1, 0], [0, 1], [0, 1], [0, 0]])
     array([3., 1.])
     """
+    dtensors.refuse("pos_weight", {"labels": labels}, "it reads values")
     given = labels if is_array(labels) else np.asarray(labels)
     if kind(given) not in ("bool", "integer", "float"):
         raise TypeError(f"pos_weight: labels are {describe(given)}; they must be 0 and 1{as_plain('labels', labels)}")
@@ -147,6 +149,7 @@ def _integers(labels: Array) -> np.ndarray:
             f"class_weights: labels are {describe(labels)}; they must be integer class indices"
             f"{as_plain('labels', labels) or fix}"
         )
+    dtensors.refuse("class_weights", {"labels": labels}, "it reads values")
     values = _on_host(labels)
     if values.dtype.kind not in "iu" and values.size:
         raise TypeError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core import implementations
+from lossary.core import dtensors, implementations
 from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, size_fits
 from lossary.core.check import GIVEN, Checked, check
 from lossary.core.record import Loss, of
@@ -24,18 +24,27 @@ def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
             pass  # the check below names the argument
     if kind is not None:
         GIVEN.warnings.clear()
-    checked = check(loss, loss.bind(args, kwargs))
-    implementation = implementations.choose(checked)
-    if is_torch(checked.first) or is_jax(checked.first):
-        answer = run(checked, implementation)
-    else:  # what NumPy, also under another name, would warn of (log 0, inf - inf) the formulas answer on purpose
-        with np.errstate(all="ignore"):
-            answer = run(checked, implementation)
+    arguments = loss.bind(args, kwargs)
+    try:
+        answer = _anew(loss, arguments)
+    except dtensors.ERRORS as error:
+        dtensors.refuse(loss.name, {name: arguments[name] for name in loss.signature.parameters}, error)
+        raise
     if not isinstance(answer, Reduced):
         return answer
     if kind is not None:
         plans.remember(kind, answer, args, kwargs, tuple(GIVEN.warnings))
     return answer.value
+
+
+def _anew(loss: Loss, arguments: dict[str, Any]) -> Array | Reduced:
+    checked = check(loss, arguments)
+    implementation = implementations.choose(checked)
+    if is_torch(checked.first) or is_jax(checked.first):
+        return run(checked, implementation)
+    # What NumPy, also under another name, would warn of (log 0, inf - inf) the formulas answer on purpose.
+    with np.errstate(all="ignore"):
+        return run(checked, implementation)
 
 
 def run(checked: Checked, implementation: implementations.Implementation) -> Array | Reduced:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossary.core import dtensors
 from lossary.core.arrays import (
     Array,
     as_array,
@@ -297,6 +298,7 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
 
 def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
     """Not 0 for rows that are neither ignored nor of weight 0; strict checking looks at these alone."""
+    dtensors.refuse(call.loss.name, values, "strict() reads values")
     for name in call.specs:
         if is_traced(values[name]):
             raise ValueError(

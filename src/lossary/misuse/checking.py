@@ -54,7 +54,10 @@ def check(loss: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Findings
     record, fixed = resolve(loss)
     arguments, refusal = _bind(record, args, {**fixed, **kwargs})
     if any(map(is_unreadable, arguments.values())):
-        reason = "its arrays cannot be read here: inside torch.compile, vmap or jax.jit, or on the meta device"
+        reason = (
+            "its arrays cannot be read here: inside torch.compile, vmap or jax.jit, on the meta device, "
+            "or in DTensors, whose full_tensor() can"
+        )
         return Findings(record.name, unchecked={rule.code: reason for rule in RULES})
     found: list[Finding] = []
     looked: list[str] = []
