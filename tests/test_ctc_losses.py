@@ -124,6 +124,25 @@ def test_near_certain_alignments(loss: Loss, dtype: torch.dtype, confidence: flo
         np.testing.assert_allclose(slope.double().numpy(), wanted.astype(float), rtol=16 * eps, atol=rounding)
 
 
+@each_impl
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_what_a_certain_alignment_costs_has_all_digits(impl: str, dtype: torch.dtype) -> None:
+    """Also of alignments that are certain together, and alone are not: one or the other label in the fourth frame."""
+    eps = torch.finfo(dtype).eps
+    for confidence in (8.0, 17.0, 40.0):
+        x = confidence * torch.eye(4, dtype=torch.float64)[[1, 0, 2, 0, 3]]
+        x[3, 2:] += confidence
+        x = (x + drawn(5, 4) / 4).to(dtype)
+        prob = oracles.each(mp.exp, oracles.exact(x.double().tolist()))
+        exact = by_recursion(prob / prob.sum(axis=1, keepdims=True), [1, 2, 3], 0)
+        value, slope = answers(LOSSES[1], x, torch.tensor([1, 2, 3]), 5, 3, reduction="none", impl=impl)
+        wanted = (prob / prob.sum(axis=1, keepdims=True) - exact.posterior).astype(float)
+        assert value.item() == pytest.approx(float(-mp.log(exact.spelt)), rel=8 * eps)
+        np.testing.assert_allclose(
+            slope.double().numpy(), wanted, rtol=0, atol=16 * eps * np.abs(wanted).max() + 2**-52
+        )
+
+
 @each_loss
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
 def test_a_path_that_leads_nowhere_hides_no_other(loss: Loss, dtype: torch.dtype) -> None:

@@ -20,6 +20,7 @@ from lossary.core.arrays import Array, cast, kind, namespace
 from lossary.core.distributions import (
     Distribution,
     Logits,
+    Rows,
     as_array,
     as_events,
     as_rows,
@@ -28,7 +29,7 @@ from lossary.core.distributions import (
     log,
     one_hot,
 )
-from lossary.core.elementary import times
+from lossary.core.elementary import generalised_kl, times
 
 __all__ = [
     "Decomposition",
@@ -110,7 +111,7 @@ def relative_entropy(p: Distribution, q: Distribution, *, axis: int = -1, base: 
     1.0
     """
     (P, Q), answer = as_rows("relative_entropy", axis, p=p, q=q)
-    return _in("relative_entropy", base, _relative_entropy(P.prob, P.log_prob, Q.log_prob), answer)
+    return _in("relative_entropy", base, _relative_entropy(P, Q.log_prob), answer)
 
 
 def jensen_shannon(p: Distribution, q: Distribution, *, axis: int = -1, base: Base = "nats") -> Array:
@@ -126,8 +127,8 @@ def jensen_shannon(p: Distribution, q: Distribution, *, axis: int = -1, base: Ba
     mixture = (P.prob + Q.prob) / 2
     # It is 0 where both are 0, or where half the smallest subnormal underflows: neither adds to the sum.
     log_mixture = xp.log(xp.where(mixture == 0, 1.0, mixture))
-    halves = _relative_entropy(*P, log_mixture) + _relative_entropy(*Q, log_mixture)
-    return _in("jensen_shannon", base, halves / 2, answer)
+    halves = [_relative_entropy(rows, xp.where(mixture == 0, rows.log_prob, log_mixture)) for rows in (P, Q)]
+    return _in("jensen_shannon", base, (halves[0] + halves[1]) / 2, answer)
 
 
 def decompose(logits: Array, target: Array, *, axis: int = -1) -> Decomposition:
@@ -153,7 +154,7 @@ def decompose(logits: Array, target: Array, *, axis: int = -1) -> Decomposition:
     return Decomposition(
         cross_entropy=cast(_cross_entropy(P.prob, Q.log_prob), answer),
         entropy=cast(_cross_entropy(P.prob, P.log_prob), answer),
-        relative_entropy=cast(_relative_entropy(P.prob, P.log_prob, Q.log_prob), answer),
+        relative_entropy=cast(_relative_entropy(P, Q.log_prob), answer),
         gradient=cast(classes_at(axis, Q.prob - P.prob), answer),
     )
 
@@ -163,9 +164,11 @@ def _cross_entropy(p: Array, log_q: Array) -> Array:
     return 0.0 - namespace(p).sum(times(p, log_q), axis=-1)
 
 
-def _relative_entropy(p: Array, log_p: Array, log_q: Array) -> Array:
-    # Not p (log p - log q): that is -inf + inf where both are 0.
-    return namespace(p).sum(times(p, log_p) - times(p, log_q), axis=-1)
+def _relative_entropy(p: Rows, log_q: Array) -> Array:
+    # Σ (p log(p / q) - p + q), where Σ q - Σ p is 0: no term is negative, so none cancels another.
+    xp = namespace(log_q)
+    log_p = xp.where(p.prob == 0, -xp.inf, p.log_prob)  # what underflows is 0
+    return xp.sum(generalised_kl(log_p, log_q), axis=-1)
 
 
 def _in(function: str, base: str, nats: Array, dtype: Any) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lossary.core.arrays import Array, arange, full, is_concrete, namespace, scan, take_along, to_numpy
+from lossary.core.arrays import Array, arange, detach, full, is_concrete, matmul, namespace, scan, take_along, to_numpy
 from lossary.core.check import Checked
 from lossary.core.elementary import logsumexp
 from lossary.core.reduce import Unreduced
@@ -65,9 +65,19 @@ def refuse_sequences(
 
 
 def over_all_alignments(
-    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int, zero_infinity: bool
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+    zero_infinity: bool,
+    normalised: bool = False,
 ) -> Unreduced:
-    """Minus the log-probability of each target, summed over its alignments; the mean is over labels, then samples."""
+    """Minus the log-probability of each target, summed over its alignments; the mean is over labels, then samples.
+
+    normalised: the probabilities of each frame add up to 1 but for rounding. Then paths that are no alignment are added
+    up too: that sum has the digits of a nearly certain target.
+    """
     xp = namespace(log_probs)
     unbatched = log_probs.ndim == 2
     if unbatched:
@@ -87,17 +97,54 @@ def over_all_alignments(
         ways = xp.stack([alpha, wide[:, 1:-1], xp.where(differs, wide[:, :-2], -xp.inf)])
         return xp.where(counts, logsumexp(ways, 0) + emission, alpha)
 
+    def step_beside(state: tuple[Array, Array], x: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        (alpha, astray), (emission, counts, leaving) = state, x
+        left = xp.sum(xp.exp(alpha) * leaving, axis=1, keepdims=True)
+        return step(alpha, (emission, counts)), xp.where(counts, astray + left, astray)
+
     never = full(states.shape, -xp.inf, like=log_probs)
     start = xp.concat([xp.zeros_like(never[:, :1]), never[:, 1:]], axis=1)
     counts = arange(log_probs.shape[0], like=frames)[:, None, None] < frames[None, :, None]
-    alpha = scan(step, start, (emitted, counts))
-    nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
+    if not normalised:
+        alpha = scan(step, start, (emitted, counts))
+        nll = -logsumexp(xp.where(counted, alpha, -xp.inf), 1)
+        rounding = 2 * xp.finfo(nll.dtype).eps * xp.astype(frames + 1, nll.dtype)
+        nll = xp.where((nll <= 0) & (nll > -rounding), nll - detach(nll), nll)  # what is certain costs no less than 0
+    else:
+        leaving = probability_of_leaving(log_probs, emitted, states, labels, blank)
+        alpha, astray = scan(step_beside, (start, xp.zeros_like(start[:, :1])), (emitted, counts, leaving))
+        unfinished = arange(states.shape[1], like=labels)[None, :] < 2 * labels[:, None] - 1
+        astray = astray[:, 0] + xp.sum(xp.where(unfinished, xp.exp(alpha), 0.0), axis=1)
+        near = astray < 0.5
+        certain = -xp.log1p(-xp.where(near, astray, 0.0))
+        nll = xp.where(near, certain, -logsumexp(xp.where(counted, alpha, -xp.inf), 1))
     beyond = (frames < 0) | (frames > log_probs.shape[0]) | (labels < 0)
     if zero_infinity:
         nll = xp.where(xp.isinf(nll), 0.0, nll)
     nll = xp.where(outside | beyond, xp.nan, nll)
     per_label = nll / xp.astype(xp.where(labels > 0, labels, 1), nll.dtype)
     return Unreduced(nll[0], mean_of=per_label[0]) if unbatched else Unreduced(nll, mean_of=per_label)
+
+
+def probability_of_leaving(log_probs: Array, emitted: Array, states: Array, labels: Array, blank: int) -> Array:
+    """What a frame gives, from each state, to classes that continue no alignment.
+
+    Those that do are the blank, and the labels of the state and of the two after it. A sum of the others has the digits
+    that 1 less them would lose.
+    """
+    xp = namespace(log_probs)
+    own = states[:, 1::2, None]
+    ahead = xp.concat([states, full((states.shape[0], 2), blank, like=states)], axis=1)[:, None, :]
+    continues = (own == ahead[..., :-2]) | (own == ahead[..., 1:-1]) | (own == ahead[..., 2:])
+    place = arange(own.shape[1], like=states)
+    earlier = xp.any((own == states[:, None, 1::2]) & (place[:, None] > place[None, :]), axis=2, keepdims=True)
+    once = xp.astype(~continues & ~earlier & (own != blank), log_probs.dtype)
+    classes = arange(log_probs.shape[2], like=states)
+    said = xp.any(own == classes, axis=1) | (classes == blank)
+    others = xp.sum(xp.where(said, 0.0, xp.exp(log_probs)), axis=2, keepdims=True)
+    labelled = xp.permute_dims(matmul(xp.permute_dims(xp.exp(emitted[..., 1::2]), (1, 0, 2)), once), (1, 0, 2))
+    inside = arange(states.shape[1], like=labels)[None, :] <= 2 * labels[:, None]
+    return xp.where(inside, others + labelled, 0.0)
 
 
 def padded(targets: Array, labels: Array) -> Array:

@@ -11,6 +11,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -257,11 +258,20 @@ def _autocasts(x: Array) -> bool:
 
 
 def linear(x: Array, weight: Array) -> Array:
-    """Σ_D x[..., D] · weight[..., D] in their own dtype, which torch.autocast would round to half precision."""
-    if _autocasts(x):
-        with sys.modules["torch"].autocast(x.device.type, enabled=False):
-            return linear(x, weight)
-    return namespace(x).tensordot(x, weight, axes=((x.ndim - 1,), (weight.ndim - 1,)))
+    """Σ_D x[..., D] · weight[..., D] in their own dtype."""
+    with _without_autocast(x):
+        return namespace(x).tensordot(x, weight, axes=((x.ndim - 1,), (weight.ndim - 1,)))
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Products of stacks of matrices in their own dtype."""
+    with _without_autocast(a):
+        return namespace(a).matmul(a, b)
+
+
+def _without_autocast(x: Array) -> AbstractContextManager[Any]:
+    """torch.autocast would round products to half precision."""
+    return sys.modules["torch"].autocast(x.device.type, enabled=False) if _autocasts(x) else nullcontext()
 
 
 def is_traced(x: Array) -> bool:
@@ -301,9 +311,9 @@ def _halved(x: Array) -> Array:
     return x[0]
 
 
-def scan(step: Callable[[Array, tuple[Array, ...]], Array], state: Array, xs: tuple[Array, ...]) -> Array:
-    """The state that `step` ends in along the first axis of `xs`."""
-    if is_jax(state):
+def scan(step: Callable[[Any, Any], Any], state: Any, xs: tuple[Array, ...]) -> Any:
+    """The state, an array or a tuple of them, that `step` ends in along the first axis of `xs`."""
+    if is_jax(xs[0]):
         return sys.modules["jax"].lax.scan(lambda carry, x: (step(carry, x), None), state, xs)[0]
     for row in zip(*(_along_first(x) for x in xs), strict=True):
         state = step(state, row)

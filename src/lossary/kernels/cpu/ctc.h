@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 
 #include "api.h"
 #include "rows.h"
@@ -27,9 +28,9 @@ INLINED float exp_of_row(float x, S) {
 }
 
 // The maximum of a row of logits, Σ e^(x - maximum), and its logarithm, from what the maximum leaves to the others:
-// log-probabilities near 0 keep their digits.
+// log-probabilities near 0 keep their digits. others: the probability of all classes that a sample does not have.
 struct Softmax {
-  double largest, sum, log_sum;
+  double largest, sum, log_sum, others = 0;
 };
 
 template <class S, class T>
@@ -122,6 +123,21 @@ void go_backward(States from, States to, double* skip, int64_t states) {
   }
 }
 
+// Keeps what additions round away (Knuth, The Art of Computer Programming 2, sec. 4.2.2).
+struct ExactSum {
+  double sum = 0, lost = 0;
+
+  void add(double x) {
+    const double before = sum, added = (sum = before + x) - before;
+    lost += (before - (sum - added)) + (x - added);
+  }
+  double value() const { return sum + lost; }
+};
+
+// Below this loss digits are lost in the sum of all alignments, which is nearly 1: about as many in the rounding of a
+// softmax's sum as storage has.
+constexpr double NEAR = 0.01;
+
 template <class S>
 struct CtcKernel {
   using T = typename Compute<S>::type;
@@ -158,7 +174,7 @@ struct CtcKernel {
 
   static size_t scratch(const Ctc& call) {
     const int64_t width = width_of(call), frames = call.most_frames + 1;
-    const int64_t of_frames = (call.gradient ? 6 * frames : 12) * width + 3 * frames;
+    const int64_t of_frames = (call.gradient ? 6 * frames : 12) * width + 4 * frames;
     return sizeof(double) * (15 * width + 2 * STATES + TILE + call.classes + of_frames) + 13 * 64;
   }
 
@@ -202,31 +218,40 @@ struct CtcKernel {
       go_forward(states(t), states(t + 1), p, p + width, skip, all_states);
     }
     const States last = states(frames);
-    const Wide all = normalised(sum(last.blank(labels), last.label(labels)));
+    Wide all = normalised(sum(last.blank(labels), last.label(labels)));
     double value = strange ? nan<double> : -wide_log(all);
-    // Rounding must not make a certain alignment cost less than nothing.
-    if (value < 0 && value > -4e-16 * static_cast<double>(frames + 1)) value = 0;
+    const bool near = call.from_logits && value < NEAR;
+    if (near) {
+      value = -std::log1p(-astray(n, label, labels, frames));
+      all = normalised(sum(last.blank(labels), last.label(labels)));
+    }
+    // Nor must the rounding of log-probabilities make a certain alignment cost less than nothing.
+    if (value <= 0 && value > -4e-16 * static_cast<double>(frames + 1)) value = 0;
     if (value == infinity<double>) {
       zero(0, n);
       return call.zero_infinity ? 0.0 : value;
     }
     if (call.gradient) {
       const Wide per_all = {strange ? nan<double> : 1 / all.m, -all.e};
-      write_gradient(n, label, labels, frames, per_all, slope * share);
+      write_gradient(n, label, labels, frames, per_all, slope * share, near);
     }
     return value * share;
   }
 
   // The logits of the blank and the labels in a frame, and what their probabilities are taken against.
   void read(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
+    gather(t, n, label, labels);
+    if (!call.from_logits) return;
+    if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
+    softmax[t] = softmax_of(::read(row_of(t, n), row_room, C), C, S{});
+  }
+
+  void gather(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
     const S* const x = row_of(t, n);
     double* const p = probabilities(t);
     p[0] = static_cast<double>(widen(x[call.blank]));
     for (int64_t i = 1; i <= labels; ++i) p[i] = static_cast<double>(widen(x[label[i - 1]]));
     std::fill(p + labels + 1, p + rounded_up(labels + 1), -FAR);
-    if (!call.from_logits) return;
-    if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
-    softmax[t] = softmax_of(::read(x, row_room, C), C, S{});
   }
 
   // The probabilities of a frame from its logits; how many of them are NaN.
@@ -245,8 +270,70 @@ struct CtcKernel {
     return strange;
   }
 
+  // The probability of all paths that spell something else, by the frame in which each leaves the alignments: a sum, where
+  // 1 less the alignments has lost the digits of what is nearly 0. Makes the states again.
+  double astray(int64_t n, const int64_t* label, int64_t labels, int64_t frames) const {
+    const int64_t classes = find_classes(label, labels), all_states = rounded_up(labels + 1);
+    double total = 0;
+    states(0).clear(all_states);
+    states(0).set_blank(0, CERTAIN);
+    for (int64_t t = 0; t < frames; ++t) {
+      double* const p = probabilities(t);
+      gather(t, n, label, labels);
+      exponentiate(t, p, p + width, all_states);
+      total += leaving(t, n, labels, classes);
+      go_forward(states(t), states(t + 1), p, p + width, skip, all_states);
+    }
+    for (int64_t i = 0; i < labels; ++i) total += part(states(frames).blank(i)) + part(states(frames).label(i));
+    return total;
+  }
+
+  // What leaves the alignments in frame t: from each state, all classes but its own, the next label's and the blank. Before,
+  // probabilities of classes that occur are made to add up to 1 with the others.
+  double leaving(int64_t t, int64_t n, int64_t labels, int64_t classes) const {
+    const double others = softmax[t].others = probability_of_others(t, n, classes);
+    ExactSum said;
+    for (int64_t k = 0; k < classes; ++k) said.add(probability_of(t, k));
+    const double per_all = 1 / (said.value() + others);
+    double* const p = probabilities(t);
+    for (int64_t i = 0; i <= labels; ++i) p[i] *= per_all;
+    said = {};
+    for (int64_t k = 0; k < classes; ++k) said.add(of_class[k] = probability_of(t, k));
+    double total = 0;
+    for (int64_t i = 0; i <= labels; ++i) {
+      const int64_t own = place[i], next = i < labels ? place[i + 1] : 0;  // 0 is the blank
+      ExactSum left = said;
+      left.add(-of_class[0]);
+      if (next) left.add(-of_class[next]);
+      total += part(states(t).blank(i)) * (others + left.value());
+      if (own && own != next) left.add(-of_class[own]);
+      total += part(states(t).label(i)) * (others + left.value());
+    }
+    return total;
+  }
+
+  // Of the k-th class that occurs, in frame t.
+  double probability_of(int64_t t, int64_t k) const {
+    const double* const p = probabilities(t);
+    return p[first[k]] * power_of_2(p[width + first[k]]);
+  }
+
+  // Of all classes that a sample does not have, in frame t.
+  double probability_of_others(int64_t t, int64_t n, int64_t classes) const {
+    double total = 0;
+    int64_t k = 1;
+    for (int64_t begin = 0; begin < C; begin += TILE) {
+      const int64_t end = C < begin + TILE ? C : begin + TILE;
+      scaled_softmax(row_of(t, n) + begin, tile, end - begin, softmax[t], 1.0);
+      if (call.blank >= begin && call.blank < end) tile[call.blank - begin] = 0;
+      for (; k < classes && occurring[k] < end; ++k) tile[occurring[k] - begin] = 0;
+      total += ::sum(tile, end - begin);
+    }
+    return total;
+  }
+
   void write_gradient(int64_t n, const int64_t* label, int64_t labels, int64_t frames, Wide per_all,
-                      double slope) const {
+                      double slope, bool near) const {
     const int64_t classes = find_classes(label, labels), all_states = rounded_up(labels + 1);
     States now{after, width}, next{after + 4 * width, width};
     now.clear(all_states);
@@ -262,7 +349,15 @@ struct CtcKernel {
       std::swap(now, next);
       for (int64_t i = 1; i <= labels; ++i) of_class[place[i]] += posterior[i];
       if (call.from_logits) {
-        for (int64_t k = 0; k < classes; ++k) of_class[k] -= p[first[k]] * power_of_2(p[width + first[k]]);
+        int64_t most = 0;
+        for (int64_t k = 0; k < classes; ++k) {
+          if (probability_of(t, k) > probability_of(t, most)) most = k;
+          of_class[k] -= probability_of(t, k);
+        }
+        if (near) {  // all classes add up to 0
+          of_class[most] = 0;
+          of_class[most] = softmax[t].others - std::accumulate(of_class, of_class + classes, 0.0);
+        }
       }
       write_row(t, n, classes, slope);
     }
@@ -307,7 +402,7 @@ struct CtcKernel {
     for (int64_t i = 0; i < labels; ++i) order[i] = i;
     std::sort(order, order + labels, [&](int64_t a, int64_t b) { return label[a] < label[b]; });
     int64_t classes = 1;
-    first[0] = 0;
+    first[0] = place[0] = 0;
     for (int64_t k = 0; k < labels; ++k) {
       const int64_t c = label[order[k]];
       if (k == 0 || c != occurring[classes - 1]) {

@@ -117,4 +117,4 @@ def ctc_loss_with_logits(
     0.2876820724517809
     """
     log_probs = log_softmax(logits, 2 if logits.ndim == 3 else 1)
-    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
+    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, normalised=True)
