@@ -4,9 +4,9 @@ Where torch is imported, whatever else is asked of this module is torch.nn.funct
 `import lossary.functional as F` can stand for `import torch.nn.functional as F`.
 """
 
-import sys as _sys
 from typing import Any as _Any
 
+from lossary.core.arrays import imported as _imported
 from lossary.losses.binary.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from lossary.losses.binary.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
@@ -40,13 +40,12 @@ from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as
 
 
 def __getattr__(name: str) -> _Any:
-    if _sys.modules.get("torch") is not None and not name.startswith("__"):
-        from torch.nn import functional  # by import, which waits for a thread that is importing torch
-
-        return getattr(functional, name)
-    raise AttributeError(f"lossary.functional has no {name!r}; lossary.catalogue() lists the losses")
+    torch = _imported("torch")
+    if torch is None or name.startswith("__"):
+        raise AttributeError(f"lossary.functional has no {name!r}; lossary.catalogue() lists the losses")
+    return getattr(torch.nn.functional, name)
 
 
 def __dir__() -> list[str]:
-    theirs = _sys.modules.get("torch.nn.functional")
+    theirs = _imported("torch.nn.functional")
     return sorted({*globals(), *(() if theirs is None else dir(theirs))})

@@ -6,6 +6,7 @@ runs the kernel again, and derivatives of the gradient are those of the formula.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,7 +40,9 @@ if missing is None and build is not None and build.torch == torch.__version__:
         native = None
 
 if missing is None:
-    FUNCTIONS = {name: i for i, name in enumerate(torch.ops.lossary.elementwise_functions().split())}
+    names = ctypes.CDLL(str(status.library())).lossary_elementwise_functions
+    names.restype = ctypes.c_char_p
+    FUNCTIONS = {name: i for i, name in enumerate(names().decode().split())}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import importlib
 import os
 import platform
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -19,6 +18,7 @@ from rich.text import Text
 from lossary import __version__
 from lossary.cli.page import call
 from lossary.cli.terminal import FINDINGS, AsJson, show, show_json, table
+from lossary.core.arrays import imported
 from lossary.core.record import Example, Loss, catalogue
 from lossary.kernels import status
 from lossary.testing.libraries import LIBRARIES, Library
@@ -94,7 +94,7 @@ def _parts(version: str) -> list[int]:
 def _hardware() -> Iterator[Finding]:
     yield _kernels()
     threads = f"{os.cpu_count()} processors"
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is not None:
         threads += f"; torch computes on {torch.get_num_threads()} threads"
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use"
@@ -103,7 +103,7 @@ def _hardware() -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    name, library, built, torch = "fused kernels", status.library(), status.build(), sys.modules.get("torch")
+    name, library, built, torch = "fused kernels", status.library(), status.build(), imported("torch")
     if library is None:
         costs = "losses of torch tensors run as array operations, several times slower (docs/conventions.md)"
         return Finding(name, "absent", f"{costs}. {status.missing()}")
@@ -127,7 +127,7 @@ def _kernels() -> Finding:
 
 def _self_checks() -> Iterator[Finding]:
     """The examples of the catalogue, worked out by hand, computed by each library that is installed."""
-    for library in (LIBRARIES[name] for name in ("numpy", "torch", "jax") if sys.modules.get(name)):
+    for library in (LIBRARIES[name] for name in ("numpy", "torch", "jax") if imported(name)):
         wrong = [problem for record in catalogue() for problem in _wrong(record, library)]
         count = f"{len(catalogue())} losses answer their examples, worked out by hand"
         yield Finding(f"losses on {library.name}", "broken" if wrong else "ok", "; ".join(wrong) or count)

@@ -1,6 +1,7 @@
 """Whose array is this?
 
-Array libraries are found through ``sys.modules``: a library that the caller did not import is never imported here.
+A library that the caller did not import is never imported here: `imported` finds those that are there. Once an array is
+at hand, its library is there too, and is imported where it is used.
 What differs between libraries and is not in the array API standard (stopping a gradient, scanning over time,
 reading a value on the host) stands in this file and nowhere else.
 """
@@ -26,13 +27,20 @@ NUMPY = (np.ndarray, np.generic)
 CONVERTIBLE = (bool, int, float, list, tuple, *NUMPY)
 
 
+def imported(name: str) -> Any:
+    """The module of that name, if it has been imported to its end; None while another thread is still at it."""
+    module = sys.modules.get(name)
+    spec: Any = None if module is None else module.__spec__
+    return None if getattr(spec, "_initializing", False) else module  # as Python's own import asks
+
+
 def is_torch(x: object) -> bool:
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 def is_jax(x: object) -> bool:
-    jax = sys.modules.get("jax")
+    jax = imported("jax")
     return jax is not None and isinstance(x, jax.Array)
 
 
@@ -96,7 +104,8 @@ def layout(x: Array) -> str:
         return "nested"
     if type(x).__name__ == "MaskedTensor":
         return "masked"
-    return "" if x.layout is sys.modules["torch"].strided else str(x.layout).removeprefix("torch.")
+    found = str(x.layout).removeprefix("torch.")
+    return "" if found == "strided" else found
 
 
 def plainly(name: str, x: Array) -> str:
@@ -136,7 +145,8 @@ def as_array(x: Any, like: Array) -> Any:
         return x
     if not is_torch(like):
         return namespace(like).asarray(x)
-    torch = sys.modules["torch"]
+    import torch
+
     wide = torch.float64 if like.dtype == torch.float64 else torch.float32
     if isinstance(x, (bool, int, float)):  # full, not as_tensor: a token count that changes must not recompile
         dtype = torch.bool if isinstance(x, bool) else wide if isinstance(x, float) else torch.int64
@@ -153,7 +163,9 @@ def result_dtype(arrays: list[Array]) -> Any:
     if all(x.dtype == dtype for x in arrays):
         return dtype
     if is_torch(arrays[0]):  # torch.compile cannot trace result_type
-        return functools.reduce(sys.modules["torch"].promote_types, (x.dtype for x in arrays))
+        import torch
+
+        return functools.reduce(torch.promote_types, (x.dtype for x in arrays))
     return namespace(arrays[0]).result_type(*(x.dtype for x in arrays))
 
 
@@ -210,7 +222,7 @@ def arange(n: int, like: Array) -> Array:
 def take_along(x: Array, index: Array, axis: int) -> Array:
     """x[..., index, ...] along `axis`; `index` has the shape of `x` but for that axis."""
     if is_torch(x):
-        return sys.modules["torch"].gather(x, axis, index)  # take_along_dim fixes the batch size of compiled code
+        return x.gather(axis, index)  # take_along_dim fixes the batch size of compiled code
     return namespace(x).take_along_axis(x, index, axis=axis)
 
 
@@ -219,13 +231,15 @@ def detach(x: Array) -> Array:
     if is_torch(x):
         return x.detach()
     if is_jax(x):
-        return sys.modules["jax"].lax.stop_gradient(x)
+        import jax
+
+        return jax.lax.stop_gradient(x)
     return x
 
 
 def is_compiling() -> bool:
     """Whether torch.compile or torch.export is tracing this call."""
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     return torch is not None and torch.compiler.is_compiling()
 
 
@@ -233,13 +247,16 @@ def is_transformed(x: Array) -> bool:
     """Whether `x` stands for another tensor inside vmap, torch.func.grad or torch.func.jvp."""
     if not is_torch(x) or is_compiling():
         return False
-    return sys.modules["torch"]._C._functorch.is_functorch_wrapped_tensor(x)
+    import torch
+
+    return torch._C._functorch.is_functorch_wrapped_tensor(x)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def may_be_differentiated(x: Array) -> bool:
     """Whether a derivative with respect to `x` may be asked for."""
     if is_torch(x):
-        torch = sys.modules["torch"]
+        import torch
+
         wanted = x.requires_grad and torch.is_grad_enabled()
         return wanted or torch.autograd.forward_ad._current_level >= 0 or is_transformed(x)
     return is_traced(x)
@@ -253,7 +270,9 @@ def under_autocast(x: Array, dtype: Any) -> Any:
 def _autocasts(x: Array) -> bool:
     if not is_torch(x):
         return False
-    torch, device = sys.modules["torch"], x.device.type
+    import torch
+
+    device = x.device.type
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
@@ -271,16 +290,25 @@ def matmul(a: Array, b: Array) -> Array:
 
 def _without_autocast(x: Array) -> AbstractContextManager[Any]:
     """torch.autocast would round products to half precision."""
-    return sys.modules["torch"].autocast(x.device.type, enabled=False) if _autocasts(x) else nullcontext()
+    if not _autocasts(x):
+        return nullcontext()
+    import torch
+
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def is_traced(x: Array) -> bool:
     """Whether `x` has no values yet, or stands for others: in torch.compile, vmap and its kin, jax.jit."""
     if is_torch(x):
-        torch = sys.modules["torch"]
-        stands_for_another = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+        import torch
+
+        stands_for_another = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__  # pyright: ignore
         return torch.compiler.is_compiling() or stands_for_another or is_transformed(x)
-    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+    if not is_jax(x):
+        return False
+    import jax
+
+    return isinstance(x, jax.core.Tracer)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def is_concrete(x: Array) -> bool:
@@ -300,7 +328,9 @@ def to_numpy(x: Array) -> np.ndarray:
 
 def pairwise_sum(x: Array) -> Array:
     """The sum of a flat JAX array by halves; XLA on the CPU adds one by one."""
-    return sys.modules["jax"].jit(_halved)(x)
+    import jax
+
+    return jax.jit(_halved)(x)
 
 
 def _halved(x: Array) -> Array:
@@ -314,7 +344,9 @@ def _halved(x: Array) -> Array:
 def scan(step: Callable[[Any, Any], Any], state: Any, xs: tuple[Array, ...]) -> Any:
     """The state, an array or a tuple of them, that `step` ends in along the first axis of `xs`."""
     if is_jax(xs[0]):
-        return sys.modules["jax"].lax.scan(lambda carry, x: (step(carry, x), None), state, xs)[0]
+        import jax
+
+        return jax.lax.scan(lambda carry, x: (step(carry, x), None), state, xs)[0]
     for row in zip(*(_along_first(x) for x in xs), strict=True):
         state = step(state, row)
     return state
@@ -337,7 +369,9 @@ def _in_parts(function: Callable[..., Any], most: int, arrays: list[Array]) -> A
     xp, rows, parts = namespace(arrays[0]), arrays[0].shape[0], []
     begin = 0
     if is_jax(arrays[0]):
-        jax, begin = sys.modules["jax"], rows // most * most
+        import jax
+
+        begin = rows // most * most
         function = jax.checkpoint(function)
         stacked = tuple(xp.reshape(x[:begin, ...], (-1, most, *x.shape[1:])) for x in arrays)
         scanned = jax.lax.map(lambda part: function(*part), stacked)

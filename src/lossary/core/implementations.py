@@ -1,6 +1,5 @@
 """The ways to compute a loss, in order of preference; each says why it cannot serve a call."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,9 @@ def _refuse_aten(call: Checked) -> str | None:
 
 def _run_aten(call: Checked) -> Any:
     # Not torch.nn.functional, which `lossary.patch_torch` sends here; its "none" is 0.
-    operator = getattr(sys.modules["torch"].ops.aten, str(call.loss.aten))
+    import torch
+
+    operator = getattr(torch.ops.aten, str(call.loss.aten))
     values = prepare(call)
     data = [values[name] for name in call.loss.data if values[name] is not None]
     return operator(*data, 0)

@@ -1,6 +1,5 @@
 """What an identity is: a statement about losses with two sides that a program can compute."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -63,10 +62,14 @@ def gradient(f: Callable[[Array], Array], x: Array) -> Array:
     By automatic differentiation in torch and JAX, elsewhere by central differences in float64.
     """
     if is_torch(x):
+        import torch
+
         leaf = x.detach().clone().requires_grad_(True)
-        return sys.modules["torch"].autograd.grad(f(leaf).sum(), leaf)[0]
+        return torch.autograd.grad(f(leaf).sum(), leaf)[0]
     if is_jax(x):
-        return sys.modules["jax"].grad(lambda rows: f(rows).sum())(x)
+        import jax
+
+        return jax.grad(lambda rows: f(rows).sum())(x)
     return _central_differences(f, x)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -53,11 +52,13 @@ def refuse_all(call: Checked, inputs: tuple[str, ...]) -> str | None:
     """Why no kernel whatever can serve a call. inputs: the arguments with gradients."""
     if not is_torch(call.first):
         return f"it runs on torch tensors; these are {library(call.first)} arrays"
-    from lossary import ops  # here: it imports torch
+    import torch
+
+    from lossary import ops
 
     if ops.missing is not None:
         return ops.missing
-    torch, given = sys.modules["torch"], [x for n, x in call.values.items() if n in call.specs]
+    given = [x for n, x in call.values.items() if n in call.specs]
     if call.first.device.type != "cpu":
         return f"it runs on the CPU; these tensors are on {call.first.device.type}"
     if call.first.dtype not in ops.DTYPES:
@@ -83,7 +84,11 @@ def refuse_all(call: Checked, inputs: tuple[str, ...]) -> str | None:
 def refuse_inplace(call: Checked) -> str | None:
     """Why the gradient may not be written over the logits."""
     x = call.first
-    if not is_torch(x) or not sys.modules["torch"].is_grad_enabled() or not x.requires_grad:
+    if not is_torch(x):
+        return None
+    import torch
+
+    if not torch.is_grad_enabled() or not x.requires_grad:
         return None
     if is_compiling():
         return "compiled code plans its memory itself"
@@ -97,8 +102,10 @@ def refuse_inplace(call: Checked) -> str | None:
 
 
 def _dispatches(x: Any) -> bool:
-    torch = sys.modules["torch"]
-    return type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ and not is_compiling()
+    import torch
+
+    dispatches = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__  # pyright: ignore
+    return dispatches and not is_compiling()
 
 
 def of_one_dtype(call: Checked) -> Checked:
@@ -318,7 +325,7 @@ def _denominator(call: Checked) -> Array | None:
     x, weight = call.first, call.values.get("weight") if call.loss.name in WEIGHED_MEANS else None
     if weight is None and call.sample_weight is None:
         return None
-    counts = sys.modules["torch"].ones((), dtype=call.dtype)
+    counts = x.new_ones((), dtype=call.dtype)
     for factor in (call.sample_weight, weight):
         if factor is not None:
             counts = counts * cast(factor, call.dtype)
@@ -419,7 +426,9 @@ def _ctc_refuse(call: Checked) -> str | None:
 
 def widens(call: Checked) -> bool:
     """Whether half precision is widened: small weights, for exact logits, and where its products are slow."""
-    torch, weight = sys.modules["torch"], call.values["linear_weight"]
+    import torch
+
+    weight = call.values["linear_weight"]
     if weight.dtype == torch.bfloat16:
         return math.prod(weight.shape) < FEW_WEIGHTS or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return weight.dtype == torch.float16

@@ -6,12 +6,11 @@ What a check decides follows from dtypes, shapes and options, never from data; t
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lossary.core.arrays import Array, is_array, is_compiling
+from lossary.core.arrays import Array, imported, is_array, is_compiling
 from lossary.core.check import warn
 from lossary.core.contract import axes
 from lossary.core.reduce import Reduced
@@ -153,9 +152,11 @@ def _arguments(call: Checked) -> tuple[Checked, list[Any]]:
 
 def make(call: Checked) -> tuple[Plan, list[Array]]:
     """The plan of a call that the kernels do not refuse, and its tensors."""
+    import torch
+
     from lossary import ops
 
-    torch, kernel = sys.modules["torch"], kernel_of(call)
+    kernel = kernel_of(call)
     operator = getattr(ops, kernel.operator)
     arranged, arguments = _arguments(call)
     slots = tuple(i for i, x in enumerate(arguments) if isinstance(x, torch.Tensor))
@@ -219,15 +220,18 @@ def _parts(call: Checked, inputs: tuple[str, ...], places: tuple[int, ...], argu
 
 def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the check of a call depends on; None where that is more than contiguous CPU tensors and options."""
-    ops = sys.modules.get("lossary.ops")  # which the first call that asks for kernels imports, and torch with it
-    if ops is None or is_compiling() or is_strict():
+    if is_compiling() or is_strict():  # first: what compiled code reads must not be changed by its own first run
+        return None
+    ops = imported("lossary.ops")  # which the first call that asks for kernels imports
+    if ops is None:
         return None
     return _kind(name, args, kwargs) if ops.native is None else ops.native.kind(name, args, kwargs)
 
 
 def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
-    torch = sys.modules["torch"]
-    if not _is_plain(torch):
+    import torch
+
+    if not _is_plain():
         return None
     tensors, strided = (torch.Tensor, torch.nn.Parameter), torch.strided
     parts: list[Any] = [name, torch.is_grad_enabled(), *kwargs]
@@ -244,8 +248,10 @@ def _kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any
     return tuple(parts)
 
 
-def _is_plain(torch: Any) -> bool:
+def _is_plain() -> bool:
     """No transformation, mode or autocast is at work."""
+    import torch
+
     c = torch._C
     return not (
         c._are_functorch_transforms_active()
@@ -337,13 +343,15 @@ def _keep(kind: Any, plan: Plan) -> None:
 
 def takes_formula(upstream: Array) -> bool:
     """Derivatives of the gradient, and gradients of many incoming ones at once, are the formula's."""
-    torch = sys.modules["torch"]
-    f = torch._C._functorch
+    import torch
+
+    f = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     return torch.is_grad_enabled() or f.is_legacy_batchedtensor(upstream) or f.is_batchedtensor(upstream)
 
 
 def computed_in(x: Array) -> Any:
-    torch = sys.modules["torch"]
+    import torch
+
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 

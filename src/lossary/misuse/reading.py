@@ -1,6 +1,5 @@
 """Arrays of any library as NumPy arrays."""
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +25,8 @@ def to_cpu(x: Any) -> Any:
     if is_torch(x):
         return x.detach().cpu()
     if is_jax(x) and any(device.platform != "cpu" for device in x.devices()):
-        jax = sys.modules["jax"]
+        import jax
+
         return jax.device_put(x, jax.devices("cpu")[0])
     return x
 

@@ -1,10 +1,10 @@
 """Which loss is meant, and with what arguments: by function, name or module, Lossary's or torch's."""
 
 import difflib
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from lossary.core.arrays import imported
 from lossary.core.record import CATALOGUE, Loss
 
 Fixed = dict[str, Any]
@@ -16,7 +16,7 @@ def resolve(loss: Callable[..., Any] | str) -> tuple[Loss, Fixed]:
     if isinstance(loss, str):
         return _named(loss), {}
     record = getattr(loss, "loss", None)
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is not None and isinstance(loss, torch.nn.Module):
         return _module(loss)
     if isinstance(record, Loss) and not isinstance(loss, type):

@@ -217,9 +217,6 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
   return {output.tensor, gradients};
 }
 
-// Their names, each followed by a space: the place of a name is its number.
-std::string elementwise_functions() { return FUNCTIONS; }
-
 // Bytes that are kept for gradients to come.
 int64_t gradient_memory_held() { return static_cast<int64_t>(GradientMemory::instance().held()); }
 
@@ -233,6 +230,12 @@ std::string instruction_set() { return kernels().instruction_set; }
 
 }  // namespace
 }  // namespace lossary
+
+// Their names, each followed by a space: the place of a name is its number. No operator: whatever mode or transformation
+// is at work when the library is loaded would take it for one of the program's own.
+extern "C" __attribute__((visibility("default"))) const char* lossary_elementwise_functions() {
+  return lossary::FUNCTIONS;
+}
 
 STABLE_TORCH_LIBRARY(lossary, m) {
   const std::string tail =
@@ -250,7 +253,6 @@ STABLE_TORCH_LIBRARY(lossary, m) {
   m.def("gradient_memory_held() -> int");
   m.def("gradient_memory_limit(int? bytes=None) -> int");
   m.def("instruction_set() -> str");
-  m.def("elementwise_functions() -> str");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
@@ -266,5 +268,4 @@ STABLE_TORCH_LIBRARY_IMPL(lossary, CompositeExplicitAutograd, m) {
   m.impl("gradient_memory_held", TORCH_BOX(&lossary::gradient_memory_held));
   m.impl("gradient_memory_limit", TORCH_BOX(&lossary::gradient_memory_limit));
   m.impl("instruction_set", TORCH_BOX(&lossary::instruction_set));
-  m.impl("elementwise_functions", TORCH_BOX(&lossary::elementwise_functions));
 }
