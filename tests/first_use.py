@@ -7,13 +7,14 @@ import sys
 import tempfile
 import threading
 import traceback
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from first_threads import first_calls
+from first_threads import convert, example, first_calls
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -237,6 +238,43 @@ def jax_first(transform: str) -> Callable[[Loss, Data], None]:
     return case
 
 
+def others_imported(when: str) -> Callable[[Loss, Data], None]:
+    """Other libraries are imported before compiled code is run, or after that: it stays what it is."""
+
+    def case(loss: Loss, given: Data) -> None:
+        step = torch.compile(lambda x, y: loss(x * 1.0, y), backend="eager", fullgraph=True)
+        if when == "after":
+            step(given.x, given.y)
+        for library in ("jax", "array_api_strict"):
+            importlib.import_module(library)
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            given.holds(step(given.x, given.y))
+            given.holds(step(given.x, given.y))
+
+    return case
+
+
+class Asked(type):
+    def __instancecheck__(cls, x: object) -> bool:
+        raise AssertionError(f"an array of {type(x)} was asked whether it is of JAX")
+
+
+class Array(metaclass=Asked):
+    """As jax.Array, which torch.compile refuses to compare tensors with, from torch 2.14 on."""
+
+
+def jax_not_asked(loss: Loss, given: Data) -> None:
+    jax: Any = types.ModuleType("jax")
+    jax.Array = Array
+    sys.modules["jax"] = jax
+    compiled(backend="eager", fullgraph=True)(loss, given)
+    import lossary
+
+    for record in lossary.catalogue():
+        example(record.name, convert("torch"))()
+        example(record.name, convert("numpy"))()
+
+
 def thread(loss: Loss, given: Data) -> None:
     failures = []
 
@@ -319,6 +357,9 @@ OF_FUNCTIONS: dict[str, Callable[[Loss, Data], None]] = {
     "NumPy": numpy_first,
     "jax.jit": jax_first("jit"),
     "jax.grad": jax_first("grad"),
+    "other libraries before": others_imported("before"),
+    "other libraries after": others_imported("after"),
+    "nobody asks for JAX's arrays": jax_not_asked,
 }
 """For functions alone: modules and torch's functions take tensors."""
 

@@ -40,6 +40,8 @@ def is_torch(x: object) -> bool:
 
 
 def is_jax(x: object) -> bool:
+    if isinstance(x, NUMPY) or is_torch(x):  # first: torch.compile cannot ask a tensor whether it is of JAX
+        return False
     jax = imported("jax")
     return jax is not None and isinstance(x, jax.Array)
 
