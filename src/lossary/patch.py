@@ -6,7 +6,6 @@ and wherever, then runs the new one; putting the old one back leaves nothing beh
 """
 
 import inspect
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Collection
@@ -14,6 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Self
 
 from lossary.core import dtensors
+from lossary.core.arrays import imported
 from lossary.core.dynamo import make_traced
 from lossary.core.record import Loss, catalogue
 
@@ -160,7 +160,7 @@ def _runner(function: FunctionType, torchs: FunctionType, loss: Loss) -> Callabl
             return torchs(*args, **kwargs)
         if has_torch_function(operands):
             return handle_torch_function(function, operands, *args, **kwargs)
-        if dtensors.MODULE in sys.modules and dtensors.are_among(operands):
+        if imported(dtensors.MODULE) is not None and dtensors.are_among(operands):
             return torchs(*args, **kwargs)
         return loss.public(*args, **kwargs)
 
