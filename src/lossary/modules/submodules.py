@@ -23,8 +23,8 @@ class Alias(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # Python has just given it the spec of the alias. Put among the modules from here instead, it would come too late
-        # for a thread that imports the same name and has been given a placeholder.
+        # Python has just given it the spec of the alias. Were it put among the modules from here instead, a thread that
+        # imports the same name could have been given a placeholder.
         module.__spec__ = self.own_spec
 
 
