@@ -6,11 +6,12 @@ What a check decides follows from dtypes, shapes and options, never from data; t
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lossary.core.arrays import Array, imported, is_array, is_compiling
+from lossary.core.arrays import Array, is_array, is_compiling
 from lossary.core.check import warn
 from lossary.core.contract import axes
 from lossary.core.reduce import Reduced
@@ -220,10 +221,13 @@ def _parts(call: Checked, inputs: tuple[str, ...], places: tuple[int, ...], argu
 
 def kind(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the check of a call depends on; None where that is more than contiguous CPU tensors and options."""
-    if is_compiling() or is_strict():  # first: what compiled code reads must not be changed by its own first run
+    # As `imported` finds modules, without its call: of all that a small loss takes, this is a tenth.
+    torch: Any = sys.modules.get("torch")
+    if torch is None or torch.__spec__._initializing or torch.compiler.is_dynamo_compiling() or is_strict():
         return None
-    ops = imported("lossary.ops")  # which the first call that asks for kernels imports
-    if ops is None:
+    # Only now: what compiled code reads must not be changed by its own first run, which imports this.
+    ops: Any = sys.modules.get("lossary.ops")
+    if ops is None or ops.__spec__._initializing:
         return None
     return _kind(name, args, kwargs) if ops.native is None else ops.native.kind(name, args, kwargs)
 
