@@ -147,6 +147,16 @@ def negative(f: Loss) -> Loss:
     return lambda **k: -f(**k)
 
 
+def half_at_ties(f: Loss) -> Loss:
+    """As torch's maximum has it; torch's clamp_min had 1 until 2.14."""
+
+    def broken(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean", **k: Any) -> Any:
+        lack = torch.where(target == 1, 0.0, torch.maximum(margin - input, torch.zeros_like(input)))
+        return (torch.where(target == -1, 0.0, input) + lack).sum()
+
+    return broken
+
+
 def batch_centred(f: Loss) -> Loss:
     return lambda input, **k: f(input=input + 1e-3 * input.mean(), **k)
 
@@ -279,6 +289,7 @@ MUTANTS = {
     ],
     "second_derivative": [Mutant("zeros", "cross_entropy", second_derivative_zero, "input, error", dtype="float64")],
     "forward_mode": [Mutant("tangent dropped", "mse_loss", tangent_dropped, "jvp of input")],
+    "ties": [Mutant("half the slope at a tie", "hinge_embedding_loss", half_at_ties, "at a hinge")],
     "vmap": [Mutant("wrong when mapped", "mse_loss", wrong_when(lambda **k: is_mapped(k["input"])), "vmap over input")],
     "compiled": [
         Mutant("wrong when compiled", "mse_loss", wrong_when(lambda **k: torch.compiler.is_compiling()), "compiled")

@@ -47,6 +47,11 @@ def counts_zero_in_full(call: opinfo.Call) -> bool:
     return bool(call.kwargs.get("full", False) and (call.args[1] == 0).any())
 
 
+def leads_by_the_margin(call: opinfo.Call) -> bool:
+    first, second, target = (x.detach().double() for x in call.args)
+    return bool((target * (first - second) == call.kwargs.get("margin", 0)).any())
+
+
 FEW_SAMPLES = {"multilabel_soft_margin_loss": 9, "triplet_margin_loss": 7, "triplet_margin_with_distance_loss": 7}
 """What PyTorch ships where it ships fewer than ten samples of a loss."""
 
@@ -54,6 +59,7 @@ DIFFERENCES = {
     "cross_entropy": (averages_nothing, "a mean over nothing is 0 with zero gradients, and not NaN"),
     "nll_loss": (averages_nothing, "a mean over nothing is 0 with zero gradients, and not NaN"),
     "kl_div": (has_no_probabilities, "probability targets lie in [0, 1], or it is a ValueError"),
+    "margin_ranking_loss": (leads_by_the_margin, "the gradient at a hinge of exactly 0 is 0, as torch's from 2.14 on"),
     "poisson_nll_loss": (counts_zero_in_full, "the gradient of Stirling's term is 0 at a count of 0, and not NaN"),
 }
 """The samples on which CONTRACT.md, with its reason, answers other than torch."""

@@ -129,8 +129,8 @@ def generalised_kl(log_p: Array, log_q: Array) -> Array:
 
 
 def hinge(x: Array) -> Array:
-    """max(0, x); NaN stays, and at 0 the derivative is 1, as torch's clamp has it: equal scores must not get stuck."""
-    return namespace(x).where(x < 0, 0.0, x)
+    """max(0, x); NaN stays, and at 0 the derivative is 0: what costs nothing rests."""
+    return namespace(x).where(x <= 0, 0.0, x)
 
 
 def modulated(nll: Array, log_rest: Array, gamma: Array | float) -> Array:

@@ -334,6 +334,42 @@ def check_forward_mode(case: Case) -> None:
         )
 
 
+@check(needs=("derivatives",), dtypes=("float32",), samples=2)
+def check_ties(case: Case) -> None:
+    """At a hinge that is exactly 0 the derivative is 0: what costs nothing rests."""
+    wanted, impls = 4, ("auto", "reference") if case.library.name == "torch" else ("auto",)
+    for seed in range(64 * case.sample.seed, 64 * (case.sample.seed + 1)):
+        tied = case.of(samples.on_halves(case.loss, seed))
+        hinges = {n: _hinges(tied, n) for n, spec in tied.sample.specs.items() if spec.domain.name == "real numbers"}
+        for name, at in hinges.items():
+            for impl in impls if at.any() else ():
+                gradient = tied.gradient(name, reduction="sum", impl=impl)[at]
+                assert (gradient == 0).all(), f"{case.loss.name}: {name} has the gradient {gradient} at a hinge"
+            wanted -= at.any()
+        if wanted <= 0 or not hinges:
+            return
+
+
+def _hinges(case: Case, name: str) -> np.ndarray:
+    """The elements of an argument that may change at no cost one way only, by the formula on NumPy."""
+    x, dims = case.sample.arrays[name], case.sample.dims
+    rows, names = ([n for n, _ in axes(s, dims)] for s in (case.loss.unreduced, case.sample.specs[name].shape))
+    within = [i for i, n in enumerate(names) if n not in rows]  # the other axes count rows, which are independent
+    found = np.zeros(x.shape, bool)
+
+    def is_free(x: np.ndarray) -> np.ndarray:
+        return np.asarray(case.loss.public(**{**case.sample.arguments, name: x, "reduction": "none"})) == 0
+
+    here = is_free(x)
+    for place in np.ndindex(*(x.shape[i] for i in within)) if here.any() else ():
+        at = tuple(place[within.index(i)] if i in within else slice(None) for i in range(x.ndim))
+        step = np.zeros(x.shape)
+        step[at] = 0.125
+        less, more = (is_free(x + side * step) & is_free(x + 2 * side * step) for side in (-1, 1))
+        found[at] = here & (less != more)
+    return found
+
+
 # Transforms
 
 

@@ -195,6 +195,23 @@ def extreme(loss: Loss, seed: int) -> Sample:
     return sample
 
 
+def on_halves(loss: Loss, seed: int) -> Sample:
+    """A valid call of real numbers that are halves, and of vectors with one number each: sums and lengths are exact."""
+    sample = ordinary(loss, seed)
+    rng = np.random.default_rng([seed, 2, *loss.name.encode()])
+    for name, spec in sample.specs.items():
+        if spec.domain.name == "real numbers":
+            x = np.asarray(np.round(2 * np.clip(sample.arguments[name], -1.5, 1.5)) / 2)
+            if [n for n, _ in axes(spec.shape, sample.dims)][-1:] == ["D"]:
+                x = np.where(np.arange(x.shape[-1]) == rng.integers(0, 2, (*x.shape[:-1], 1)), x, 0.0)
+            sample = sample.but(**{name: x})
+    for name, allowed in loss.options.items():
+        given = sample.arguments.get(name)
+        if isinstance(allowed, Range) and isinstance(given, float) and allowed.refuse(round(2 * given) / 2) is None:
+            sample = sample.but(**{name: round(2 * given) / 2})
+    return sample
+
+
 def _domain(name: str, spec: Spec, sample: Sample) -> Domain:
     """What an argument holds here: the meaning of some follows an option."""
     if name == "target" and "log_target" in sample.arguments:

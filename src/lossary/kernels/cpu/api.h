@@ -1,6 +1,7 @@
 // What the kernels take: raw pointers and sizes, no torch. One table of functions for each instruction set.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,7 +24,7 @@ struct Rows {
   bool past_caches;  // it is too large for them
   void* values;    // (N, S) in the dtype of computation, or null
   double* sums;    // of the values of each unit
-  int32_t* outside;  // set where a probability lies outside [0, 1]
+  std::atomic<bool>* outside;  // set where a probability lies outside [0, 1]
   int64_t rows_of_unit, rows;
 };
 
@@ -42,7 +43,7 @@ struct Elementwise {
   void* du;      // like the second input, or null
   void* values;  // in the dtype of computation, or null
   double* sums;  // of the values of each unit
-  int32_t* outside;  // set where a value lies outside its domain
+  std::atomic<bool>* outside;  // set where a value lies outside its domain
 };
 
 // Losses of rows of vectors (N, D). A unit of work is some rows.
@@ -114,7 +115,7 @@ struct Shaped {
   void* gradient;    // like logits, which may be its place, or null
   void* values;      // (N) in the dtype of computation, or null
   double* sums;      // of the values of each unit
-  int32_t* outside;  // set where a probability lies outside [0, 1]
+  std::atomic<bool>* outside;  // set where a probability lies outside [0, 1]
 };
 
 // Log-probability of a class, entropy, log-sum-exp and most probable class of rows of shaped logits (N, C).

@@ -39,10 +39,9 @@ using Reference = std::unique_ptr<PyObject, LetGo>;
 
 // A tensor of a call: where the caller has it, by place or by name, and the operator; and which gradient is its own.
 struct Part {
-  Py_ssize_t place;
+  Py_ssize_t place, slot;
   Reference name;
   std::optional<at::ScalarType> cast;
-  size_t slot;
   int gradient;
 
   at::Tensor of(PyObject* args, PyObject* kwargs) const {
@@ -71,10 +70,12 @@ struct LossBackward : torch::autograd::Node {
   std::string name() const override { return "LossBackward"; }
 
   void release_variables() override {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    Reference plan_let_go;
+    std::vector<torch::autograd::SavedVariable> saved_let_go;
+    const std::lock_guard<std::mutex> lock(mutex_);  // released first: what is let go may wait for the GIL
     ready.clear();
-    saved.clear();
-    plan.reset();
+    saved_let_go.swap(saved);
+    plan_let_go.swap(plan);
   }
 
   variable_list apply(variable_list&& upstreams) override {
@@ -104,15 +105,26 @@ struct LossBackward : torch::autograd::Node {
     return answer;
   }
 
-  variable_list by_python(const at::Tensor& upstream) {
+  // The saved tensors, and a reference to the plan. Who holds the mutex may wait for the GIL, never the other way round.
+  variable_list unpacked(Reference& kept) {
+    const std::lock_guard<std::mutex> lock(mutex_);
     TORCH_CHECK(plan, torch::autograd::ERR_BACKWARD_TWICE);
+    variable_list tensors;
+    tensors.reserve(saved.size());
+    for (const auto& x : saved) tensors.push_back(x.unpack());
     const pybind11::gil_scoped_acquire gil;
-    const Reference factor(THPVariable_Wrap(upstream)), tensors(PyTuple_New(static_cast<Py_ssize_t>(saved.size())));
-    for (size_t i = 0; i < saved.size(); ++i) {
-      PyTuple_SET_ITEM(tensors.get(), i, THPVariable_Wrap(saved[i].unpack()));
-    }
+    kept.reset(Py_NewRef(plan.get()));
+    return tensors;
+  }
+
+  variable_list by_python(const at::Tensor& upstream) {
+    Reference kept;
+    const variable_list given = unpacked(kept);
+    const pybind11::gil_scoped_acquire gil;
+    const Reference factor(THPVariable_Wrap(upstream)), tensors(PyTuple_New(static_cast<Py_ssize_t>(given.size())));
+    for (size_t i = 0; i < given.size(); ++i) PyTuple_SET_ITEM(tensors.get(), i, THPVariable_Wrap(given[i]));
     const Reference list(
-        PyObject_CallFunctionObjArgs(call->gradients, plan.get(), factor.get(), tensors.get(), nullptr));
+        PyObject_CallFunctionObjArgs(call->gradients, kept.get(), factor.get(), tensors.get(), nullptr));
     if (!list) {
       python_error error;
       error.persist();

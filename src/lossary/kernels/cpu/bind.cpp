@@ -34,7 +34,7 @@ Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& tar
   call.past_caches = gradient != call.logits && exceeds_caches(logits, together);
   Sums sums(units);
   call.sums = sums.data();
-  int32_t outside = 0;
+  std::atomic<bool> outside = false;
   call.outside = &outside;
   const auto kernel = kernels().rows[dtype];
   in_parallel(units, grain_of(call.classes * call.rows_of_unit), kernels().rows_scratch(call),
@@ -166,7 +166,7 @@ Answer elementwise(int64_t function, const Tensor& input, const Tensor& target, 
 
   const int64_t block = kernels().elementwise_block, units = (call.n + block - 1) / block;
   Sums sums(units);
-  int32_t outside = 0;
+  std::atomic<bool> outside = false;
   call.sums = sums.data();
   call.outside = &outside;
   const auto kernel = kernels().elementwise[dtype];
@@ -218,12 +218,12 @@ Answer pairs(const Tensor& x1, const Tensor& x2, const MaybeTensor& x3, const Ma
 }
 
 // Bytes that are kept for gradients to come.
-int64_t gradient_memory_held() { return static_cast<int64_t>(GradientMemory::instance().held()); }
+int64_t gradient_memory_held() { return static_cast<int64_t>(gradient_memory.held()); }
 
 // Of those, the most; a limit that is given is set first.
 int64_t gradient_memory_limit(const std::optional<int64_t>& bytes) {
-  if (bytes.has_value()) GradientMemory::instance().set_limit(static_cast<size_t>(*bytes));
-  return static_cast<int64_t>(GradientMemory::instance().limit());
+  if (bytes.has_value()) gradient_memory.set_limit(static_cast<size_t>(*bytes));
+  return static_cast<int64_t>(gradient_memory.limit());
 }
 
 std::string instruction_set() { return kernels().instruction_set; }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -39,10 +40,9 @@ inline const Kernels& best_kernels() {
 #endif
 }
 
-inline const Kernels& kernels() {
-  static const Kernels& best = best_kernels();
-  return best;
-}
+inline const Kernels& best = best_kernels();
+
+inline const Kernels& kernels() { return best; }
 
 inline DType dtype_of(const Tensor& x) {
   switch (x.scalar_type()) {
@@ -89,9 +89,8 @@ Tensor fresh(const Shape& sizes, const Shape& strides, int64_t elements, const T
   const size_t bytes = static_cast<size_t>(elements) * like.element_size();
 #ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
   if (bytes >= GradientMemory::smallest) {
-    return torch::stable::from_blob(
-        GradientMemory::instance().take(bytes), sizes, strides, like.device(), like.scalar_type(),
-        [](void* begin) { GradientMemory::instance().give_back(begin); });
+    return torch::stable::from_blob(gradient_memory.take(bytes), sizes, strides, like.device(), like.scalar_type(),
+                                    [](void* begin) { gradient_memory.give_back(begin); });
   }
 #endif
   return empty(sizes, strides, like.scalar_type());
@@ -196,8 +195,8 @@ inline int64_t grain_of(int64_t elements_of_unit) {
 template <class Work>
 void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work& work) {
   const auto part = [&](int64_t begin, int64_t end) {
-    alignas(64) char small[32768];
-    if (scratch_bytes <= sizeof(small)) return work(begin, end, small);
+    alignas(64) std::byte small[32768];
+    if (scratch_bytes <= sizeof(small)) return work(begin, end, reinterpret_cast<char*>(small));
     const size_t bytes = (scratch_bytes + 63) / 64 * 64;
     std::unique_ptr<char, decltype(&std::free)> scratch(static_cast<char*>(std::aligned_alloc(64, bytes)), &std::free);
     if (!scratch) throw std::bad_alloc();
@@ -206,7 +205,13 @@ void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work&
   if (units <= grain) {
     part(0, units);
   } else {
+#ifdef __SANITIZE_THREAD__  // which does not see how torch's threads wait for each other
+    std::thread other(part, units / 2, units);
+    part(0, units / 2);
+    other.join();
+#else
     torch::stable::parallel_for(0, units, grain, part);
+#endif
   }
 }
 
@@ -261,13 +266,23 @@ inline double denominator_of(const Rows& call, DType dtype) {
   return all.weight;
 }
 
+// Class indices, or probabilities; which of both is the answer.
+inline bool set_target(Rows& call, const Tensor& target) {
+  const bool by_index = target.scalar_type() == ScalarType::Long;
+  if (by_index) {
+    call.index = static_cast<const int64_t*>(target.const_data_ptr());
+  } else {
+    call.probabilities = target.const_data_ptr();
+  }
+  return by_index;
+}
+
 // The classes are dimension 1, or the only one.
 inline Rows rows_of(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
                     const MaybeTensor& row_weight, int64_t axis) {
   Rows call{};
   call.logits = logits.const_data_ptr();
-  const bool by_index = target.scalar_type() == ScalarType::Long;
-  (by_index ? reinterpret_cast<const void*&>(call.index) : call.probabilities) = target.const_data_ptr();
+  set_target(call, target);
   call.class_weight = data(weight);
   call.row_weight = data(row_weight);
   call.classes = logits.size(axis);

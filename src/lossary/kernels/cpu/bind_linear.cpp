@@ -8,8 +8,7 @@ namespace {
 Rows targets_of(const Tensor& target, const Tensor& linear_weight, int64_t ignore_index) {
   if (!linear_weight.numel()) throw std::invalid_argument("linear_weight holds no weights; give a row for each class");
   Rows targets{};
-  const bool by_index = target.scalar_type() == ScalarType::Long;
-  (by_index ? reinterpret_cast<const void*&>(targets.index) : targets.probabilities) = target.const_data_ptr();
+  const bool by_index = set_target(targets, target);
   targets.classes = linear_weight.size(0);
   targets.rows = by_index ? target.numel() : target.numel() / targets.classes;
   targets.ignore_index = ignore_index;

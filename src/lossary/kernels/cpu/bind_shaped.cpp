@@ -36,7 +36,7 @@ Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& targ
   const int64_t units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
   Sums sums(units);
   call.sums = sums.data();
-  int32_t outside = 0;
+  std::atomic<bool> outside = false;
   call.outside = &outside;
   const auto kernel = kernels().shaped[dtype];
   in_parallel(units, grain_of(call.classes * call.rows_of_unit), kernels().shaped_scratch(call.classes),

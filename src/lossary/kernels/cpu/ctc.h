@@ -210,9 +210,9 @@ struct CtcKernel {
     double strange = 0;
     states(0).clear(all_states);
     states(0).set_blank(0, CERTAIN);
-    if (frames) read(0, n, label, labels);
+    if (frames) load(0, n, label, labels);
     for (int64_t t = 0; t < frames; ++t) {
-      if (t + 1 < frames) read(t + 1, n, label, labels);  // a frame ahead: what is stored singly is slow to load at once
+      if (t + 1 < frames) load(t + 1, n, label, labels);  // a frame ahead: what is stored singly is slow to load at once
       double* const p = probabilities(t);
       strange += exponentiate(t, p, p + width, all_states);
       go_forward(states(t), states(t + 1), p, p + width, skip, all_states);
@@ -239,11 +239,11 @@ struct CtcKernel {
   }
 
   // The logits of the blank and the labels in a frame, and what their probabilities are taken against.
-  void read(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
+  void load(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
     gather(t, n, label, labels);
     if (!call.from_logits) return;
     if (t + 1 < call.time) fetch(row_of(t + 1, n), C);  // while the states of this frame are computed
-    softmax[t] = softmax_of(::read(row_of(t, n), row_room, C), C, S{});
+    softmax[t] = softmax_of(read(row_of(t, n), row_room, C), C, S{});
   }
 
   void gather(int64_t t, int64_t n, const int64_t* label, int64_t labels) const {
@@ -327,7 +327,7 @@ struct CtcKernel {
       scaled_softmax(row_of(t, n) + begin, tile, end - begin, softmax[t], 1.0);
       if (call.blank >= begin && call.blank < end) tile[call.blank - begin] = 0;
       for (; k < classes && occurring[k] < end; ++k) tile[occurring[k] - begin] = 0;
-      total += ::sum(tile, end - begin);
+      total += sum(tile, end - begin);
     }
     return total;
   }

@@ -139,7 +139,7 @@ struct HingeEmbedding {
   template <class T>
   INLINED static Element<T> at(const Options<T>& o, T x, T t) {
     const T lack = o.a - x;
-    const bool far = lack < 0;
+    const bool far = lack <= 0;
     const T apart = far ? T(0) : lack, slope = far ? T(0) : T(1);
     return {(t == -1 ? T(0) : x) + (t == 1 ? T(0) : apart), (t == -1 ? T(0) : T(1)) - (t == 1 ? T(0) : slope), T(0)};
   }
@@ -150,7 +150,7 @@ struct MarginRanking {
   template <class T>
   INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
     const T lack = o.a - times(t, x - u);
-    const bool enough = lack < 0;
+    const bool enough = lack <= 0;
     return {enough ? T(0) : lack, enough ? T(0) : -t, enough ? T(0) : t};
   }
 };
@@ -347,7 +347,7 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
   const int64_t whole = (n + 31) / 32 * 32;
   for (int64_t i = n; i < whole; ++i) values[i] = T(0);
   call.sums[unit] = sum_of_block(values, whole);
-  if (excess > 0) call.outside[0] = 1;
+  if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
 }
 
 template <class F, class S>

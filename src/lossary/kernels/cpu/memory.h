@@ -1,6 +1,7 @@
 // Memory for large gradients, kept for the next one: the page faults of fresh memory take longer than most losses.
 #pragma once
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,11 +19,6 @@ namespace lossary {
 class GradientMemory {
  public:
   static constexpr size_t smallest = size_t{1} << 20;  // below it malloc has memory that is warm
-
-  static GradientMemory& instance() {
-    static GradientMemory* const memory = new GradientMemory;  // never destroyed: tensors may outlive all else
-    return *memory;
-  }
 
   void* take(size_t bytes) {
     const size_t size = (bytes + huge - 1) / huge * huge;
@@ -52,6 +48,9 @@ class GradientMemory {
     taken_.erase(found);
     shrink_to(limit_);
   }
+
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
   // The bytes that are kept for later gradients.
   size_t held() {
@@ -111,5 +110,12 @@ class GradientMemory {
   std::unordered_map<void*, size_t> taken_;
   size_t held_ = 0, limit_ = std::min<size_t>(size_t{1} << 30, physical() / 16);
 };
+
+// Never destroyed: tensors may outlive all else.
+inline GradientMemory& gradient_memory = *new GradientMemory;
+
+// A child must not find the mutex held by a thread that it does not have.
+inline const int forks_with_gradient_memory =
+    pthread_atfork([] { gradient_memory.lock(); }, [] { gradient_memory.unlock(); }, [] { gradient_memory.unlock(); });
 
 }  // namespace lossary

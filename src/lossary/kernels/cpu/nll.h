@@ -23,9 +23,10 @@ double nll_of_unit(const Rows& call, int64_t first, int64_t n, int64_t at, int64
   }
   double total = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t y = call.index[first + i], own = i * next + y * step;
+    const int64_t y = call.index[first + i];
     T weight = row_weight ? row_weight[first + i] : T(1), value = 0;
     if (weight != 0 && y != call.ignore_index) {
+      const int64_t own = i * next + y * step;
       if (class_weight) weight *= class_weight[y];
       value = times(weight, -widen(x[own]));
       if (g) g[own] = narrow(static_cast<T>(-weight * call.scale), S{});

@@ -166,8 +166,8 @@ struct PairKernel {
       if (swapped || between.root != between.root) far = between;
     }
     const T lead = near.length() - far.length() + margin;
-    const bool active = !(lead < 0);
-    const T k = active ? slope : T(0);
+    const bool enough = lead <= 0;
+    const T k = enough ? T(0) : slope;
     const T kn = k * near.slope(), kf = k * far.slope();
     const T* const away = swapped ? pn : an;
     // d lead / d (a, p, n): of the near distance (1, -1, 0), of the far one (1, 0, -1), swapped (0, 1, -1).
@@ -185,7 +185,7 @@ struct PairKernel {
     swapped ? write_one(0, kn, ap) : write_sum(0, kn, -kf);
     swapped ? write_sum(1, -kn, -kf) : write_one(1, -kn, ap);
     write_one(2, kf, away);
-    return lead < 0 ? T(0) : lead;
+    return enough ? T(0) : lead;
   }
 };
 

@@ -225,7 +225,7 @@ struct RowKernel {
       excess.at[lane] = here.excess > excess.at[lane] ? here.excess : excess.at[lane];
     });
     tile[k] = {tile[k].largest, total.total(), distance.total(), mass.total()};
-    if (excess.largest() > 0) call.outside[0] = 1;
+    if (excess.largest() > 0) call.outside->store(true, std::memory_order_relaxed);
   }
 
   void take_own(Own<T>& own, const T* e) const {

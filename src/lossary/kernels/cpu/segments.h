@@ -132,7 +132,7 @@ struct SegmentKernel {
         distance[b] -= w == 0 ? T(0) : product;  // a NaN shows in the exponentials
       }
     }
-    if (excess > 0) call.outside[0] = 1;
+    if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
   }
 
   // Those of the other classes: the own one's place holds 0. spreads: the part of a target that smoothing spreads over all

@@ -150,7 +150,9 @@ struct ShapedKernel {
       if (t || call.smoothing > 0) add_all(t, mass, distance);
       for (int64_t k = 0, c; call.index && k < call.picks; ++k) {
         const T q = picked(r, k, c);
-        if (shares && excess_of_probability(shares[r * call.picks + k], slack) > 0) call.outside[0] = 1;
+        if (shares && excess_of_probability(shares[r * call.picks + k], slack) > 0) {
+          call.outside->store(true, std::memory_order_relaxed);
+        }
         if (q == 0) continue;
         mass += q;
         distance -= static_cast<double>(q) * row.depth(c);
@@ -186,7 +188,7 @@ struct ShapedKernel {
       });
       mass += m;
       distance += d;
-      if (excess > 0) call.outside[0] = 1;
+      if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
     }
   }
 

@@ -2,6 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, detach, namespace
 from lossary.core.contract import Range, real, signs
+from lossary.core.elementary import hinge
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -89,12 +90,13 @@ def cosine_embedding_loss(
     Edge cases
     ----------
     A zero vector has cosine 0 with every other, and gradient 0. The loss of a vector with itself is exactly 0, however
-    short or long the vector. A target other than ±1 costs 0.
+    short or long the vector. Where the cosine is the margin exactly the gradient is 0. A target other than ±1 costs 0.
 
     Differs from torch
     ------------------
     - short vectors: exact, parallel ones of norm 1e-8 cost 0; torch: 0.9995, in fp16 -inf below 1e-2 (#50473, #5447)
     - long vectors: exact; torch: 1 above norms of 4e9, NaN above 2e19 (#51912)
+    - gradient where the cosine is the margin exactly: 0; torch: that of the cosine, before 2.14
     - rounding of parallel vectors: never negative; torch: a cosine above 1 (#78064, #29513, NVIDIA/apex#211)
     - gradient of a zero vector: 0; torch: up to 1e6 (google-deepmind/optax#946, tracel-ai/burn#5584)
     - input2 of shape (N, 1): broadcasts, then has a norm; torch: a norm of its one column
@@ -118,6 +120,5 @@ def cosine_embedding_loss(
     distance = xp.where(zero & ~xp.isnan(distance), 1.0, distance)
     cosine = xp.sum(a * b, axis=-1)
     above = xp.where(cosine > 1, 1.0, cosine) - margin
-    apart = xp.where(above <= 0, 0.0, above)
     neither = 0.0 * target  # 0, and NaN of a NaN
-    return xp.where(target == 1, distance, xp.where(target == -1, apart, neither))
+    return xp.where(target == 1, distance, xp.where(target == -1, hinge(above), neither))

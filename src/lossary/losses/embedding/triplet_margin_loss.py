@@ -99,12 +99,13 @@ def triplet_margin_loss(
     Edge cases
     ----------
     With eps=0 equal embeddings have distance 0 and gradient 0. An infinitely far negative costs 0 with gradient 0, an
-    infinitely far positive inf. Where the lead is the margin exactly the gradient is not 0, as in torch.
+    infinitely far positive inf. Where the lead is the margin exactly the gradient is 0.
 
     Differs from torch
     ------------------
     - embeddings of norm 1e20, or 1e-30: exact; torch: NaN, or distances of 0 (#51912)
     - gradient at an infinitely far negative: 0; torch: NaN
+    - gradient where the lead is the margin exactly: 0; torch: that of a triplet that lacks something, before 2.14
     - p below 1, where distances are no norms: `ValueError`; torch: accepted, NaN near 0 (#187178, #187243)
 
     Raises

@@ -110,11 +110,12 @@ def triplet_margin_with_distance_loss(
     Edge cases
     ----------
     An infinitely far negative costs 0 with gradient 0, an infinitely far positive inf. Where the lead is the margin
-    exactly the gradient is not 0, as in torch. What a distance_function answers at infinity, and its gradient at equal
-    embeddings, are its own.
+    exactly the gradient is 0. What a distance_function answers at infinity, and its gradient at equal embeddings, are
+    its own.
 
     Differs from torch
     ------------------
+    - gradient where the lead is the margin exactly: 0; torch: that of a triplet that lacks something, before 2.14
     - a distance that is no row's own, () or (N, N): `ValueError`; torch: accepted, and averaged
     - huge or tiny vectors without a distance_function: exact; torch: inf or NaN (#51912)
     - positive or negative of fewer dimensions: broadcast, as elsewhere; torch: an error

@@ -68,11 +68,11 @@ def hinge_embedding_loss(
     Edge cases
     ----------
     A target other than ±1 pays both terms, and a negative input with target 1 is a negative loss, as in torch. At the
-    margin itself the gradient is -1, as in torch.
+    margin itself the gradient of a pair that does not belong together is 0.
 
     Differs from torch
     ------------------
-    Nothing but what differs for every loss (docs/conventions.md).
+    - gradient at the margin itself: 0; torch: -1, before 2.14
 
     Raises
     ------

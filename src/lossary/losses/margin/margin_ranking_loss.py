@@ -25,7 +25,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
     pitfalls=(
         "The target is +1 (input1 is better) or -1. With labels of 0 and 1 every pair labelled 0 costs the margin and "
         "is never learnt.",
-        "With the default margin of 0 equal scores cost nothing: a model that answers a constant has loss 0.",
+        "With the default margin of 0 equal scores cost nothing: a model that answers a constant has loss 0 and rests.",
         "Scores that grow make any margin small: normalise or regularise them.",
     ),
     plot=Plot(-3.0, 3.0, {"input2": 0.0, "target": 1.0}, {"margin": (0.0, 0.5, 1.0)}, axis="a - b"),
@@ -68,10 +68,11 @@ def margin_ranking_loss(
     Edge cases
     ----------
     An infinite lead costs 0 with gradient 0, an infinite lag inf. Where the lead is the margin exactly the gradient is
-    -y, as in torch: equal scores learn at margin 0. Any number is taken for a label, and scales the difference.
+    0: at margin 0 equal scores do not learn. Any number is taken for a label, and scales the difference.
 
     Differs from torch
     ------------------
+    - gradient where the lead is the margin exactly: 0; torch: -y, before 2.14
     - input2 or a target of fewer dimensions: broadcasts; torch: `RuntimeError`
 
     Raises

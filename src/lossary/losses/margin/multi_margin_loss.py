@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from lossary.core.arrays import Array, arange, is_array, namespace, size
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
-from lossary.core.elementary import times
+from lossary.core.elementary import hinge, times
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -118,7 +118,7 @@ def multi_margin_loss(
     index, _, outside = targets(target, input.shape[axis])
     true = xp.expand_dims(index, axis=axis) == arange(input.shape[axis], like=index)
     lack = input - xp.expand_dims(pick(input, index, axis), axis=axis) + margin
-    lack = xp.where(true | (lack <= 0), 0.0, lack)
+    lack = xp.where(true, 0.0, hinge(lack))
     values = xp.sum(lack if p == 1 else lack * lack, axis=axis) / max(input.shape[axis], 1)
     if weight is not None:
         values = times(pick_weight(weight, index), values)

@@ -2,6 +2,7 @@ from typing import Annotated, Any
 
 from lossary.core.arrays import Array, arange, is_array, namespace
 from lossary.core.contract import label_sets, real
+from lossary.core.elementary import hinge
 from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 
@@ -112,5 +113,5 @@ def multilabel_margin_loss(
     outside = xp.any((target < -1) | (target >= classes), axis=-1)
     compared = xp.expand_dims(is_label, axis=-1) & ~xp.expand_dims(is_label, axis=-2)
     lack = xp.expand_dims(input, axis=-2) - xp.expand_dims(input, axis=-1) + 1
-    lack = xp.where(~compared | (lack <= 0), 0.0, lack) * xp.expand_dims(times_said, axis=-1)
+    lack = xp.where(compared, hinge(lack), 0.0) * xp.expand_dims(times_said, axis=-1)
     return xp.where(outside, xp.nan, xp.sum(lack, axis=(-2, -1)) / max(classes, 1))
