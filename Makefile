@@ -38,18 +38,22 @@ bench: $(VENV)/kernels.done
 fuzz: $(VENV)/kernels.done
 	$(BIN)/pytest -n auto --hypothesis-profile=fuzz tests/test_fuzz.py
 
-# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer: a copy of the package, and the tests that reach them.
-SANITIZED := build/sanitized
+# The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, then under ThreadSanitizer, to which torch's own
+# threads would all be races: copies of the package, and the tests that reach them.
+define sanitized # folder, flags, library to load first, environment, pytest's arguments
+	cmake -S . -B build/$(1) -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_INSTALL_PREFIX=build/$(1)/root \
+	    -DCMAKE_CXX_FLAGS="-g -fno-omit-frame-pointer $(2)"
+	cmake --build build/$(1) --parallel 2
+	rm -rf build/$(1)/root && mkdir -p build/$(1)/root && cp -r src/lossary build/$(1)/root/
+	rm -f build/$(1)/root/lossary/kernels/*.so && cmake --install build/$(1)
+	PYTHONPATH=build/$(1)/root LD_PRELOAD="$$($(CXX) -print-file-name=$(3)) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	    $(4) $(BIN)/pytest --capture=sys $(5)
+endef
 sanitize: $(VENV)/dev.done
-	cmake -S . -B $(SANITIZED) -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCMAKE_INSTALL_PREFIX=$(SANITIZED)/root \
-	    -DCMAKE_CXX_FLAGS="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
-	cmake --build $(SANITIZED) --parallel 2
-	rm -rf $(SANITIZED)/root && mkdir -p $(SANITIZED)/root && cp -r src/lossary $(SANITIZED)/root/
-	rm -f $(SANITIZED)/root/lossary/kernels/*.so && cmake --install $(SANITIZED)
-	PYTHONPATH=$(SANITIZED)/root ASAN_OPTIONS=detect_leaks=0 \
-	    LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
-	    $(BIN)/pytest --capture=sys -m 'not slow' -k '(kernels or plans or torch or ctc_losses) and not kept_within' \
-	    tests/test_kernels.py tests/test_plans.py tests/test_ctc_losses.py tests/test_conformance.py
+	$(call sanitized,addresses,-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all,libasan.so, \
+	    ASAN_OPTIONS=detect_leaks=0, -m 'not slow' -k '(kernels or plans or torch or ctc_losses) and not kept' \
+	    tests/test_kernels.py tests/test_plans.py tests/test_ctc_losses.py tests/test_conformance.py)
+	$(call sanitized,threads,-fsanitize=thread,libtsan.so,OMP_NUM_THREADS=1,-k 'not child' tests/test_concurrency.py)
 
 clean:
 	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,*.so build.json)

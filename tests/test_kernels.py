@@ -1,6 +1,6 @@
 """The kernels beside the formulas in fp64, at sizes that cross their tiles and blocks; the suites take small ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -251,28 +251,66 @@ def test_any_nan_is_nan_in_a_gradient_in_bf16(shape: tuple[int, int], place: str
     assert g[0].isnan().all() and g[1:].isfinite().all()
 
 
+@pytest.fixture
+def memory_of_gradients() -> Iterator[None]:
+    before = torch.ops.lossary.gradient_memory_limit()
+    ops.gradient_memory(limit=0)
+    yield
+    ops.gradient_memory(limit=before)
+
+
+@pytest.mark.usefixtures("memory_of_gradients")
 def test_memory_of_gradients_is_kept_within_its_limit() -> None:
     x, target = drawn(700, 1000).float().requires_grad_(), drawn(700, 1000, seed=1).argmax(1)
-    before = torch.ops.lossary.gradient_memory_limit()
+    (expected,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+    ops.gradient_memory(limit=8 << 20)
+    (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+    del slope
+    assert ops.gradient_memory() == 4 << 20, "2.8 MB, in whole huge pages"
+    (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+    assert ops.gradient_memory() == 0 and torch.equal(slope, expected)
+    (other,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
+    assert other.data_ptr() != slope.data_ptr()
+    wide = x.detach().double().repeat(1, 2).requires_grad_()
+    largest = torch.autograd.grad(lossary.cross_entropy(wide, target), wide)[0]
+    del slope, largest, other
+    assert ops.gradient_memory() <= 8 << 20
+    with pytest.raises(ValueError, match="gradient_memory: limit is -1"):
+        ops.gradient_memory(limit=-1)
+
+
+@pytest.mark.usefixtures("memory_of_gradients")
+@pytest.mark.parametrize("limit", [0, 8 << 20])
+def test_the_storage_of_a_kept_gradient_can_be_resized(limit: int) -> None:
+    """So FSDP and offloading free it, and take it again."""
+    if limit and ops.native is None:
+        pytest.skip("the kernels were built for another torch")
+    ops.gradient_memory(limit)
+    x, target = drawn(700, 1000).float().requires_grad_(), drawn(700, 1000, seed=1).argmax(1)
+    slopes = [torch.autograd.grad(lossary.cross_entropy(x, target), x)[0] for _ in range(3)]
+    storage, size = slopes[0].untyped_storage(), x.nbytes
+    storage.resize_(0)
+    assert ops.gradient_memory() == (4 << 20 if limit else 0), "as if the gradient had gone"
+    assert storage.nbytes() == 0 and torch.equal(slopes[1], slopes[2])
+    storage.resize_(size)
+    slopes[0].copy_(slopes[1])
+    del storage, slopes
+    assert ops.gradient_memory() <= limit
+
+
+@pytest.mark.usefixtures("memory_of_gradients")
+def test_where_it_could_not_be_resized_a_process_group_ends_kept_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    ops.gradient_memory(limit=8 << 20)
+    monkeypatch.setattr(ops, "native", None)
+    x = drawn(3, 11).requires_grad_()
+    lossary.cross_entropy(x, torch.tensor([0, 1, 2]))
+    assert torch.ops.lossary.gradient_memory_limit() == 8 << 20
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
-        assert ops.gradient_memory(limit=0) == 0
-        (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
-        expected = slope.clone()
-        ops.gradient_memory(limit=8 << 20)
-        del slope
-        assert ops.gradient_memory() == 4 << 20, "2.8 MB, in whole huge pages"
-        (slope,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
-        assert ops.gradient_memory() == 0 and torch.equal(slope, expected)
-        (other,) = torch.autograd.grad(lossary.cross_entropy(x, target), x)
-        assert other.data_ptr() != slope.data_ptr()
-        wide = x.detach().double().repeat(1, 2).requires_grad_()
-        largest = torch.autograd.grad(lossary.cross_entropy(wide, target), wide)[0]
-        del slope, largest, other
-        assert ops.gradient_memory() <= 8 << 20
-        with pytest.raises(ValueError, match="gradient_memory: limit is -1"):
-            ops.gradient_memory(limit=-1)
+        lossary.cross_entropy(drawn(3, 13).requires_grad_(), torch.tensor([0, 1, 2]))
     finally:
-        ops.gradient_memory(limit=before)
+        torch.distributed.destroy_process_group()
+    assert torch.ops.lossary.gradient_memory_limit() == 0
 
 
 # Gradients over the logits --------------------------------------------------------------------------------------------

@@ -38,11 +38,12 @@ if missing is None and build is not None and build.torch == torch.__version__:
         native = importlib.import_module("lossary.kernels._autograd")
     except ImportError:  # none was built, or for another Python
         native = None
-
 if missing is None:
-    names = ctypes.CDLL(str(status.library())).lossary_elementwise_functions
-    names.restype = ctypes.c_char_p
-    FUNCTIONS = {name: i for i, name in enumerate(names().decode().split())}
+    library = ctypes.CDLL(str(status.library()))
+    library.lossary_elementwise_functions.restype = ctypes.c_char_p
+    FUNCTIONS = {name: i for i, name in enumerate(library.lossary_elementwise_functions().decode().split())}
+    if native is not None:
+        library.lossary_let_resize_by(ctypes.c_void_p(native.let_resize))
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,10 @@ def gradient_memory(limit: int | None = None) -> int:
     memory costs more time in page faults than most losses take. At first the limit is 1 GiB, or a sixteenth of the
     machine's memory if that is less.
 
+    Where repeated calls go through Python (`lossary doctor` says so) the storage of a gradient from 1 MiB on cannot be
+    resized, which FSDP and offloading do to free it; there the limit becomes 0 once a process group is initialised. At
+    0 gradients lie in memory of torch's own.
+
     >>> gradient_memory() >= 0
     True
     """
@@ -180,6 +185,13 @@ def gradient_memory(limit: int | None = None) -> int:
             raise ValueError(f"gradient_memory: limit is {limit}; it must be a number of bytes, 0 for none")
         torch.ops.lossary.gradient_memory_limit(limit)
     return torch.ops.lossary.gradient_memory_held()
+
+
+def mind_process_groups() -> None:
+    """Let torch free gradients in a process group, where kept memory would not let it."""
+    distributed = torch.distributed
+    if missing is None and native is None and distributed.is_available() and distributed.is_initialized():
+        torch.ops.lossary.gradient_memory_limit(0)
 
 
 def _in_slots(plan: Plan, found: Any) -> tuple[Any, ...]:
@@ -289,3 +301,4 @@ if missing is None:
     torch.library.register_fake("lossary::ctc", _fake_ctc)
     torch.library.register_fake("lossary::linear_softmax_rows", _fake_linear_softmax_rows)
     log_probs.register()
+    mind_process_groups()

@@ -116,7 +116,10 @@ def _kernels() -> Finding:
             from lossary import ops  # here: it imports torch
 
             if ops.native is None:
-                chosen += "repeated calls go through Python, which small losses notice: built for another torch; "
+                chosen += (
+                    "built for another torch: repeated calls go through Python, which small losses notice, and the "
+                    "storage of large gradients cannot be resized (lossary.ops.gradient_memory); "
+                )
         except Exception as error:  # as above
             return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
     if built is None:

@@ -184,6 +184,7 @@ def make(call: Checked) -> tuple[Plan, list[Array]]:
     tensors = [arguments[i] for i in slots]
     if is_compiling():  # derivatives of the gradient are the compiler's, and it remembers by itself
         return plan, tensors
+    ops.mind_process_groups()
     parts = _parts(arranged, kernel.inputs, operator.inputs, arguments)
     beside = {n: None for n in BESIDE_VALUES if n in parts}
     values = {n: None if n in parts else x for n, x in arranged.values.items()}

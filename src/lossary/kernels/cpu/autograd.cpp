@@ -12,6 +12,7 @@
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
+#include <torch/csrc/inductor/aoti_torch/utils.h>
 
 #include <cstddef>
 #include <exception>
@@ -247,6 +248,14 @@ PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
   END_HANDLE_TH_ERRORS
 }
 
+// As FSDP and offloading do it: to 0 bytes, and back into memory of torch's own.
+void let_resize(AtenTensorHandle kept) {
+  c10::StorageImpl* const storage =
+      torch::aot_inductor::tensor_handle_to_tensor_pointer(kept)->storage().unsafeGetStorageImpl();
+  storage->set_allocator(c10::GetAllocator(c10::kCPU));
+  storage->set_resizable(true);
+}
+
 void destroy(PyObject* self) {
   reinterpret_cast<Step*>(self)->call.~shared_ptr();
   Py_TYPE(self)->tp_free(self);
@@ -269,6 +278,8 @@ PyMODINIT_FUNC PyInit__autograd() {
   step_type.tp_vectorcall_offset = offsetof(Step, vectorcall);
   if (PyType_Ready(&step_type) < 0) return nullptr;
   PyObject* const made = PyModule_Create(&module);
-  if (made && PyModule_AddObjectRef(made, "Step", reinterpret_cast<PyObject*>(&step_type)) < 0) return nullptr;
+  if (!made || PyModule_AddObjectRef(made, "Step", reinterpret_cast<PyObject*>(&step_type)) < 0) return nullptr;
+  const Reference address(PyLong_FromVoidPtr(reinterpret_cast<void*>(let_resize)));
+  if (!address || PyModule_AddObjectRef(made, "let_resize", address.get()) < 0) return nullptr;
   return made;
 }

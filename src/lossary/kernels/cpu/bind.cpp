@@ -231,10 +231,18 @@ std::string instruction_set() { return kernels().instruction_set; }
 }  // namespace
 }  // namespace lossary
 
-// Their names, each followed by a space: the place of a name is its number. No operator: whatever mode or transformation
-// is at work when the library is loaded would take it for one of the program's own.
-extern "C" __attribute__((visibility("default"))) const char* lossary_elementwise_functions() {
-  return lossary::FUNCTIONS;
+// What is called when the library is loaded. No operators: whatever mode or transformation is at work then would take them
+// for the program's own.
+extern "C" {
+#define VISIBLE __attribute__((visibility("default")))
+
+// The names of elementwise functions, each followed by a space: the place of a name is its number.
+VISIBLE const char* lossary_elementwise_functions() { return lossary::FUNCTIONS; }
+
+// function: a LetResize, by its address.
+VISIBLE void lossary_let_resize_by(void* function) {
+  lossary::let_resize = reinterpret_cast<lossary::LetResize>(function);
+}
 }
 
 STABLE_TORCH_LIBRARY(lossary, m) {

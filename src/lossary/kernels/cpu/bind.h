@@ -83,14 +83,21 @@ Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
 
 inline Tensor empty(const Sizes& sizes, ScalarType dtype) { return empty(sizes, dense_strides(sizes), dtype); }
 
+// What lets torch resize the storage of a tensor over kept memory: _autograd has it, as the stable ABI has not.
+using LetResize = void (*)(AtenTensorHandle);
+inline std::atomic<LetResize> let_resize = nullptr;
+
 // A gradient: where it is large, in memory that earlier ones have left.
 template <class Shape>
 Tensor fresh(const Shape& sizes, const Shape& strides, int64_t elements, const Tensor& like) {
   const size_t bytes = static_cast<size_t>(elements) * like.element_size();
 #ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
-  if (bytes >= GradientMemory::smallest) {
-    return torch::stable::from_blob(gradient_memory.take(bytes), sizes, strides, like.device(), like.scalar_type(),
-                                    [](void* begin) { gradient_memory.give_back(begin); });
+  if (bytes >= GradientMemory::smallest && gradient_memory.limit() > 0) {
+    const Tensor made =
+        torch::stable::from_blob(gradient_memory.take(bytes), sizes, strides, like.device(), like.scalar_type(),
+                                 [](void* begin) { gradient_memory.give_back(begin); });
+    if (const LetResize let = let_resize) let(made.get());
+    return made;
   }
 #endif
   return empty(sizes, strides, like.scalar_type());
