@@ -7,7 +7,7 @@ import lossary
 from lossary.testing import CHECKS, LIBRARIES, Check, cases
 
 COSTLY = ("compiled", "export", "extremes", "vmap", "second_derivative")
-ON_JAX = {"float64": 0, "float32": 1, "float16": 0, "bfloat16": 1}
+ON_JAX = {"float64": 0, "float32": 1, "float16": 1, "bfloat16": 1}
 """The sample of each dtype on JAX, which compiles every operation for every shape."""
 
 

@@ -48,4 +48,5 @@ def __getattr__(name: str) -> _Any:
 
 def __dir__() -> list[str]:
     theirs = _imported("torch.nn.functional")
-    return sorted({*globals(), *(() if theirs is None else dir(theirs))})
+    names = () if theirs is None else dir(theirs)
+    return sorted({*globals(), *(name for name in names if not name.startswith("__"))})

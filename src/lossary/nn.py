@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(torch.nn)})
+    return sorted({*globals(), *(name for name in dir(torch.nn) if not name.startswith("__"))})
 
 
 def loss_modules() -> tuple[type[LossModule], ...]:

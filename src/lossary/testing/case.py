@@ -95,7 +95,8 @@ class Case:
         return np.array([float(x) for x in answer.flat]).reshape(answer.shape)
 
     def as_function_of(self, name: str, **changes: Any) -> Callable[[Any], Any]:
-        return lambda x: self.call(**{**changes, name: x})
+        held = {**self.arguments, **changes}  # now: an array made while JAX traces would be of that trace
+        return lambda x: self.function(**{**held, name: x})
 
     def gradient(self, name: str, **changes: Any) -> np.ndarray:
         return self.library.numpy(self.library.gradient(self.as_function_of(name, **changes), self.arguments[name]))

@@ -124,20 +124,22 @@ class Jax(Library):
     def gradient(self, f: Function, x: Any) -> Any:
         import jax
 
-        return jax.grad(f)(x)
+        return jax.jit(jax.grad(f))(x)
 
     def gradient_inside(self, f: Function, x: Any) -> Any:
-        return self.gradient(f, x)
+        import jax
+
+        return jax.grad(f)(x)
 
     def jvp(self, f: Function, x: Any, v: Any) -> Any:
         import jax
 
-        return jax.jvp(f, (x,), (v,))[1]
+        return jax.jit(lambda x, v: jax.jvp(f, (x,), (v,))[1])(x, v)
 
     def vmap(self, f: Function) -> Function:
         import jax
 
-        return jax.vmap(f)
+        return jax.jit(jax.vmap(f))
 
     def compiled(self, f: Function) -> Function:
         import jax
