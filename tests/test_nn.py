@@ -116,11 +116,11 @@ def test_what_torch_does_not_have_cannot_be_imported(name):
 
 
 def test_every_name_that_is_no_loss_is_torchs():
-    names = {name for name in dir(torch.nn) if not name.startswith("__")}
-    assert names <= {*dir(nn)} and {*dir(torch.nn.functional)} <= {*dir(functional)}
+    names, functions = ({n for n in dir(m) if not n.startswith("__")} for m in (torch.nn, torch.nn.functional))
+    assert names <= {*dir(nn)} and functions <= {*dir(functional)}
     other = {name for name in names if getattr(nn, name) is not getattr(torch.nn, name)}
     assert other == (LOSSES & names) | {"functional"}
-    for name in dir(torch.nn.functional):
+    for name in functions:
         if name not in vars(functional):
             assert getattr(functional, name) is getattr(torch.nn.functional, name)
 
