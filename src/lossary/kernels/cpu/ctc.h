@@ -349,18 +349,21 @@ struct CtcKernel {
       std::swap(now, next);
       for (int64_t i = 1; i <= labels; ++i) of_class[place[i]] += posterior[i];
       if (call.from_logits) {
-        int64_t most = 0;
-        for (int64_t k = 0; k < classes; ++k) {
-          if (probability_of(t, k) > probability_of(t, most)) most = k;
-          of_class[k] -= probability_of(t, k);
-        }
-        if (near) {  // all classes add up to 0
-          of_class[most] = 0;
-          of_class[most] = softmax[t].others - std::accumulate(of_class, of_class + classes, 0.0);
-        }
+        for (int64_t k = 0; k < classes; ++k) of_class[k] -= probability_of(t, k);
+        if (near) balance(t, classes);
       }
       write_row(t, n, classes, slope);
     }
+  }
+
+  // The likeliest class has what is left of the gradient, which adds up to 0 over all classes.
+  void balance(int64_t t, int64_t classes) const {
+    int64_t most = 0;
+    for (int64_t k = 1; k < classes; ++k) {
+      if (probability_of(t, k) > probability_of(t, most)) most = k;
+    }
+    of_class[most] = 0;
+    of_class[most] = softmax[t].others - std::accumulate(of_class, of_class + classes, 0.0);
   }
 
   // Each tile once: the softmax or 0, and in it the classes that occur, which are in order.
