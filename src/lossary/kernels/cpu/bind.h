@@ -90,9 +90,14 @@ inline std::atomic<LetResize> let_resize = nullptr;
 // A gradient: where it is large, in memory that earlier ones have left.
 template <class Shape>
 Tensor fresh(const Shape& sizes, const Shape& strides, int64_t elements, const Tensor& like) {
-  const size_t bytes = static_cast<size_t>(elements) * like.element_size();
+  [[maybe_unused]] const size_t bytes = static_cast<size_t>(elements) * like.element_size();
 #ifndef __SANITIZE_ADDRESS__  // which guards what malloc hands out
-  if (bytes >= GradientMemory::smallest && gradient_memory.limit() > 0) {
+  if (bytes >= GradientMemory::smallest) {
+    if (gradient_memory.limit() == 0) {
+      const Tensor made = empty(sizes, strides, like.scalar_type());
+      take_huge_pages(made.mutable_data_ptr(), bytes);
+      return made;
+    }
     const Tensor made =
         torch::stable::from_blob(gradient_memory.take(bytes), sizes, strides, like.device(), like.scalar_type(),
                                  [](void* begin) { gradient_memory.give_back(begin); });

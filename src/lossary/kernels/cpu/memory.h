@@ -15,13 +15,31 @@
 
 namespace lossary {
 
+constexpr size_t HUGE_PAGE = size_t{2} << 20;
+
+inline size_t up_to_huge_page(const void* p) {
+  return (HUGE_PAGE - reinterpret_cast<uintptr_t>(p) % HUGE_PAGE) % HUGE_PAGE;
+}
+
+// Of the pages that lie in [begin, begin + bytes) as a whole: a page fault for each, not for each of 4 KiB.
+inline void take_huge_pages(void* begin, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const size_t before = up_to_huge_page(begin);
+  if (bytes < before + HUGE_PAGE) return;
+  madvise(static_cast<char*>(begin) + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+  (void)begin;
+  (void)bytes;
+#endif
+}
+
 // Blocks as long as whole huge pages. What is given back stays until it would exceed the limit: then the oldest goes.
 class GradientMemory {
  public:
   static constexpr size_t smallest = size_t{1} << 20;  // below it malloc has memory that is warm
 
   void* take(size_t bytes) {
-    const size_t size = (bytes + huge - 1) / huge * huge;
+    const size_t size = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     const std::lock_guard<std::mutex> lock(mutex_);
     auto best = free_.end();
     for (auto block = free_.begin(); block != free_.end(); ++block) {
@@ -34,7 +52,7 @@ class GradientMemory {
       held_ -= block.size;
       free_.erase(best);
     } else {
-      block.begin = map(size, bytes / huge * huge);
+      block.begin = map(size, bytes);
     }
     taken_[block.begin] = block.size;
     return block.begin;
@@ -70,26 +88,20 @@ class GradientMemory {
   }
 
  private:
-  static constexpr size_t huge = size_t{2} << 20;
-
   struct Block {
     void* begin;
     size_t size;
   };
 
   // Aligned to huge pages, and made of them but for the last: whole, it would take memory that nobody asked for.
-  static void* map(size_t size, size_t of_huge_pages) {
-    void* const found = mmap(nullptr, size + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  static void* map(size_t size, size_t bytes) {
+    void* const found = mmap(nullptr, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) throw std::bad_alloc();
     char* const from = static_cast<char*>(found);
-    const size_t before = (huge - reinterpret_cast<uintptr_t>(from) % huge) % huge;
+    const size_t before = up_to_huge_page(from);
     if (before) munmap(from, before);
-    if (before < huge) munmap(from + before + size, huge - before);
-#ifdef MADV_HUGEPAGE
-    madvise(from + before, of_huge_pages, MADV_HUGEPAGE);
-#else
-    (void)of_huge_pages;
-#endif
+    munmap(from + before + size, HUGE_PAGE - before);
+    take_huge_pages(from + before, bytes);
     return from + before;
   }
 
