@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from lossary import functional
-from lossary.kernels.calls import KERNELS
+from lossary.core.record import CATALOGUE
 
 Data = Callable[..., dict[str, Tensor]]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -217,7 +217,7 @@ def _scores(case: Case) -> int:
 def small() -> list[Case]:
     """What has a kernel, in the sizes where its call costs more than its data."""
     rows = [case for case in ALL if case.data not in SEQUENCES and "images" not in case.title]
-    kinds = {case.title: case for case in rows if case.loss in KERNELS}
+    kinds = {case.title: case for case in rows if CATALOGUE[case.loss].kernel}
     return [
         replace(case, shape=(*shape, shape[-1]) if case.data is features else shape, dtype=dtype)
         for case in kinds.values()

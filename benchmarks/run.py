@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.cases import EAGER, LIMIT, LOSSARY, PEERS, Case, large, listed, small
 from benchmarks.page import BUSY, summary
-from lossary import ops
+from lossary.kernels import operators
 
 THREADS = 2
 PHASES: dict[str, dict[str, str]] = {
@@ -133,7 +133,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "processor": named[1] if named else platform.machine(),
-        "instruction set": "none" if ops.missing else torch.ops.lossary.instruction_set(),
+        "instruction set": "none" if operators.missing else torch.ops.lossary.instruction_set(),
         "cores": os.cpu_count(),
         "memory in GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release().split("-")[0],

@@ -380,9 +380,10 @@ def run(case: str, way: str, name: str) -> None:
         (CASES | OF_FUNCTIONS)[case](getattr(lossary, name), given)
     eager(getattr(lossary, name), given)
     eager(getattr(lossary, name), given)
-    from lossary.kernels import plans, status
+    from lossary.dispatch.remembered import REMEMBERED
+    from lossary.kernels import status
 
-    assert plans.KNOWN or status.missing()
+    assert REMEMBERED or status.missing()
 
 
 def serve() -> None:

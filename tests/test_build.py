@@ -12,8 +12,7 @@ from shutil import which
 import pytest
 import torch
 
-from lossary import ops
-from lossary.kernels import status
+from lossary.kernels import operators, status
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,7 +53,7 @@ def test_calls_in_cpp_are_built_for_the_torch_that_they_know() -> None:
     headers = Path(sysconfig.get_path("include"), "Python.h")
     if build is None or not build.torch.startswith("2.13.") or not headers.is_file():
         pytest.skip("no kernels, another torch, or no headers of Python")
-    assert ops.native is not None and build.torch == torch.__version__
+    assert operators.native is not None and build.torch == torch.__version__
 
 
 def test_torch_is_no_requirement_of_the_build() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lossary
-from lossary.kernels import plans
+from lossary.dispatch.remembered import REMEMBERED, cache_key
 from lossary.testing import CHECKS, LIBRARIES, Case, cases
 
 Loss = Callable[..., Any]
@@ -199,7 +199,7 @@ def first_of(name: str) -> Callable[[Loss], Loss]:
         memory: dict[Any, dict[str, Any]] = {}
 
         def broken(**k: Any) -> Any:
-            if not plans.KNOWN:
+            if not REMEMBERED:
                 memory.clear()
             kind = tuple((n, *((x.dtype, x.shape) if torch.is_tensor(x) else (type(x),))) for n, x in k.items())
             return f(**k | memory.setdefault(kind, {name: k[name]}))
@@ -213,7 +213,7 @@ def first_wants(f: Loss) -> Loss:
     wants: list[bool] = []
 
     def broken(**k: Any) -> Any:
-        if not plans.KNOWN:
+        if not REMEMBERED:
             wants.clear()
         wants.append(k["input"].requires_grad)
         return f(**k) if wants[0] == wants[-1] else f(**k) + 0 * torch.ones((), requires_grad=wants[0])
@@ -223,7 +223,7 @@ def first_wants(f: Loss) -> Loss:
 
 def wrong_from_memory(f: Loss) -> Loss:
     def broken(**k: Any) -> Any:
-        known = plans.kind(f.__name__, (), k) in plans.KNOWN
+        known = cache_key(f.loss, (), k) in REMEMBERED
         return f(**k) * (1.001 if known else 1.0)
 
     return broken

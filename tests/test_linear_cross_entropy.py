@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 import lossary
-from lossary import ops
-from lossary.kernels import calls, plans
+from lossary.dispatch.remembered import REMEMBERED
+from lossary.kernels import families, operators
+from lossary.kernels.operators import OPERATORS, REDUCTIONS
 from lossary.kernels.status import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -25,7 +26,7 @@ SMALL = 20 * CLASSES * 8
 
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
-    plans.KNOWN.clear()
+    REMEMBERED.clear()
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -155,7 +156,7 @@ def test_every_option_beside_every_other(dtype: torch.dtype, tolerance: float, e
 def widened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small weights in bf16 are widened, and here they are not too."""
     if not request.param:
-        monkeypatch.setattr(calls, "FEW_WEIGHTS", 0)
+        monkeypatch.setattr(families, "MAX_WIDENED_WEIGHTS", 0)
 
 
 @pytest.mark.usefixtures("widened")
@@ -173,7 +174,7 @@ def test_half_precision_adds_up_in_fp32(dtype: torch.dtype) -> None:
     rows, classes = 200, 5000
     x, w = drawn(rows, 3, seed=1), drawn(classes, 3, seed=2) / 4
     y, b = drawn(rows, classes, seed=3).argmax(1), drawn(classes, seed=4)
-    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, calls.REDUCTIONS["sum"], None, None, 7)
+    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, REDUCTIONS["sum"], None, None, 7)
     exact = torch.ops.lossary.linear_softmax_rows(x, w, b, y, *options)[1]
     got = torch.ops.lossary.linear_softmax_rows(x.to(dtype), w.to(dtype), b.to(dtype), y, *options)[1]
     for ours, right in zip(got, exact, strict=True):
@@ -227,8 +228,9 @@ def test_a_second_backward_answers_the_same(reduction: str) -> None:
 def test_gradients_that_nobody_wants_are_not_made(wanted: str) -> None:
     leaves = [x.float().requires_grad_(flag == "1") for x, flag in zip((INPUT, WEIGHT, BIAS), wanted, strict=True)]
     fused(*leaves[:2], INDEX, linear_bias=leaves[2]).backward()
-    (plan,) = plans.KNOWN.values()
-    value, gradients = plan.overload(*plan.filled([*leaves, INDEX]), None, plan.wanted)
+    (known,) = REMEMBERED.values()
+    recipe = known.recipe
+    value, gradients = recipe.operator.overload(*recipe.filled([*leaves, INDEX]), None, recipe.wanted)
     kept = [x.grad for x in leaves if x.requires_grad]
     assert len(gradients) == len(kept) == wanted.count("1") and value.ndim == 0
     for given, x in zip(gradients, kept, strict=True):
@@ -354,8 +356,8 @@ def test_peak_memory_is_gradients_sums_and_budget(dtype: str) -> None:
 @pytest.mark.parametrize(("given", "size"), [(4096, 4096), ("64kB", 64000), ("1.5 MiB", 3 * 2**19), ("2GB", 2 * 10**9)])
 def test_budgets_in_bytes(given: Any, size: int) -> None:
     fused(INPUT, WEIGHT, INDEX, memory_budget=given)
-    (plan,) = plans.KNOWN.values()
-    assert size in plan.arguments
+    (known,) = REMEMBERED.values()
+    assert size in known.recipe.arguments
 
 
 @pytest.mark.parametrize("given", [0, -5, 1.5, True, "", "MB", "256", "1e3MB", "5 bananas"])
@@ -369,7 +371,7 @@ def test_budgets_that_are_none(given: Any) -> None:
 def test_an_operator_without_weights_raises(shape: tuple[int, ...], soft: bool) -> None:
     x, w = torch.zeros(2, shape[-1]), torch.zeros(shape)
     target = torch.zeros(2, *shape[:-1]) if soft else torch.zeros(2, *shape[1:-1], dtype=torch.int64)
-    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, calls.REDUCTIONS["sum"], None, None, 7)
+    options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, REDUCTIONS["sum"], None, None, 7)
     with pytest.raises(ValueError, match="no weights"):
         torch.ops.lossary.linear_softmax_rows(x, w, None, target, *options)
 
@@ -397,7 +399,7 @@ def of_the_last_chunk_alone(*given: Any) -> tuple[Tensor, list[Tensor]]:
 
 
 def mean_over_rows(*given: Any) -> tuple[Tensor, list[Tensor]]:
-    rows = torch.tensor(ROWS, dtype=torch.float64) if given[REDUCTION] == calls.REDUCTIONS["mean"] else None
+    rows = torch.tensor(ROWS, dtype=torch.float64) if given[REDUCTION] == REDUCTIONS["mean"] else None
     return torch.ops.lossary.linear_softmax_rows(*given[:NORMALIZER], rows, *given[NORMALIZER + 1 :])
 
 
@@ -412,10 +414,11 @@ MUTANTS: dict[str, tuple[Callable[..., Any], Callable[[], None]]] = {
 def test_mutants_are_caught(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     broken, check = MUTANTS[mutant]
 
-    class Broken(ops.Operator):
+    class Broken(operators.Operator):
         overload = property(lambda self: broken)  # pyright: ignore[reportAssignmentType]
 
-    monkeypatch.setattr(ops, "LINEAR", Broken(ops.LINEAR.name, ops.LINEAR.inputs))
-    monkeypatch.setattr(ops, "native", None)  # which would call the operator by its name
+    name = "linear_softmax_rows"
+    monkeypatch.setitem(OPERATORS, name, Broken(**vars(OPERATORS[name])))
+    monkeypatch.setattr(operators, "native", None)  # which would call the operator by its name
     with pytest.raises(AssertionError):
         check()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lossary
 from lossary import LogProb, linear_log_prob, log_prob
-from lossary.kernels import calls
+from lossary.kernels import families
 from lossary.kernels.status import missing
 
 fused_here = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -104,7 +104,7 @@ def test_some_gradients_and_a_second_backward() -> None:
 @pytest.mark.parametrize("widened", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_a_row_has_the_same_bits_in_any_batch(dtype: torch.dtype, widened: bool, monkeypatch: Any) -> None:
-    monkeypatch.setattr(calls, "FEW_WEIGHTS", 2**14 if widened else 0)
+    monkeypatch.setattr(families, "MAX_WIDENED_WEIGHTS", 2**14 if widened else 0)
     x, w = (INPUT / 3).to(dtype), (WEIGHT / 3).to(dtype)
     whole = linear_log_prob(x, w, TARGET, impl="fused")
     for count in (1, 5, 16, 17, 36):

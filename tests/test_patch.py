@@ -16,8 +16,8 @@ from torch.nn.functional import cross_entropy
 
 import lossary
 from lossary import nn
-from lossary.core import loss as core_loss
 from lossary.core.record import Loss
+from lossary.dispatch import loss as dispatch_loss
 
 SHARED = [loss for loss in lossary.catalogue() if hasattr(F, loss.name)]
 OPTIONS = {"LinearCrossEntropyLoss": (2, 3)}
@@ -87,7 +87,7 @@ def nothing_stays_behind():
 def routed(monkeypatch):
     """The names of the losses that Lossary is asked for, which it answers with."""
     names: list[str] = []
-    monkeypatch.setattr(core_loss, "call", lambda record, args, kwargs: names.append(record.name) or record.name)
+    monkeypatch.setattr(dispatch_loss, "call", lambda record, args, kwargs: names.append(record.name) or record.name)
     return names
 
 
@@ -394,9 +394,9 @@ def test_models_answer_as_before(index, monkeypatch):
     """Loss and gradients are torch's where torch is right, eager and compiled, and Lossary gave them."""
     model, inputs = list(_models())[index]
     names: list[str] = []
-    original = core_loss.call
+    original = dispatch_loss.call
     monkeypatch.setattr(
-        core_loss, "call", lambda record, args, kwargs: names.append(record.name) or original(record, args, kwargs)
+        dispatch_loss, "call", lambda record, args, kwargs: names.append(record.name) or original(record, args, kwargs)
     )
 
     def step(run=model):

@@ -5,9 +5,9 @@ arrays of torch, NumPy, JAX and any library that follows the array API standard,
 """
 
 from lossary.alignment import ctc_align as ctc_align
-from lossary.core.call import explain as explain
 from lossary.core.record import catalogue as catalogue
 from lossary.core.strict import strict as strict
+from lossary.dispatch.explain import explain as explain
 from lossary.few_classes import Mixed as Mixed
 from lossary.few_classes import TopK as TopK
 from lossary.functional import *  # noqa: F403

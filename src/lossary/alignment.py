@@ -1,24 +1,20 @@
 """The single best alignment of frames with labels, where `ctc_loss` sums over all of them."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
 from lossary.core import dtensors
-from lossary.core.alignments import may_skip, padded, refuse_sequences, states_of
-from lossary.core.arrays import Array, as_array, cast, is_array, is_traced
-from lossary.core.contract import BESIDE, Dims, Range, check_array, label_sequences, lengths, log_probabilities
+from lossary.core.alignments import check_sequences, may_skip, padded, states_of
+from lossary.core.arrays import Array, as_array, cast, is_traced
+from lossary.core.check import Checked
+from lossary.core.contract import Range, label_sequences, lengths, log_probabilities
+from lossary.dispatch.loss import statistics
 from lossary.misuse.reading import host
 
 NONE = -1
 """What stands where there is no label: beyond a sample's frames or labels, and where nothing fits."""
-SPECS = {
-    "log_probs": log_probabilities("T ?N C"),
-    "targets": label_sequences("?N S") | label_sequences("L"),
-    "input_lengths": lengths("?N", of="T") | lengths("1", of="T"),
-    "target_lengths": lengths("?N", of="S") | lengths("1", of="S"),
-}
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,25 @@ class Alignment:
     spans: Array
 
 
+def _check(call: Checked) -> None:
+    dtensors.refuse("ctc_align", call.values, "it reads values")
+    for name in call.specs:
+        if is_traced(call.values[name]):
+            raise TypeError(f"ctc_align: {name} has no values inside a transformation; call it outside of it")
+    check_sequences(call)
+
+
+def _rounded(call: Checked, found: Alignment) -> Alignment:
+    return replace(found, scores=cast(found.scores, call.answer_dtype))
+
+
+@statistics(unreduced="?N", check=_check, finish=_rounded)
 def ctc_align(
-    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int = 0
+    log_probs: Annotated[Array, log_probabilities("T ?N C")],
+    targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],
+    input_lengths: Annotated[Array, lengths("?N", of="T") | lengths("1", of="T")],
+    target_lengths: Annotated[Array, lengths("?N", of="S") | lengths("1", of="S")],
+    blank: Annotated[int, Range(0, integer=True)] = 0,
 ) -> Alignment:
     """The most likely path of each sample through the frames that spells its labels: forced alignment by Viterbi.
 
@@ -54,20 +67,16 @@ def ctc_align(
     >>> round(float(np.exp(found.scores)), 4)  # 0.9 · 0.8 · 0.6 · 0.7
     0.3024
     """
-    given = {"targets": targets, "input_lengths": input_lengths, "target_lengths": target_lengths}
-    dims = _check({"log_probs": log_probs, **given}, blank)
-    unbatched = dims["N"] is None
-    scores = host(log_probs)
-    sequences, frames, counts = (host(as_array(x, like=log_probs)) for x in given.values())
-    refuse_sequences("ctc_align", dims["T"], dims["N"], dims["C"], int(blank), sequences, frames, counts)
+    unbatched, (time, *_, classes) = log_probs.ndim == 2, log_probs.shape
+    scores, sequences, frames, counts = map(host, (log_probs, targets, input_lengths, target_lengths))
     if unbatched:
         scores, sequences = scores[:, None], sequences[None]
     frames, counts = frames.reshape(-1), counts.reshape(-1)
-    states, last, _ = states_of(padded(sequences, counts), counts, int(blank), dims["C"])
+    states, last, _ = states_of(padded(sequences, counts), counts, blank, classes)
     with np.errstate(invalid="ignore"):
-        best, path = _viterbi(scores, states, last, frames, int(blank))
+        best, path = _viterbi(scores, states, last, frames, blank)
     fits = (best > -np.inf) | np.isnan(best)
-    counted = (np.arange(dims["T"]) < frames[:, None]) & fits[:, None]
+    counted = (np.arange(time) < frames[:, None]) & fits[:, None]
     labels = np.where(counted, np.take_along_axis(states, path, axis=1), NONE)
     spans = np.full((*states[:, 1::2].shape, 2), NONE)
     for n in np.flatnonzero(fits):
@@ -76,7 +85,7 @@ def ctc_align(
             spans[n, : counts[n], end] = np.searchsorted(path[n, : frames[n]], own, side=side)
     found = (x[0] if unbatched else x for x in (best, labels, spans))
     best, labels, spans = (as_array(x, like=log_probs) for x in found)
-    return Alignment(cast(best, log_probs.dtype), labels, spans)
+    return Alignment(best, labels, spans)
 
 
 def _viterbi(
@@ -102,18 +111,3 @@ def _viterbi(
         path[:, t] = state
         state = np.where(t < frames, state - steps[t, samples, state], state)
     return best, path
-
-
-def _check(arguments: dict[str, Any], blank: Any) -> Dims:
-    dims: Dims = {"1": 1}
-    first = ("log_probs", arguments["log_probs"])
-    must = Range(0, integer=True).refuse(blank)
-    if must is not None:
-        raise ValueError(f"ctc_align: blank is {blank!r}; it must be {must}")
-    dtensors.refuse("ctc_align", arguments, "it reads values")
-    for name, x in arguments.items():
-        beside = SPECS[name].domain.name in BESIDE and is_array(first[1])
-        check_array("ctc_align", name, as_array(x, like=first[1]) if beside else x, SPECS[name], dims, first)
-        if is_array(x) and is_traced(x):
-            raise TypeError(f"ctc_align: {name} has no values inside a transformation; call it outside of it")
-    return dims

@@ -113,9 +113,9 @@ def _kernels() -> Finding:
             torch.ops.load_library(str(library))
             name_of_set, kept = torch.ops.lossary.instruction_set(), torch.ops.lossary.gradient_memory_limit() >> 20
             chosen = f"{name_of_set.replace('_', '-')} runs, and keeps up to {kept} MiB for gradients; "
-            from lossary import ops  # here: it imports torch
+            from lossary.kernels import operators  # here: it imports torch
 
-            if ops.native is None:
+            if operators.native is None:
                 chosen += (
                     "built for another torch: repeated calls go through Python, which small losses notice, and the "
                     "storage of large gradients cannot be resized (lossary.ops.gradient_memory); "

@@ -12,10 +12,10 @@ from rich.text import Text
 from lossary.cli.page import contract
 from lossary.cli.terminal import AsJson, LossName, Refusal, find, indented, show, show_json, table
 from lossary.core.arrays import dtype_name
-from lossary.core.call import Explanation
-from lossary.core.call import explain as explain_call
 from lossary.core.contract import Dims, Spec, axes, bind
 from lossary.core.record import Loss
+from lossary.dispatch.explain import Explanation
+from lossary.dispatch.explain import explain as explain_call
 from lossary.testing.libraries import LIBRARIES, Library
 
 CHOICES = ("torch", "numpy", "jax")

@@ -10,23 +10,9 @@ from lossary.core.reduce import Unreduced
 
 def check_sequences(call: Checked) -> None:
     """Lengths that fit the arrays, labels that are classes and not blank; padding may hold anything."""
-    values, dims = call.values, call.dims
-    refuse_sequences(call.loss.name, dims["T"], dims["N"], dims["C"], values["blank"], *map(values.get, SEQUENCES))
-
-
-SEQUENCES = ("targets", "input_lengths", "target_lengths")
-
-
-def refuse_sequences(
-    loss: str,
-    time: int,
-    samples: int | None,
-    classes: int,
-    blank: int,
-    targets: Array,
-    input_lengths: Array,
-    target_lengths: Array,
-) -> None:
+    loss, values = call.loss.name, call.values
+    blank, time, samples, classes = values["blank"], call.dims["T"], call.dims["N"], call.dims["C"]
+    targets, input_lengths, target_lengths = values["targets"], values["input_lengths"], values["target_lengths"]
     if not 0 <= blank < classes:
         raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
     batch = 1 if samples is None else samples

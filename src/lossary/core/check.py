@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,11 @@ from lossary.core.contract import (
 from lossary.core.record import HANDLED, Loss
 from lossary.core.strict import is_strict
 
+Steps = tuple[tuple[Any, ...], ...]
+"""Methods of a tensor with their arguments, in the order in which they are applied."""
+BESIDE_DATA = ("sample_weight", "normalizer")
+"""Arrays of a call that its formula does not see."""
+
 
 @dataclass
 class Checked:
@@ -56,6 +61,8 @@ class Checked:
 
     values: the arguments as they were given. first: the first of them. dtype: what the formula is computed in.
     answer_dtype: what the caller gets back. specs, dims: the contract's words for them, and the sizes these name.
+    given: the caller's own arrays among them, with the methods of a tensor that the check applied to each; what else is
+    an array here was made of numbers, or by the loss's variant.
     """
 
     loss: Loss
@@ -69,18 +76,37 @@ class Checked:
     sample_weight: Array | None
     normalizer: Array | None
     impl: str
+    given: dict[str, Steps]
+
+    def arrays(self) -> dict[str, Array]:
+        """Every array of the call, by the name of its argument."""
+        among = {name: self.values[name] for name in self.specs} | {n: getattr(self, n) for n in BESIDE_DATA}
+        return {name: x for name, x in among.items() if x is not None}
+
+    def empty(self) -> "Checked":
+        """The same call without its arrays."""
+        return self.holding(dict.fromkeys(self.arrays()))
+
+    def holding(self, arrays: Mapping[str, Array | None]) -> "Checked":
+        """The same call with other arrays of the same shapes and dtypes."""
+        values = {name: arrays.get(name, x) for name, x in self.values.items()}
+        beside = {name: arrays[name] for name in BESIDE_DATA if name in arrays}
+        return replace(self, values=values, first=values[next(iter(self.loss.data))], **beside)
 
 
 def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     """What can be checked without reading data."""
+    of_caller = arguments
     if loss.variant is not None:
         loss, arguments = loss.variant(loss, arguments)
     values = {name: value for name, value in arguments.items() if name not in HANDLED}
-    if loss.adapt is not None:
-        loss.adapt(values)
-    reduction = check_reduction(loss, arguments)
+    given: dict[str, Steps] = {n: () for n in (*loss.data, *BESIDE_DATA) if arguments.get(n) is of_caller.get(n)}
+    for name, shape in loss.adapt(values).items() if loss.adapt is not None else ():
+        values[name] = namespace(values[name]).reshape(values[name], shape)
+        _then(given, name, "reshape", shape)
+    reduction = check_reduction(loss, arguments) if "reduction" in arguments else "none"
     check_options(loss, values)
-    specs, dims = _check_data(loss, values)
+    specs, dims = _check_data(loss, values, given)
     first = values[next(iter(loss.data))]
     arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in BESIDE and not _is_number(arguments[n])}
     for name in loss.options:
@@ -103,9 +129,10 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
         answer_dtype=answer_dtype,
         dims=dims,
         reduction=reduction,
-        sample_weight=_sample_weight(loss, arguments["sample_weight"], dims, first, dtype),
-        normalizer=_normalizer(loss, arguments["normalizer"], reduction, first, dtype),
-        impl=arguments["impl"],
+        sample_weight=_sample_weight(loss, arguments.get("sample_weight"), dims, first, dtype, given),
+        normalizer=_normalizer(loss, arguments.get("normalizer"), reduction, first, dtype, given),
+        impl=arguments.get("impl", "auto"),
+        given=given,
     )
     if loss.check is not None:
         loss.check(checked)
@@ -233,7 +260,7 @@ def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | 
     return value if may_be_differentiated(value) else number
 
 
-def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Dims]:
+def _check_data(loss: Loss, values: dict[str, Any], given: dict[str, Steps]) -> tuple[dict[str, Spec], Dims]:
     """The alternative of each argument's contract that it fits; an optional argument that is None has none."""
     dims: Dims = {"1": 1}
     specs: dict[str, Spec] = {}
@@ -245,22 +272,39 @@ def _check_data(loss: Loss, values: dict[str, Any]) -> tuple[dict[str, Spec], Di
         values[name] = plain(loss.name, name, values[name])
         beside = spec.domain.name in BESIDE or (spec.domain.number and _is_number(values[name]))
         if beside and is_array(first):
-            values[name] = as_array(values[name], like=first)
+            values[name] = _as_array(name, values[name], first, given)
         specs[name] = check_array(loss.name, name, values[name], spec, dims, (first_name, first))
         if specs[name].by_row and 0 < values[name].ndim < first.ndim:
             values[name] = namespace(first).expand_dims(values[name], axis=-1)
+            _then(given, name, "unsqueeze", -1)
     return specs, dims
+
+
+def _as_array(name: str, x: Any, like: Array, given: dict[str, Steps]) -> Any:
+    """`x`, made an array like the first if it is none: then it is no longer the caller's."""
+    array = as_array(x, like=like)
+    if array is not x:
+        given.pop(name, None)
+    return array
+
+
+def _then(given: dict[str, Steps], name: str, method: str, argument: Any) -> None:
+    """Write down what was done to an array, if it is the caller's."""
+    if name in given:
+        given[name] += ((method, argument),)
 
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and not is_array(x)
 
 
-def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any) -> Array | None:
+def _sample_weight(
+    loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any, given: dict[str, Steps]
+) -> Array | None:
     """The sample weight with as many dimensions as the unreduced loss."""
     if weight is None:
         return None
-    weight = as_array(plain(loss.name, "sample_weight", weight), like=first)
+    weight = _as_array("sample_weight", plain(loss.name, "sample_weight", weight), first, given)
     unreduced = tuple(n for _, n in axes(loss.unreduced, dims))
     ours = is_array(weight) and library(weight) == library(first)
     if not ours or kind(weight) not in ("float", "integer", "bool"):
@@ -275,16 +319,24 @@ def _sample_weight(loss: Loss, weight: Any, dims: Dims, first: Array, dtype: Any
             f"{loss.name}: sample_weight is {describe(weight)}; from the left it must broadcast to the unreduced "
             f"loss, of shape {unreduced}: one weight for each of its first dimensions"
         )
-    weight, missing = cast(weight, dtype), len(unreduced) - len(shape)
-    return namespace(first).reshape(weight, shape + (1,) * missing) if missing else weight
+    if weight.dtype != dtype:
+        weight = cast(weight, dtype)
+        _then(given, "sample_weight", "to", dtype)
+    if len(shape) < len(unreduced):
+        shape += (1,) * (len(unreduced) - len(shape))
+        weight = namespace(first).reshape(weight, shape)
+        _then(given, "sample_weight", "reshape", shape)
+    return weight
 
 
-def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype: Any) -> Array | None:
+def _normalizer(
+    loss: Loss, normalizer: Any, reduction: str, first: Array, dtype: Any, given: dict[str, Steps]
+) -> Array | None:
     if normalizer is None:
         return None
     if reduction not in ("mean", "batchmean"):
         raise ValueError(f"{loss.name}: normalizer replaces the denominator of a mean; reduction is {reduction!r}")
-    array = as_array(normalizer, like=first)
+    array = _as_array("normalizer", normalizer, first, given)
     if not is_array(array) or array.ndim != 0 or kind(array) not in ("float", "integer"):
         raise ValueError(
             f"{loss.name}: normalizer is {describe(normalizer)}; it must be a number or a 0-d array"
@@ -293,6 +345,8 @@ def _normalizer(loss: Loss, normalizer: Any, reduction: str, first: Array, dtype
     check_device(loss.name, "normalizer", array, (next(iter(loss.data)), first))
     if isinstance(normalizer, (int, float)) and not 0 <= normalizer < math.inf:
         raise ValueError(f"{loss.name}: normalizer is {normalizer!r}; a count or a sum of weights is in [0, inf)")
+    if array.dtype != dtype:
+        _then(given, "normalizer", "to", dtype)
     return cast(array, dtype)
 
 

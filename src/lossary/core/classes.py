@@ -11,13 +11,12 @@ def class_axis(x: Array) -> int:
     return min(x.ndim - 1, 1)
 
 
-def adapt_target(arguments: dict[str, Any]) -> None:
+def adapt_target(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """As in torch the class of a row without a batch may have shape (1,)."""
     input, target = arguments["input"], arguments["target"]
     if not is_array(input) or not is_array(target) or kind(target) != "integer":
-        return
-    if input.ndim == target.ndim == 1 and size(target) == 1:
-        arguments["target"] = namespace(target).reshape(target, ())
+        return {}
+    return {"target": ()} if input.ndim == target.ndim == 1 and size(target) == 1 else {}
 
 
 class Targets(NamedTuple):

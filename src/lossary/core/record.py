@@ -74,7 +74,8 @@ class Elsewhere:
 class Loss:
     """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
 
-    public: what users call. function: the formula. data, options: the contract of each argument.
+    public: what users call. function: the formula. data, options: the contract of each argument. option_places: where
+    a call has options, by place and by name. kernel: the family of kernels that fuses it (lossary.kernels.families).
     """
 
     name: str
@@ -83,24 +84,27 @@ class Loss:
     signature: inspect.Signature
     data: Mapping[str, Spec]
     options: Mapping[str, Any]
-    family: str
-    title: str
-    formula: str
-    unreduced: str
-    sources: tuple[Source, ...]
-    properties: tuple[str, ...]
-    elsewhere: tuple[Elsewhere, ...]
-    examples: tuple[Example, ...]
-    pitfalls: tuple[str, ...]
-    plot: Plot | None
-    aten: str | None
-    reductions: tuple[str, ...]
-    check: Callable[..., None] | None
-    domains: Callable[[dict[str, Any]], dict[str, Domain]]
-    adapt: Callable[[dict[str, Any]], None] | None
+    option_places: frozenset[int | str]
     defaults: Mapping[str, Any]
     positional: int
+    unreduced: str
+    family: str = ""
+    title: str = ""
+    formula: str = ""
+    sources: tuple[Source, ...] = ()
+    properties: tuple[str, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    examples: tuple[Example, ...] = ()
+    pitfalls: tuple[str, ...] = ()
+    plot: Plot | None = None
+    kernel: Any = None
+    aten: str | None = None
+    reductions: tuple[str, ...] = ()
+    check: Callable[..., None] | None = None
+    domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {}
+    adapt: Callable[[dict[str, Any]], dict[str, tuple[int, ...]]] | None = None
     variant: Callable[..., "tuple[Loss, dict[str, Any]]"] | None = None
+    finish: Callable[[Any, Any], Any] | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Every parameter's value by name."""

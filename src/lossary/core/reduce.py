@@ -1,25 +1,11 @@
 """Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lossary.core.arrays import Array, is_jax, is_torch, namespace, pairwise_sum, size
 
 FEW, MANY = 2**8, 2**16
 """Elements up to which XLA's own sum will do, and up to which a copy of them in fp64 costs nothing."""
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """What an implementation answers that reduces and rounds by itself.
-
-    plan, tensors: the recipe, to be repeated, and its tensors. call: what was checked.
-    """
-
-    value: Array
-    plan: Any
-    tensors: list[Array]
-    call: Any
 
 
 class Unreduced(NamedTuple):

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lossary.core import reference
 from lossary.core.arrays import Array, as_array, is_array, is_torch, kind
-from lossary.core.call import run
 from lossary.core.check import Checked, check, prepare
 from lossary.core.contract import Spec, axes, check_array
-from lossary.core.implementations import REFERENCE
 from lossary.core.record import Loss
 from lossary.few_classes import by_heaviest
 from lossary.misuse.reading import host, quiet, to_cpu
@@ -43,7 +42,7 @@ class Call:
                         prepare(checked)  # refuses what the heaviest class leaves out
                         checked = check(loss, classes)
                     self.checked = self._read(checked)
-                    self._unreduced = host(run(self.checked, REFERENCE))
+                    self._unreduced = host(reference.run(self.checked))
             except (ValueError, TypeError, IndexError) as error:
                 self.refusal = str(error)
         self.refusal = self.refusal.removeprefix(f"{loss.name}: ")

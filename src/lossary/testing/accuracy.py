@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import is_torch
-from lossary.core.call import explain
 from lossary.core.contract import axes, shape_of
+from lossary.dispatch.explain import explain
 from lossary.testing.case import Case
 from lossary.testing.derivatives import central_differences
 from lossary.testing.libraries import Torch

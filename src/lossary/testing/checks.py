@@ -603,10 +603,10 @@ def check_remembered(case: Case) -> None:
     """A call like one before answers as if it were the first, whatever data, options and gradients went before."""
     from unittest.mock import patch
 
-    from lossary.kernels import calls, plans
+    from lossary.dispatch.remembered import REMEMBERED
 
     every = case.sample.differentiable
-    fused = calls.KERNELS[case.loss.name].inputs if case.loss.name in calls.KERNELS else every
+    fused = case.loss.kernel.inputs if case.loss.kernel else every
     inputs = tuple(name for name in every if name in fused)
     weighted = case.arguments | {"sample_weight": case.convert(_weights(case))}
     made = [(arguments, inputs) for arguments in (case.arguments, _other_data(case), weighted)]
@@ -617,10 +617,10 @@ def check_remembered(case: Case) -> None:
         made += [(case.arguments | {name: option}, inputs) for option in given]
     flags = (n for n, allowed in case.loss.options.items() if isinstance(allowed, Flag) and n in case.arguments)
     made += [(case.arguments | {name: not case.arguments[name]}, inputs) for name in flags]
-    with patch.dict(plans.KNOWN, clear=True):  # restores what other calls have left
+    with patch.dict(REMEMBERED, clear=True):  # restores what other calls have left
         got = [_answers(case, *call) for call in made + made]
     for answers, call in zip(got, made + made, strict=True):
-        with patch.dict(plans.KNOWN, clear=True):
+        with patch.dict(REMEMBERED, clear=True):
             expected = _answers(case, *call)
         same = [answers.keys() == expected.keys(), *map(_same_bits, answers.values(), expected.values())]
         assert all(same), f"{case.loss.name}: a call like one before answers {answers}, and the first one {expected}"

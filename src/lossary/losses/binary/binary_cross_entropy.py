@@ -4,8 +4,9 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import probabilities, target_probabilities, weights
 from lossary.core.elementary import scaled
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 LOWEST = -100.0
 """Where the logarithm is clamped, as in torch: one certain mistake must not make a batch infinite."""
@@ -50,6 +51,7 @@ def clamped_log1m(p: Array) -> Array:
         "A mean over many labels per sample hides rare positives: look at each label's loss.",
     ),
     plot=Plot(0.001, 0.999, {}, {"target": (1.0, 0.0, 0.5)}, axis="p"),
+    kernel=Elementwise("BinaryCrossEntropy"),
 )
 def binary_cross_entropy(
     input: Annotated[Array, probabilities("*s")],

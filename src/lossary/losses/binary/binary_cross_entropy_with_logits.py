@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array
 from lossary.core.contract import logits, target_probabilities, weights
 from lossary.core.elementary import softplus, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -36,6 +37,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "Targets of -1 and +1 are not labels here; map them to 0 and 1.",
     ),
     plot=Plot(-6.0, 6.0, {}, {"target": (1.0, 0.0, 0.5)}, axis="logit"),
+    kernel=Elementwise("BinaryCrossEntropyWithLogits"),
 )
 def binary_cross_entropy_with_logits(
     input: Annotated[Array, logits("*s")],

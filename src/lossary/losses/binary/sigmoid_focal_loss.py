@@ -1,10 +1,15 @@
-from typing import Annotated
+from typing import Annotated, Any
 
 from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, logits, target_probabilities
 from lossary.core.elementary import is_number, modulated, softplus, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
+
+
+def _functor(options: dict[str, Any]) -> str:
+    return "SigmoidFocalOfSquares" if options["gamma"] == 2 else "SigmoidFocal"
 
 
 @loss(
@@ -51,6 +56,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "It is no proper score: at gamma=2 and alpha=-1 a label of frequency 90% is fitted as 69%.",
     ),
     plot=Plot(-6.0, 6.0, {"target": 1.0, "alpha": -1}, {"gamma": (0.0, 0.5, 2.0, 5.0)}, axis="logit of a positive"),
+    kernel=Elementwise(_functor, ("alpha", "gamma")),
 )
 def sigmoid_focal_loss(
     input: Annotated[Array, logits("*s")],

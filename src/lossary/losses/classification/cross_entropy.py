@@ -6,10 +6,11 @@ from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import is_number, log_softmax, shaped, softplus, squared_lse, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
 from lossary.few_classes import of_few_classes
+from lossary.kernels.families import SoftmaxRows
 
 
 def check_ignore_index(call: Checked) -> None:
@@ -80,6 +81,7 @@ Z_LOSS = Range(0.0, math.inf, high_open=True, breaks=("convex", "shift_invariant
         axis="logit of the true class, the other being 0",
         embed=lambda x: namespace(x).stack([x, 0 * x], axis=-1),
     ),
+    kernel=SoftmaxRows(),
 )
 def cross_entropy(
     input: Annotated[Array, logits("?N C *d")],

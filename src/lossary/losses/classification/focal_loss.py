@@ -5,9 +5,10 @@ from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Range, class_indices, describe, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, modulated, softplus, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import SoftmaxRows
 from lossary.losses.classification.cross_entropy import check_ignore_index
 
 
@@ -72,6 +73,7 @@ def _check(call: Checked) -> None:
         axis="logit of the true class, the other being 0",
         embed=lambda x: namespace(x).stack([x, 0 * x], axis=-1),
     ),
+    kernel=SoftmaxRows(),
 )
 def focal_loss(
     input: Annotated[Array, logits("?N C *d")],

@@ -12,12 +12,13 @@ from lossary.core.contract import (
     target_probabilities,
     weights,
 )
-from lossary.core.loss import loss
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.core.record import of as record_of
 from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
 from lossary.few_classes import of_few_classes
+from lossary.kernels.families import LinearRows
 from lossary.losses.classification.cross_entropy import SOFTCAP, TEMPERATURE, Z_LOSS, check_ignore_index, cross_entropy
 
 
@@ -80,6 +81,7 @@ def _check(call: Checked) -> None:
     ),
     check=_check,
     variant=of_few_classes,
+    kernel=LinearRows(),
 )
 def linear_cross_entropy(
     input: Annotated[Array, features("?N *n D")],

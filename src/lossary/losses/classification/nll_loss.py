@@ -4,9 +4,10 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.classes import adapt_target, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, log_probabilities, weights
 from lossary.core.elementary import times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import NLLRows
 
 
 @loss(
@@ -38,6 +39,7 @@ from lossary.core.reduce import Unreduced
         embed=lambda x: namespace(x).stack([x, x], axis=-1),
     ),
     adapt=adapt_target,
+    kernel=NLLRows(),
 )
 def nll_loss(
     input: Annotated[Array, log_probabilities("?N C *d")],

@@ -4,8 +4,9 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.check import Checked, warn
 from lossary.core.contract import Flag, log_probabilities, target_distribution, target_probabilities
 from lossary.core.elementary import times, xlogx
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 def _check(call: Checked) -> None:
@@ -59,6 +60,7 @@ def _check(call: Checked) -> None:
     reductions=("none", "batchmean", "mean", "sum"),
     check=_check,
     domains=lambda values: {} if values["log_target"] else {"target": target_probabilities("*s").domain},
+    kernel=Elementwise(lambda options: "KLDivOfLogTargets" if options["log_target"] else "KLDiv"),
 )
 def kl_div(
     input: Annotated[Array, log_probabilities("*s")],

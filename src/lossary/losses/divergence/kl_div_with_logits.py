@@ -5,8 +5,9 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.classes import class_axis
 from lossary.core.contract import Range, logits
 from lossary.core.elementary import generalised_kl, log_softmax, quotient
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import KLRows
 
 
 @loss(
@@ -52,6 +53,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         embed=lambda x: namespace(x).stack([x, 0 * x], axis=-1),
     ),
     reductions=("none", "batchmean", "mean", "sum"),
+    kernel=KLRows(),
 )
 def kl_div_with_logits(
     input_logits: Annotated[Array, logits("?N C *d")],

@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array, detach, namespace
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import CosinePairs
 
 
 def unit(x: Array) -> Array:
@@ -52,6 +53,7 @@ def unit(x: Array) -> Array:
         axis="angle",
         embed=lambda angle: namespace(angle).stack([namespace(angle).cos(angle), namespace(angle).sin(angle)], axis=-1),
     ),
+    kernel=CosinePairs(),
 )
 def cosine_embedding_loss(
     input1: Annotated[Array, real("?N D")],

@@ -4,8 +4,9 @@ from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Flag, Range, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Triplets
 
 
 @loss(
@@ -53,6 +54,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         axis="anchor between a positive at 1 and a negative at 4",
         embed=lambda x: namespace(x).expand_dims(x, axis=-1),
     ),
+    kernel=Triplets(),
 )
 def triplet_margin_loss(
     anchor: Annotated[Array, real("?N *d D")],

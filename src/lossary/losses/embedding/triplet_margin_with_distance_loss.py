@@ -5,8 +5,8 @@ from lossary.core.arrays import Array, cast, is_array, kind, library, namespace
 from lossary.core.contract import Flag, Function, Range, describe, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
 
 
 def _check_distance(distance: Array, anchor: Array) -> None:

@@ -1,10 +1,15 @@
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Flag, Range, real, variances
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
+
+
+def _constant(options: dict[str, Any]) -> float:
+    return 0.5 * math.log(2 * math.pi) if options["full"] else 0.0
 
 
 @loss(
@@ -39,6 +44,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "At a variance below eps its gradient is 0: raise eps, or the floor of the model, before variances get there.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"var": (0.25, 1.0, 4.0)}, axis="x - y"),
+    kernel=Elementwise("Gaussian", ("eps", _constant), inputs=("input", "var")),
 )
 def gaussian_nll_loss(
     input: Annotated[Array, real("*s")],

@@ -4,8 +4,9 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Flag, Range, counts, log_rates, rates
 from lossary.core.elementary import times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 def stirling(n: Array) -> Array:
@@ -44,6 +45,7 @@ def stirling(n: Array) -> Array:
     ),
     plot=Plot(-3.0, 3.0, {}, {"target": (0.0, 1.0, 3.0)}, axis="log rate"),
     domains=lambda values: {} if values["log_input"] else {"input": rates("*s").domain},
+    kernel=Elementwise(lambda options: "PoissonOfLogRates" if options["log_input"] else "PoissonOfRates", ("eps",)),
 )
 def poisson_nll_loss(
     input: Annotated[Array, log_rates("*s")],

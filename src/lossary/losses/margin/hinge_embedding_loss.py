@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -32,6 +33,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "The margin has the unit of the distance: below the typical distance negatives teach nothing.",
     ),
     plot=Plot(0.0, 3.0, {}, {"target": (1.0, -1.0)}, axis="distance"),
+    kernel=Elementwise("HingeEmbedding", ("margin",)),
 )
 def hinge_embedding_loss(
     input: Annotated[Array, real("*s")],

@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -29,6 +30,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "Scores that grow make any margin small: normalise or regularise them.",
     ),
     plot=Plot(-3.0, 3.0, {"input2": 0.0, "target": 1.0}, {"margin": (0.0, 0.5, 1.0)}, axis="a - b"),
+    kernel=Elementwise("MarginRanking", ("margin",), inputs=("input1", "input2")),
 )
 def margin_ranking_loss(
     input1: Annotated[Array, real("*s")],

@@ -5,17 +5,17 @@ from lossary.core.arrays import Array, arange, is_array, namespace, size
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import hinge, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
 
 
-def _adapt(arguments: dict[str, Any]) -> None:
+def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """As in torch the scores of a single row may lack the batch that its target has, or have one, or be one number."""
     input, target = arguments["input"], arguments["target"]
     if not (is_array(input) and is_array(target)) or input.ndim > 2 or target.ndim > 1:
-        return
-    if size(target) == 1 and math.prod(input.shape[:-1]) == 1:
-        arguments["input"] = namespace(input).reshape(input, (*target.shape, size(input)))
+        return {}
+    single = size(target) == 1 and math.prod(input.shape[:-1]) == 1
+    return {"input": (*target.shape, size(input))} if single else {}
 
 
 @loss(

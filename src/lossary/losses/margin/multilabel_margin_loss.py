@@ -3,16 +3,13 @@ from typing import Annotated, Any
 from lossary.core.arrays import Array, arange, is_array, namespace
 from lossary.core.contract import label_sets, real
 from lossary.core.elementary import hinge
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
 
 
-def _adapt(arguments: dict[str, Any]) -> None:
+def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """As in torch a 0-d array stands for a row of one."""
-    for name in ("input", "target"):
-        x = arguments[name]
-        if is_array(x) and x.ndim == 0:
-            arguments[name] = namespace(x).reshape(x, (1,))
+    return {n: (1,) for n in ("input", "target") if is_array(arguments[n]) and arguments[n].ndim == 0}
 
 
 @loss(

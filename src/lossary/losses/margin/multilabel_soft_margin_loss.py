@@ -3,8 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import label_probabilities, logits, weights
 from lossary.core.elementary import scaled, softplus, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
 
 
 @loss(

@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array
 from lossary.core.contract import logits, signs
 from lossary.core.elementary import softplus, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -31,6 +32,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "Rescaling the target rescales the gradient: it is not the hinge loss, and no margin is ever large enough.",
     ),
     plot=Plot(-6.0, 6.0, {}, {"target": (1.0, -1.0)}, axis="logit"),
+    kernel=Elementwise("SoftMargin"),
 )
 def soft_margin_loss(
     input: Annotated[Array, logits("*s")],

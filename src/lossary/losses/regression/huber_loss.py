@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, real, weights
 from lossary.core.elementary import scaled, times
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -35,6 +36,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "It is not smooth_l1_loss, but delta times it: changing delta also changes the size of the gradient.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"delta": (0.5, 1.0, 2.0)}, axis="x - y"),
+    kernel=Elementwise("Huber", ("delta",)),
 )
 def huber_loss(
     input: Annotated[Array, real("*s")],

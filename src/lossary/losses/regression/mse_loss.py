@@ -3,9 +3,10 @@ from typing import Annotated
 from lossary.core.arrays import Array
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled, without_infinity
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -33,6 +34,7 @@ from lossary.core.reduce import Unreduced
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, axis="x - y"),
     aten="mse_loss",
+    kernel=Elementwise("MSE", weighs_mean=True),
 )
 def mse_loss(
     input: Annotated[Array, real("*s")],

@@ -2,8 +2,9 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, real
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
 
 
 @loss(
@@ -28,6 +29,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
         "beta has the unit of the target: box coordinates in pixels and in fractions of the image want different ones.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"beta": (0.25, 1.0, 2.0)}, axis="x - y"),
+    kernel=Elementwise(lambda options: "SmoothL1" if options["beta"] > 1e-30 else "L1", ("beta",)),
 )
 def smooth_l1_loss(
     input: Annotated[Array, real("*s")],

@@ -3,8 +3,9 @@ from typing import Annotated
 from lossary.core.alignments import check_sequences, over_all_alignments
 from lossary.core.arrays import Array
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import CTC
 
 
 @loss(
@@ -46,6 +47,7 @@ from lossary.core.record import Elsewhere, Example, Source
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
     check=check_sequences,
+    kernel=CTC(inputs=("log_probs",)),
 )
 def ctc_loss(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],

@@ -4,8 +4,9 @@ from lossary.core.alignments import check_sequences, over_all_alignments
 from lossary.core.arrays import Array
 from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax
-from lossary.core.loss import loss
 from lossary.core.record import Elsewhere, Example, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import CTC
 
 
 @loss(
@@ -54,6 +55,7 @@ from lossary.core.record import Elsewhere, Example, Source
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
     check=check_sequences,
+    kernel=CTC(inputs=("logits",)),
 )
 def ctc_loss_with_logits(
     logits: Annotated[Array, logits("T ?N C")],

@@ -4,20 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lossary.core.arrays import is_torch, is_transformed, library
+from lossary.core import reference
+from lossary.core.arrays import Array, is_compiling, is_torch, is_transformed, library
 from lossary.core.check import Checked, prepare
 from lossary.core.contract import shown
 from lossary.core.strict import is_strict
-from lossary.kernels import calls, plans
+from lossary.kernels import families
+from lossary.kernels.recipe import DataError, Formula, Recipe, make, of_formula
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """refuse: the reason why this one cannot serve a call, or None. run: the unreduced loss, or the reduced one."""
+    """refuse: the reason why this one cannot serve a call, or None. recipe: what it does, to be remembered, and its
+    tensors; None where it is not remembered. run: the answer."""
 
     name: str
     refuse: Callable[[Checked], str | None]
-    run: Callable[[Checked], Any]
+    recipe: Callable[[Checked], tuple[Recipe | Formula | None, list[Array]]]
+    run: Callable[[Checked, Any, list[Array]], Any]
 
 
 def _refuse_aten(call: Checked) -> str | None:
@@ -37,31 +41,37 @@ def _refuse_aten(call: Checked) -> str | None:
     return None
 
 
-def _run_aten(call: Checked) -> Any:
+def _run_aten(call: Checked, recipe: Any, tensors: list[Array]) -> Any:
     # Not torch.nn.functional, which `lossary.patch_torch` sends here; its "none" is 0.
     import torch
 
     operator = getattr(torch.ops.aten, str(call.loss.aten))
     values = prepare(call)
     data = [values[name] for name in call.loss.data if values[name] is not None]
-    return operator(*data, 0)
+    return reference.finish(call, operator(*data, 0))
 
 
-def _run_fused(call: Checked) -> Any:
+def _run_fused(call: Checked, recipe: Recipe, tensors: list[Array]) -> Any:
+    from lossary.kernels import autograd
+
     if is_strict():
         prepare(call)
     try:
-        return plans.run(call)
-    except plans.Complaint as complaint:
+        return autograd.run(recipe, tensors)
+    except DataError as error:
         prepare(call)  # which knows the argument, the position and the fix
-        raise complaint.__cause__ from None  # pyright: ignore[reportGeneralTypeIssues]
+        raise error.__cause__ from None  # pyright: ignore[reportGeneralTypeIssues]
 
 
-REFERENCE = Implementation("reference", lambda call: None, lambda call: call.loss.function(**prepare(call)))
-FUSED = Implementation("fused", calls.refuse, _run_fused)
+def _formula(call: Checked) -> tuple[Formula | None, list[Array]]:
+    return of_formula(call) if is_torch(call.first) and not is_compiling() else (None, [])
+
+
+FUSED = Implementation("fused", families.refuse, make, _run_fused)
+REFERENCE = Implementation("reference", lambda call: None, _formula, lambda call, *_: reference.run(call))
 ALL = (
     FUSED,
-    Implementation("aten", _refuse_aten, _run_aten),
+    Implementation("aten", _refuse_aten, lambda call: (None, []), _run_aten),
     REFERENCE,
 )
 
@@ -77,10 +87,10 @@ def choose(call: Checked) -> Implementation:
     name, wanted = call.loss.name, call.impl
     check_impl(name, wanted)
     if call.values.get("inplace_backward"):
-        reason = FUSED.refuse(call) or calls.refuse_inplace(call)
+        reason = FUSED.refuse(call) or families.refuse_inplace(call)
         if reason is None and wanted in ("auto", FUSED.name):
             return FUSED
-        reason = reason or f"impl={wanted!r} writes nothing over logits"
+        reason = reason or f"only 'fused' can overwrite the logits, and impl is {wanted!r}"
         raise ValueError(f"{name}: inplace_backward=True is not possible: {reason}. Leave it out")
     for implementation in ALL:
         if wanted in ("auto", implementation.name):

@@ -1,4 +1,4 @@
-"""Calls that are remembered: by their plans, in C++ where that is built, answer as the first call did."""
+"""Calls that are remembered, in C++ where that is built, answer as the first call did."""
 
 import gc
 import weakref
@@ -11,8 +11,10 @@ from torch.overrides import BaseTorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import lossary
-from lossary import ops
-from lossary.kernels import calls, plans
+from lossary.dispatch import remembered as memory
+from lossary.dispatch.remembered import REMEMBERED
+from lossary.kernels import autograd, operators
+from lossary.kernels.recipe import Recipe
 from lossary.kernels.status import missing
 from lossary.testing import LIBRARIES, cases
 
@@ -32,19 +34,24 @@ class Named(torch.Tensor):
 
 @pytest.fixture(autouse=True, params=["C++", "Python"])
 def caller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    plans.KNOWN.clear()
+    REMEMBERED.clear()
     if request.param == "Python":
-        monkeypatch.setattr(ops, "native", None)
-    elif ops.native is None:
+        monkeypatch.setattr(operators, "native", None)
+    elif operators.native is None:
         pytest.skip("calls in C++ are not built here")
     return request.param
+
+
+def recipes() -> list[Recipe]:
+    """Of operators; formulas are remembered too."""
+    return [known.recipe for known in REMEMBERED.values() if isinstance(known.recipe, Recipe)]
 
 
 def remembered(*args: Any, **options: Any) -> torch.Tensor:
     """The cross-entropy by a plan: the first call makes it."""
     lossary.cross_entropy(*args, **options)
-    (plan,) = plans.KNOWN.values()
-    assert (plan.step is None) == (ops.native is None)
+    (known,) = REMEMBERED.values()
+    assert (known.step is None) == (operators.native is None)
     return lossary.cross_entropy(*args, **options)
 
 
@@ -55,7 +62,7 @@ def test_a_call_of_the_same_kind_takes_the_plan_with_its_own_data() -> None:
         expected = lossary.cross_entropy(x, LABELS, label_smoothing=0.2, impl="reference")
         torch.testing.assert_close(got, expected)
         torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))
-        assert len(plans.KNOWN) == 1
+        assert len(recipes()) == 1
 
 
 @pytest.mark.parametrize("change", ["option", "dtype", "shape", "grad", "type of the option", "name"])
@@ -67,7 +74,7 @@ def test_another_kind_takes_another_plan(change: str) -> None:
     loss = lossary.smooth_l1_loss if change == "name" else lossary.huber_loss
     got = loss(x, x.detach() + 1, **{name: delta})
     assert got.dtype == x.dtype and got.requires_grad == x.requires_grad
-    assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(plans.KNOWN) == 2
+    assert float(got.detach()) == (0.375 if change == "option" else 0.5) and len(recipes()) == 2
 
 
 @pytest.mark.filterwarnings("ignore:kl_div")
@@ -95,14 +102,14 @@ def test_casts_are_remembered_with_the_plan(change: str) -> None:
             torch.testing.assert_close(*slopes)
         seconds = [torch.autograd.grad(y.float().pow(2).sum(), given)[0] for y in slopes if y.requires_grad]
         assert not seconds or torch.allclose(*seconds, rtol=2e-2, atol=1e-5)
-    assert len(plans.KNOWN) == 1
+    assert len(recipes()) == 1
 
 
 def test_what_is_more_than_tensors_and_options_has_no_kind() -> None:
     x = LOGITS.clone()
 
     def has_kind(*args: Any, **options: Any) -> bool:
-        return plans.kind("cross_entropy", args or (x, LABELS), options) is not None
+        return memory.cache_key(lossary.cross_entropy.loss, args or (x, LABELS), options) is not None
 
     assert has_kind() and has_kind(x, LABELS, None, ignore_index=-1, reduction="sum", label_smoothing=0.1, flag=True)
     assert has_kind(torch.nn.Parameter(x)) and not has_kind(torch.nn.Buffer(x).as_subclass(Named))
@@ -131,9 +138,9 @@ def test_every_loss_that_the_kernels_serve_is_remembered() -> None:
             if lossary.explain(loss.public, **case.arguments).chosen == "fused":
                 case.call()
                 served += 1
-                answered += plans.kind(loss.name, (), case.arguments) in plans.KNOWN
+                answered += memory.cache_key(loss, (), case.arguments) in REMEMBERED
         assert answered >= 0.9 * served, f"{loss.name}: {answered} of {served}"
-        assert served or loss.name not in calls.KERNELS
+        assert served or loss.kernel is None
 
 
 def test_tensors_that_are_derived_from_the_callers_are_made_again() -> None:
@@ -145,9 +152,8 @@ def test_tensors_that_are_derived_from_the_callers_are_made_again() -> None:
         slopes = [torch.autograd.grad(y, x, create_graph=True)[0] for y in (got, expected)]
         torch.testing.assert_close(*slopes)
         torch.testing.assert_close(*(torch.autograd.grad(slope.pow(2).sum(), x)[0] for slope in slopes))
-        assert len(plans.KNOWN) == 1
-    (plan,) = plans.KNOWN.values()
-    assert plan.derived is not None
+        assert len(recipes()) == 1
+    assert [known.step for known in REMEMBERED.values()] == [None, None]
 
 
 def test_options_that_are_none_are_no_tensors() -> None:
@@ -187,24 +193,65 @@ def test_what_a_hook_of_the_callers_raises_is_the_callers(kind: type[Exception])
             lossary.cross_entropy(x, LABELS)
         assert len(packed) == 1  # and nothing was run a second time
         lossary.cross_entropy(x, LABELS)
-        assert known or len(plans.KNOWN) == 1
+        assert known or len(recipes()) == 1
 
 
-def test_one_kind_goes_when_one_comes_for_which_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "MOST", 32)
-    monkeypatch.setattr(plans, "_kinds", [])
-    made: list[int] = []
-    monkeypatch.setattr(ops, "step", lambda plan, step=ops.step: made.append(1) or step(plan))
-    for _ in range(10):
-        for n in range(1, 37):
-            lossary.huber_loss(torch.zeros(n), torch.ones(n))
-        assert len(plans.KNOWN) == 32
-    assert len(made) < 180 or ops.native is None  # of 360 calls, though their kinds come round and round
+def test_the_least_recently_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_REMEMBERED", 4)
+
+    def call(n: int) -> None:
+        lossary.huber_loss(torch.zeros(n), torch.ones(n))
+
+    for n in (1, 2, 3, 4, 1, 5, 3, 6):  # 5 takes the place of 2, and 6 that of 4
+        call(n)
+    kept = set(REMEMBERED)
+    for n in (1, 5, 3, 6):
+        call(n)
+    assert set(REMEMBERED) == kept and len(kept) == 4
 
 
-def test_one_tensor_in_two_places_is_not_remembered() -> None:
-    assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and not plans.KNOWN
-    assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1
+def test_one_tensor_in_two_places_is_told_apart() -> None:
+    assert float(lossary.mse_loss(LOGITS, LOGITS)) == 0 and len(REMEMBERED) == 1
+    assert float(lossary.mse_loss(LOGITS, LOGITS + 1)) == 1 and len(REMEMBERED) == 1
+
+
+def test_a_tensor_in_an_option_has_no_key() -> None:
+    key = memory.cache_key(lossary.huber_loss.loss, (LOGITS, LOGITS), {"delta": torch.tensor(1.0)})
+    assert key is None
+    assert memory.cache_key(lossary.cross_entropy.loss, (LOGITS, LABELS, None, None, torch.tensor(1)), {}) is None
+
+
+def test_calls_of_the_formula_are_remembered_and_still_look_at_data() -> None:
+    frames, labels = drawn(5, 2, 4).log_softmax(2), torch.tensor([[1, 2], [3, 1]])
+    for impl in ("reference", "auto"):
+        given = (torch.tensor([5, 5]), torch.tensor([2, 2]))
+        first = lossary.ctc_loss(frames, labels, *given, impl=impl)
+        assert len(REMEMBERED) == (1 if impl == "reference" else 2)
+        torch.testing.assert_close(lossary.ctc_loss(frames, labels, *given, impl=impl), first, rtol=0, atol=0)
+        with pytest.raises(IndexError, match=r"ctc_loss: targets holds 4 at \[0, 1\]"):
+            lossary.ctc_loss(frames, torch.tensor([[1, 4], [3, 1]]), *given, impl=impl)
+    found = lossary.ctc_align(frames, labels, *given)
+    assert len(REMEMBERED) == 3
+    again = lossary.ctc_align(frames.flip(0), labels, *given)
+    expected = lossary.ctc_align(frames.flip(0).numpy(), labels.numpy(), *(x.numpy() for x in given))
+    assert torch.equal(again.labels, torch.as_tensor(expected.labels)) and not torch.equal(again.scores, found.scores)
+
+
+def test_statistics_of_rows_are_remembered() -> None:
+    weight = drawn(4, 3, seed=2)
+    for seed in range(2):
+        x, features = drawn(6, 4, seed=seed).requires_grad_(), drawn(6, 3, seed=seed).requires_grad_()
+        for call, leaf in (
+            (lambda impl, x=x: lossary.log_prob(x, LABELS, ignore_index=2, impl=impl), x),
+            (lambda impl, f=features: lossary.linear_log_prob(f, weight, LABELS, impl=impl), features),
+        ):
+            got, expected = call("auto"), call("reference")
+            torch.testing.assert_close(tuple(got), tuple(expected))
+            sums = [(a.log_prob + a.entropy).sum() for a in (got, expected)]
+            torch.testing.assert_close(*(torch.autograd.grad(y, leaf)[0] for y in sums))
+    assert len(REMEMBERED) == 4
+    with pytest.raises(IndexError, match="log_prob: target holds 4 at"):
+        lossary.log_prob(x, LABELS + 1)
 
 
 def test_a_plan_says_what_is_wrong_as_the_first_call_does() -> None:
@@ -220,7 +267,7 @@ def test_a_warning_is_given_every_time() -> None:
     for _ in range(3):
         with pytest.warns(UserWarning, match="kl_div"):
             lossary.kl_div(LOGITS.log_softmax(1), LOGITS.softmax(1))
-    assert len(plans.KNOWN) == 1
+    assert len(recipes()) == 1
 
 
 def test_strict_checking_and_transforms_are_not_skipped() -> None:
@@ -252,7 +299,7 @@ def test_derivatives_of_a_remembered_gradient_are_those_of_the_formula() -> None
         (exact,) = torch.autograd.grad(expected, x, create_graph=True)
         seconds = (torch.autograd.grad(g.pow(2).sum(), x)[0] for g in (slope, exact))
         torch.testing.assert_close(*seconds)
-    assert len(plans.KNOWN) == 1
+    assert len(recipes()) == 1
 
 
 def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
@@ -263,7 +310,7 @@ def test_a_plan_keeps_no_tensor_and_a_loss_none_after_its_backward() -> None:
     loss.backward()
     del y
     gc.collect()
-    assert kept() is None and len(plans.KNOWN) == 1
+    assert kept() is None and len(recipes()) == 1
 
 
 def test_a_gradient_may_be_taken_twice_and_scaled() -> None:
@@ -286,7 +333,7 @@ def test_gradients_of_many_incoming_ones_at_once(reduction: str) -> None:
         (together,) = torch.autograd.grad(loss, x, upstream, is_grads_batched=True, retain_graph=True)
         single = [torch.autograd.grad(loss, x, u, retain_graph=True)[0] for u in upstream]
         torch.testing.assert_close(together, torch.stack(single))
-        plans.KNOWN.clear()
+        REMEMBERED.clear()
 
 
 def test_a_loss_scale_comes_before_the_rounding_to_fp16() -> None:
@@ -321,7 +368,7 @@ def test_an_error_of_the_backward_in_python_is_raised_as_it_is(monkeypatch: pyte
 
     x = LOGITS.clone().requires_grad_()
     loss = remembered(x, LABELS)
-    monkeypatch.setattr(ops, "_of_formula", fail)
+    monkeypatch.setattr(autograd, "_of_formula", fail)
     with pytest.raises(Unforeseen):
         torch.autograd.grad(loss, x, create_graph=True)
 
@@ -338,6 +385,6 @@ def test_the_graph_says_what_it_holds(caller: str) -> None:
 
 def test_nobody_who_wants_no_gradient_gets_a_graph() -> None:
     assert not remembered(LOGITS, LABELS).requires_grad
-    plans.KNOWN.clear()
+    REMEMBERED.clear()
     with torch.no_grad():
         assert not remembered(LOGITS.clone().requires_grad_(), LABELS).requires_grad

@@ -11,9 +11,10 @@ import typing
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from lossary.core.call import call
 from lossary.core.contract import Bytes, Domain, Flag, Function, Instance, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
+from lossary.dispatch.call import call
+from lossary.kernels.families import Kernel
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,90 +35,94 @@ def loss(
     examples: tuple[Example, ...],
     pitfalls: tuple[str, ...],
     plot: Plot | None = None,
+    kernel: Kernel | None = None,
     aten: str | None = None,
     reductions: tuple[str, ...] = ("none", "mean", "sum"),
     check: Callable[..., None] | None = None,
     domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {},
-    adapt: Callable[[dict[str, Any]], None] | None = None,
+    adapt: Callable[[dict[str, Any]], dict[str, tuple[int, ...]]] | None = None,
     variant: Callable[[Loss, dict[str, Any]], tuple[Loss, dict[str, Any]]] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
     title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction.
-    properties: what tests verify, from PROPERTIES. aten: the operator of ATen that answers exactly
-    the formula on equal floating dtypes. check: what the contract's words cannot say, called with every argument.
-    adapt: brings what torch takes beside the contract to it, called with the arguments as they were given.
-    variant: the loss and the arguments for a call that is of another form.
+    properties: what tests verify, from PROPERTIES. kernel: the family of kernels that fuses it, with what that must
+    know. aten: the operator of ATen that answers exactly the formula on equal floating dtypes. check: what the
+    contract's words cannot say, called with every argument. adapt: the shapes in which some arguments are taken, where
+    torch takes more than the contract says, of the arguments as they were given. variant: the loss and the arguments
+    for a call that is of another form.
     """
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(formula_of)
-        def public(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return call(record, args, kwargs)
-
-        signature = inspect.signature(formula_of)
-        record = Loss(
-            name=formula_of.__name__,
-            public=public,
-            function=formula_of,
-            signature=signature,
-            data=_annotated(signature, Spec),
-            options=_annotated(signature, OPTIONS),
+        record = _record(
+            formula_of,
+            unreduced=unreduced,
             family=family,
             title=title,
             formula=formula,
-            unreduced=unreduced,
             sources=sources,
             properties=properties,
             elsewhere=elsewhere,
             examples=examples,
             pitfalls=pitfalls,
             plot=plot,
+            kernel=kernel,
             aten=aten,
             reductions=reductions,
             check=check,
             domains=domains,
             adapt=adapt,
             variant=variant,
-            defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
-            positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
         )
         _refuse_incomplete(record)
-        public.loss = record  # type: ignore[attr-defined]
         CATALOGUE[record.name] = record
-        return public
+        return record.public
 
     return decorate
 
 
-def contract(name: str, formula_of: Callable[..., Any], unreduced: str) -> Loss:
-    """The record of a function that is no loss but is checked as one; it is not in the catalogue."""
+def statistics(
+    *,
+    unreduced: str,
+    kernel: Kernel | None = None,
+    check: Callable[..., None] | None = None,
+    finish: Callable[[Any, Any], Any] = lambda call, answer: answer,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function that is no loss and reduces nothing, but is checked, chosen, run and remembered as losses are.
+
+    finish: what becomes of the body's answer, called with the checked call. Its record is not in the catalogue.
+    """
+
+    def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
+        return _record(formula_of, unreduced=unreduced, kernel=kernel, check=check, finish=finish).public
+
+    return decorate
+
+
+def _record(formula_of: Callable[..., Any], **fields: Any) -> Loss:
+    """The record of a loss, and its public function, whose attribute `loss` it is."""
+
+    @functools.wraps(formula_of)
+    def public(*args: Any, **kwargs: Any) -> Any:
+        return call(record, args, kwargs)
+
     signature = inspect.signature(formula_of)
-    return Loss(
-        name=name,
-        public=formula_of,
+    options = _annotated(signature, OPTIONS)
+    places = [i for i, name in enumerate(signature.parameters) if name in options]
+    record = Loss(
+        name=formula_of.__name__,
+        public=public,
         function=formula_of,
         signature=signature,
         data=_annotated(signature, Spec),
-        options=_annotated(signature, OPTIONS),
-        family="",
-        title="",
-        formula="",
-        unreduced=unreduced,
-        sources=(),
-        properties=(),
-        elsewhere=(),
-        examples=(),
-        pitfalls=(),
-        plot=None,
-        aten=None,
-        reductions=("none",),
-        check=None,
-        domains=lambda values: {},
-        adapt=None,
+        options=options,
+        option_places=frozenset([*places, *options]),
         defaults={n: p.default for n, p in signature.parameters.items() if p.default is not p.empty},
         positional=sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()),
+        **fields,
     )
+    public.loss = record  # type: ignore[attr-defined]
+    return record
 
 
 def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) -> dict[str, Any]:

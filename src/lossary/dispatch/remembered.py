@@ -1,0 +1,143 @@
+"""Calls that are remembered: the next one like them skips the check.
+
+What a check decides follows from types, dtypes, shapes and options, never from data; operators and formulas look at
+data themselves. Decision 0005.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lossary.core.arrays import Array
+from lossary.core.check import GIVEN, Checked, warn
+from lossary.core.record import Loss
+from lossary.core.strict import is_strict
+from lossary.kernels.recipe import Formula, Recipe
+
+MAX_REMEMBERED = 4096
+"""Many batch sizes and sequence lengths of many losses, about four kilobytes each."""
+OPTIONS = (int, float, bool, str, type(None))
+
+REMEMBERED: OrderedDict[Any, Remembered] = OrderedDict()
+"""The least recently used first."""
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A recipe for later callers.
+
+    places: where they have each argument that it takes, in order or by name. constants: arrays made of numbers, which
+    are as in the first call. run: what runs the recipe. step: what does all this in C++, where that is built.
+    warnings: what each caller is told.
+    """
+
+    recipe: Recipe | Formula
+    places: tuple[tuple[str, int | str], ...]
+    constants: Mapping[str, Array]
+    run: Callable[[Any, list[Array]], Any]
+    step: Any
+    warnings: tuple[tuple[str, type[Warning]], ...]
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.step is None:
+            arrays = {n: args[at] if isinstance(at, int) else kwargs[at] for n, at in self.places} | self.constants
+            answer = self.run(self.recipe, [source.of(arrays) for source in self.recipe.sources])
+        else:
+            answer = self.step(self.recipe, args, kwargs)
+            answer = answer if self.recipe.shape is None else answer.reshape(self.recipe.shape)
+        for message, category in self.warnings:
+            warn(message, category)
+        return answer
+
+
+def cache_key(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the check of a call depends on: of data their dtype, shape and need of a gradient, of options their type and
+    value. None for whatever is more than contiguous tensors on the CPU and plain options."""
+    # As `imported` finds modules, without its call: of all that a small loss takes, this is a tenth.
+    torch: Any = sys.modules.get("torch")
+    if torch is None or torch.__spec__._initializing or torch.compiler.is_dynamo_compiling() or is_strict():
+        return None
+    # Only now: what compiled code reads must not be changed by its own first run, which imports this.
+    operators: Any = sys.modules.get("lossary.kernels.operators")
+    if operators is None or operators.__spec__._initializing:
+        return None
+    key = _cache_key if operators.native is None else operators.native.cache_key
+    return key(loss.name, loss.option_places, args, kwargs)
+
+
+def _cache_key(
+    name: str, options: frozenset[int | str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, ...] | None:
+    import torch
+
+    if not _is_plain():
+        return None
+    tensors, strided = (torch.Tensor, torch.nn.Parameter), torch.strided
+    parts: list[Any] = [name, torch.is_grad_enabled(), *kwargs]
+    for place, x in (*enumerate(args), *kwargs.items()):
+        of = x.__class__
+        if of in tensors:
+            if not (x.is_cpu and x.layout is strided and not x.is_nested and x.is_contiguous()) or place in options:
+                return None
+            parts += (x.dtype, x.shape, x.requires_grad)
+        elif of in OPTIONS:
+            parts += (of, x)
+        else:
+            return None
+    return tuple(parts)
+
+
+def _is_plain() -> bool:
+    """No transformation, mode or autocast is at work."""
+    import torch
+
+    c = torch._C
+    return not (
+        c._are_functorch_transforms_active()
+        or c._len_torch_dispatch_stack()
+        or c._get_tracing_state() is not None
+        or torch.is_autocast_enabled("cpu")
+        or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
+def recall(key: Any) -> Remembered | None:
+    try:
+        REMEMBERED.move_to_end(key)
+        return REMEMBERED[key]
+    except KeyError:
+        return None
+
+
+def remember(key: Any, recipe: Recipe | Formula, call: Checked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Keep a recipe, if all that it takes can be had from any caller with this key."""
+    fused = isinstance(recipe, Recipe)
+    if fused and recipe.inplace:  # who made the logits decides whether that is safe
+        return
+    places: dict[str, int | str] = dict(zip(call.loss.signature.parameters, range(len(args)), strict=False))
+    places |= {name: name for name in kwargs}
+    needed = {name for source in recipe.sources for name in source.arguments()}
+    constants = {name: x for name, x in call.arrays().items() if name in needed and name not in call.given}
+    given = {name: args[at] if isinstance(at, int) else kwargs[at] for name, at in places.items()}
+    if not all(type(given.get(name)) in (int, float) for name in constants):  # which the key knows
+        return
+    from lossary.kernels import autograd, operators
+
+    known = Remembered(
+        recipe=recipe,
+        places=tuple((name, places[name]) for name in needed - constants.keys()),
+        constants=constants,
+        run=autograd.run if fused else Formula.run,
+        step=autograd.step(recipe, places) if fused and operators.native is not None and not constants else None,
+        warnings=tuple(GIVEN.warnings),
+    )
+    with _lock:
+        REMEMBERED[key] = known
+        if len(REMEMBERED) > MAX_REMEMBERED:
+            REMEMBERED.popitem(last=False)

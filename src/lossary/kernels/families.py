@@ -1,0 +1,566 @@
+"""Kernels by families: what each refuses, and how a checked call of a loss becomes the arguments of its operator.
+
+A loss's record names its family and what the family must know of it: `kernel=Elementwise("Huber", "delta")`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lossary.core.arrays import Array, cast, is_array, is_compiling, is_torch, kind, library
+from lossary.core.contract import BESIDE
+from lossary.core.reduce import total
+from lossary.core.rows import LogProb
+from lossary.kernels.recipe import Operand, Operands
+
+if TYPE_CHECKING:
+    from lossary.core.check import Checked
+
+Options = dict[str, Any]
+PLAIN = {"softcap": math.inf, "temperature": 1.0, "z_loss": 0.0}
+"""Options of cross-entropy at which its logits are plain."""
+MAX_WIDENED_WEIGHTS = 2**14
+"""The largest layer in bf16 that is computed in fp32: it costs little, and the logits are exact."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What fuses a loss.
+
+    operator: its name. inputs: the arguments with gradients, in the operator's order. answer: the type that holds what
+    an operator with several values answers.
+    """
+
+    inputs: tuple[str, ...] = field(default=("input",), kw_only=True)
+    operator: ClassVar[str]
+    answer: ClassVar[Any] = None
+
+    def for_call(self, call: Checked) -> Kernel:
+        """The kernel that serves a call, where options decide it."""
+        return self
+
+    def refuse(self, call: Checked) -> str | None:
+        """The reason specific to this kernel why it cannot serve a call."""
+        return "there is nothing to compute" if 0 in call.first.shape else None
+
+    def arrange(self, operands: Operands) -> Operands:
+        """Tensors in the layout and the dtype that the operator takes; the formula must take them so too."""
+        return _of_one_dtype(operands)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        """The operator's arguments, less its reduction, to its normalizer."""
+        raise NotImplementedError
+
+
+def refuse(call: Checked) -> str | None:
+    """Why no kernel can serve a call."""
+    kernel = call.loss.kernel
+    if kernel is None:
+        return "no kernel computes this loss"
+    if not is_torch(call.first):
+        return f"it runs on torch tensors; these are {library(call.first)} arrays"
+    import torch
+
+    from lossary.kernels import operators
+
+    if operators.missing is not None:
+        return operators.missing
+    if call.first.device.type not in operators.DEVICES:
+        return f"it runs on the CPU; these tensors are on {call.first.device.type}"
+    if call.first.dtype not in operators.DTYPES:
+        return f"it takes fp64, fp32, fp16 and bf16, and not {call.first.dtype}"
+    learned = [n for n in call.loss.options if is_array(call.values[n])]
+    if learned:
+        return f"{learned[0]} is an array, and it takes numbers"
+    if torch._C._are_functorch_transforms_active():
+        return "not supported inside vmap and torch.func"
+    if not is_compiling() and torch._C._get_tracing_state() is not None:
+        return "torch.jit.trace keeps the formula's operations, which it can save"
+    arrays = call.arrays()
+    if any(_dispatches(x) for x in arrays.values()):
+        return "not supported for tensor subclasses"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward mode takes the formula's derivatives"
+    if torch.is_grad_enabled() and any(x.requires_grad for n, x in arrays.items() if n not in kernel.inputs):
+        return "cannot differentiate targets or weights"
+    return kernel.for_call(call).refuse(call)
+
+
+def refuse_inplace(call: Checked) -> str | None:
+    """Why the gradient may not be written over the logits."""
+    x = call.first
+    if not is_torch(x):
+        return None
+    import torch
+
+    if not torch.is_grad_enabled() or not x.requires_grad:
+        return None
+    if is_compiling():
+        return "compiled code plans its memory itself"
+    if x.is_leaf or (x._is_view() and x._base.is_leaf):
+        return "the logits are a leaf of autograd, whose values are parameters or data"
+    if not x.is_contiguous():
+        return "the logits are not contiguous"
+    if any(call.values[n].dtype != x.dtype for n in _floating_data(call)):
+        return "logits and probabilities are of several dtypes"
+    return None
+
+
+def _dispatches(x: Any) -> bool:
+    import torch
+
+    dispatches = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__  # pyright: ignore
+    return dispatches and not is_compiling()
+
+
+def _floating_data(call: Checked) -> list[str]:
+    return [n for n, s in call.specs.items() if s.domain.dtype != "integer" and s.domain.name not in BESIDE]
+
+
+def _of_one_dtype(operands: Operands) -> Operands:
+    """The data in the dtype of computation, where they differ: a count of 1001 is no bf16."""
+    call, names = operands.call, _floating_data(operands.call)
+    if all(operands[n].tensor.dtype == call.first.dtype for n in names):
+        return operands
+    return replace(operands, of=operands.of | {n: operands[n].to(call.dtype) for n in names})
+
+
+def _weights(operands: Operands, name: str) -> Operand | None:
+    """In the dtype of computation."""
+    weight = operands.get(name)
+    return None if weight is None else weight.to(operands.call.dtype).contiguous()
+
+
+def _row_weight(operands: Operands) -> Operand | None:
+    """The sample weight in the shape of the unreduced loss."""
+    weight = operands.get("sample_weight")
+    return None if weight is None else weight.expand(*operands.unreduced()).contiguous()
+
+
+# Denominators of means, where the operator cannot count them: core/reduce.py has the table.
+
+
+def sum_of_weights(*weights: Array, dtype: Any, share: float) -> Array:
+    """The sum of their product, times how often each stands for an element."""
+    product = cast(weights[0], dtype)
+    for weight in weights[1:]:
+        product = product * cast(weight, dtype)
+    made = cast(total(product), dtype)
+    return made if share == 1 else made * share
+
+
+def sum_of_shares(
+    shares: Array, target: Array, weight: Array | None, rows: Array | None, *, ignore_index: int, is_mixed: bool
+) -> Array:
+    """Of sparse targets: their class weights, mixed as they are, or the rows that count."""
+    counted = target != ignore_index
+    if is_mixed:
+        of_row = shares * counted if weight is None else shares * counted * weight[(target * counted).long()]
+        of_row = of_row.sum(1)
+    else:
+        of_row = cast(counted.any(1), shares.dtype)
+    return cast(total(of_row if rows is None else of_row * rows), shares.dtype)
+
+
+def _normalizer(operands: Operands, *weights: Operand | None, share: float = 1.0) -> Operand | None:
+    """What a mean divides by: the caller's, the sum of the product of some weights, or None for what is counted."""
+    given, of_mean = [w for w in weights if w is not None], operands.call.reduction in ("mean", "batchmean")
+    if operands.get("normalizer") is not None or not of_mean or not given:
+        return operands.get("normalizer")
+    return Operand.derived(sum_of_weights, *given, dtype=operands.call.dtype, share=share)
+
+
+# Rows of logits
+
+
+@dataclass(frozen=True)
+class SoftmaxRows(Kernel):
+    """Cross-entropy and focal loss of logits (N, C, ...)."""
+
+    operator = "softmax_rows"
+
+    def for_call(self, call: Checked) -> Kernel:
+        return ShapedRows() if is_shaped(call.values) else self
+
+    def refuse(self, call: Checked) -> str | None:
+        if kind(call.values["target"]) == "float" and call.values.get("gamma", 0.0) != 0:
+            return "focal loss of probabilities modulates each class, which it does not"
+        return super().refuse(call)
+
+    def arrange(self, operands: Operands) -> Operands:
+        return _classes_last(_of_one_dtype(operands))
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values = operands.call.values
+        return (
+            operands["input"].contiguous(),
+            _target(operands),
+            _weights(operands, "weight"),
+            values["ignore_index"],
+            float(values.get("label_smoothing", 0.0)),
+            float(values.get("gamma", 0.0)),
+            _row_weight(operands),
+            operands.get("normalizer"),
+        )
+
+
+@dataclass(frozen=True)
+class NLLRows(SoftmaxRows):
+    """The negative log-likelihood of log-probabilities (N, C, ...)."""
+
+    operator = "nll"
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        given = operands["input"].contiguous(), _target(operands), _weights(operands, "weight")
+        return (*given, operands.call.values["ignore_index"], _row_weight(operands), operands.get("normalizer"))
+
+
+def _target(operands: Operands) -> Operand:
+    """Class indices in int64, or probabilities."""
+    target = operands["target"]
+    return (target.index(operands.call.first) if kind(target.tensor) == "integer" else target).contiguous()
+
+
+def _classes_last(operands: Operands) -> Operands:
+    """(N, L, C) turned to (N, C, L), as sequence models hand it over, is rows of logits already."""
+    x = operands["input"].tensor
+    if x.ndim < 3 or x.is_contiguous() or not x.movedim(1, -1).is_contiguous():
+        return operands
+    classes, made = x.shape[1], dict(operands.of)
+    rows = x.numel() // classes
+    soft = made["target"].tensor.ndim == x.ndim
+    made["input"] = made["input"].movedim(1, -1).reshape(rows, classes)
+    made["target"] = made["target"].movedim(1, -1).reshape(rows, classes) if soft else made["target"].reshape(rows)
+    if "sample_weight" in made:
+        made["sample_weight"] = made["sample_weight"].expand(*operands.unreduced()).reshape(rows)
+    return replace(operands, of=made, dims={**operands.dims, "N": rows, "d": ()})
+
+
+def is_shaped(values: Options) -> bool:
+    """Whether something is done to logits first, or added, or targets are sparse."""
+    return "target_shares" in values or any(values.get(name, plain) != plain for name, plain in PLAIN.items())
+
+
+def _shape(values: Options) -> tuple[float, float]:
+    """softcap, 0 for none, and temperature."""
+    softcap = values["softcap"]
+    return 0.0 if softcap == math.inf else float(softcap), float(values["temperature"])
+
+
+@dataclass(frozen=True)
+class ShapedRows(SoftmaxRows):
+    """Cross-entropy of logits (N, C) or (C,) with a softcap, a temperature, a z-loss or sparse targets."""
+
+    operator = "shaped_rows"
+
+    def for_call(self, call: Checked) -> Kernel:
+        return self
+
+    def refuse(self, call: Checked) -> str | None:
+        x = call.first
+        sequences = x.ndim > 2 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
+        if x.ndim > 2 and ("target_shares" in call.values or not sequences):
+            return "softcap, temperature, z_loss and sparse targets are for rows of classes"
+        return super().refuse(call)
+
+    def arrange(self, operands: Operands) -> Operands:
+        sparse = "target_shares" in operands.of
+        operands = _of_one_dtype(operands) if sparse else super().arrange(operands)
+        if operands["input"].tensor.ndim != 1:
+            return operands
+        rows = {n: o for n, o in operands.of.items() if n in ("input", "target", "target_shares", "sample_weight")}
+        made = {n: o.reshape(1, *o.tensor.shape) for n, o in rows.items()}
+        return replace(operands, of=operands.of | made, dims={**operands.dims, "N": 1})
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values = operands.call.values
+        return (
+            operands["input"].contiguous(),
+            _target(operands),
+            _weights(operands, "target_shares"),
+            _weights(operands, "weight"),
+            values["ignore_index"],
+            float(values["label_smoothing"]),
+            *_shape(values),
+            float(values["z_loss"]),
+            _row_weight(operands),
+            _sparse_normalizer(operands),
+        )
+
+
+def _sparse_normalizer(operands: Operands) -> Operand | None:
+    """Sparse targets' denominator is the caller's to know; others the operator counts."""
+    call, shares = operands.call, _weights(operands, "target_shares")
+    if shares is None or operands.get("normalizer") is not None or call.reduction != "mean":
+        return operands.get("normalizer")
+    weights = operands["target"], _weights(operands, "weight"), _row_weight(operands)
+    options = {"ignore_index": call.values["ignore_index"], "is_mixed": call.values["is_mixed"]}
+    return Operand.derived(sum_of_shares, shares, *weights, **options)
+
+
+@dataclass(frozen=True)
+class KLRows(Kernel):
+    """The divergence between the softmax of two arrays of logits (N, C)."""
+
+    inputs: tuple[str, ...] = field(default=("input_logits", "target_logits"), kw_only=True)
+    operator = "kl_rows"
+
+    def refuse(self, call: Checked) -> str | None:
+        return "it takes logits (N, C)" if call.first.ndim > 2 else super().refuse(call)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        logits, rows = (operands[name].contiguous() for name in self.inputs), _row_weight(operands)
+        return (*logits, float(operands.call.values["temperature"]), rows, _normalizer(operands, rows))
+
+
+@dataclass(frozen=True)
+class LinearRows(Kernel):
+    """Cross-entropy of a linear layer's outputs, of features (..., D) and weights (C, ..., D)."""
+
+    inputs: tuple[str, ...] = field(default=("input", "linear_weight", "linear_bias"), kw_only=True)
+    operator = "linear_softmax_rows"
+
+    def refuse(self, call: Checked) -> str | None:
+        if call.dims["d"] and is_shaped(call.values):
+            return "softcap, temperature, z_loss and sparse targets are for rows of classes"
+        return "there is nothing to compute" if 0 in (*call.first.shape, *call.values["linear_weight"].shape) else None
+
+    def arrange(self, operands: Operands) -> Operands:
+        return _in_rows(_of_one_dtype(operands))
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values = operands.call.values
+        return (
+            *_layer(operands),
+            _target(operands),
+            _weights(operands, "target_shares"),
+            _weights(operands, "weight"),
+            values["ignore_index"],
+            float(values["label_smoothing"]),
+            *_shape(values),
+            float(values["z_loss"]),
+            values["memory_budget"],
+            widens(operands),
+            _row_weight(operands),
+            _sparse_normalizer(operands),
+        )
+
+
+def _in_rows(operands: Operands) -> Operands:
+    """Features in one row each, (N, D)."""
+    x = operands["input"].tensor
+    batch, features = tuple(x.shape[:-1]), x.shape[-1]
+    if len(batch) == 1:
+        return operands
+    rows, made = math.prod(batch), dict(operands.of)
+    made["input"] = made["input"].reshape(rows, features)
+    if "sample_weight" in made:
+        made["sample_weight"] = made["sample_weight"].expand(*operands.unreduced())
+    for name in ("target", "target_shares", "sample_weight"):
+        if name in made:
+            made[name] = made[name].reshape(rows, *made[name].tensor.shape[len(batch) :])
+    return replace(operands, of=made, dims={**operands.dims, "N": rows, "n": ()})
+
+
+def _layer(operands: Operands) -> tuple[Operand, Operand, Operand | None]:
+    weight, bias = operands["linear_weight"], operands.get("linear_bias")
+    return (
+        operands["input"],
+        weight.contiguous() if weight.tensor.ndim > 2 else weight,
+        None if bias is None else bias.contiguous(),
+    )
+
+
+def widens(operands: Operands) -> bool:
+    """Whether half precision is widened: small weights, for exact logits, and where its products are slow."""
+    import torch
+
+    weight = operands["linear_weight"].tensor
+    if weight.dtype == torch.bfloat16:
+        slow = weight.device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return slow or math.prod(weight.shape) < MAX_WIDENED_WEIGHTS
+    return weight.dtype == torch.float16
+
+
+# Statistics of rows of logits: nothing is reduced, and the operators' gradients are operators
+
+
+@dataclass(frozen=True)
+class LogProbRows(Kernel):
+    """Log-probabilities of logits (N, C, ...)."""
+
+    operator = "log_prob"
+    answer = LogProb
+
+    def arrange(self, operands: Operands) -> Operands:
+        x, made = operands["input"].tensor, dict(operands.of)
+        classes = x.shape[min(x.ndim - 1, 1)]
+        rows = x.numel() // classes
+        logits = made["input"].movedim(1, -1) if x.ndim > 2 else made["input"]
+        made |= {"input": logits.reshape(rows, classes), "target": made["target"].reshape(rows)}
+        return replace(operands, of=made, dims={**operands.dims, "N": rows, "d": ()})
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values = operands.call.values
+        return (operands["input"].contiguous(), _target(operands), values["ignore_index"], *_shape(values))
+
+
+@dataclass(frozen=True)
+class LinearLogProbRows(LogProbRows):
+    """Log-probabilities of a linear layer's outputs, of features (..., D) and weights (C, D)."""
+
+    inputs: tuple[str, ...] = field(default=("input", "linear_weight", "linear_bias"), kw_only=True)
+    operator = "linear_log_prob"
+
+    def refuse(self, call: Checked) -> str | None:
+        return "there is nothing to compute" if 0 in (*call.first.shape, *call.values["linear_weight"].shape) else None
+
+    def arrange(self, operands: Operands) -> Operands:
+        return _in_rows(operands)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values = operands.call.values
+        given = (*_layer(operands), _target(operands), values["ignore_index"], *_shape(values))
+        return (*given, values["memory_budget"], widens(operands))
+
+
+# Single elements
+
+
+@dataclass(frozen=True)
+class Elementwise(Kernel):
+    """Losses of single elements.
+
+    functor: its name in cpu/functions.inc, or what chooses it by the loss's options. parameters: which options it takes
+    as numbers, or what makes one of them. weighs_mean: the mean divides by the sum of the loss's own weights.
+    """
+
+    functor: str | Callable[[Options], str]
+    parameters: tuple[str | Callable[[Options], float], ...] = ()
+    weighs_mean: bool = field(default=False, kw_only=True)
+    operator = "elementwise"
+
+    def refuse(self, call: Checked) -> str | None:
+        values, shape = call.values, call.first.shape
+        if any(values[n].shape != shape for n in ("target", *self.inputs[1:])):
+            return "its arguments differ in shape"
+        if values.get("full") and "var" not in values:
+            return "it has no Stirling's term (full=True)"
+        for name in ("weight", "pos_weight"):
+            if values.get(name) is not None and not _is_cycle(values[name], shape):
+                return f"{name} is repeated along dimensions in the middle"
+        return None
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        from lossary.kernels.operators import FUNCTIONS
+
+        values, x = operands.call.values, operands[self.inputs[0]].contiguous()
+        functor = self.functor if isinstance(self.functor, str) else self.functor(values)
+        cycle = operands.get("pos_weight") is not None
+        second = operands[self.inputs[1]].contiguous() if len(self.inputs) > 1 else None
+        return (
+            FUNCTIONS[functor],
+            x,
+            operands["target"].to(x.tensor.dtype).contiguous(),
+            _weights(operands, "pos_weight") if cycle else second,
+            cycle,
+            _weights(operands, "weight"),
+            *([float(values[p] if isinstance(p, str) else p(values)) for p in self.parameters] + [0.0, 0.0])[
+                :2
+            ],  # SHIM
+            _of_first_parts(operands),
+            self._normalizer(operands),
+        )
+
+    def _normalizer(self, operands: Operands) -> Operand | None:
+        weights = operands.get("sample_weight"), operands.get("weight") if self.weighs_mean else None
+        if not any(weights):
+            return operands.get("normalizer")
+        import torch
+
+        counted = math.prod(torch.broadcast_shapes(*(w.tensor.shape for w in weights if w is not None)))
+        shape, per_row = operands.first.tensor.shape, operands.call.reduction == "batchmean"
+        elements = shape[0] if per_row and len(shape) else math.prod(shape)
+        return _normalizer(operands, *weights, share=elements / max(counted, 1))
+
+
+def _is_cycle(weight: Array, shape: Any) -> bool:
+    kept = tuple(weight.shape)
+    while kept and kept[0] == 1:
+        kept = kept[1:]
+    return kept == tuple(shape[len(shape) - len(kept) :])
+
+
+def _of_first_parts(operands: Operands) -> Operand | None:
+    """The sample weight as one weight for each of the first parts of the input, or for each element."""
+    weight, shape = operands.get("sample_weight"), tuple(operands.first.tensor.shape)
+    if weight is None:
+        return None
+    kept = tuple(weight.tensor.shape)
+    while kept and kept[-1] == 1:
+        kept = kept[:-1]
+    return (weight if kept == shape[: len(kept)] else weight.expand(*shape)).contiguous()
+
+
+# Rows of vectors
+
+
+@dataclass(frozen=True)
+class CosinePairs(Kernel):
+    """The cosine embedding loss of vectors (..., D)."""
+
+    inputs: tuple[str, ...] = field(default=("input1", "input2"), kw_only=True)
+    operator = "pairs"
+
+    def refuse(self, call: Checked) -> str | None:
+        first = call.first.shape
+        if call.values["input2"].shape != first or call.values["target"].shape != first[:-1] or 0 in first:
+            return "inputs and target differ in shape, or are empty"
+        return None
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        vectors, rows = (operands[n].contiguous() for n in self.inputs), _row_weight(operands)
+        options = (float(operands.call.values["margin"]), 0.0, False)
+        return (*vectors, None, _weights(operands, "target"), *options, rows, _normalizer(operands, rows))
+
+
+@dataclass(frozen=True)
+class Triplets(Kernel):
+    """The triplet loss of vectors (..., D) with the 2-norm."""
+
+    inputs: tuple[str, ...] = field(default=("anchor", "positive", "negative"), kw_only=True)
+    operator = "pairs"
+
+    def refuse(self, call: Checked) -> str | None:
+        first = call.first.shape
+        if call.values["p"] != 2:
+            return "it knows the 2-norm"
+        if any(call.values[n].shape != first for n in ("positive", "negative")) or 0 in first:
+            return "the vectors differ in shape, or are empty"
+        return None
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values, vectors = operands.call.values, (operands[n].contiguous() for n in self.inputs)
+        options = (float(values["margin"]), float(values["eps"]), bool(values["swap"]))
+        rows = _row_weight(operands)
+        return (*vectors, None, *options, rows, _normalizer(operands, rows))
+
+
+# Sequences
+
+
+@dataclass(frozen=True)
+class CTC(Kernel):
+    """CTC of log-probabilities, or of logits, (T, N, C) or (T, C)."""
+
+    operator = "ctc"
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        x, values, rows = operands.first, operands.call.values, _row_weight(operands)
+        sequences = (operands[n].index(x.tensor).contiguous() for n in ("targets", "input_lengths", "target_lengths"))
+        options = (values["blank"], bool(values["zero_infinity"]), "logits" in values)
+        batch_first = x.tensor.ndim == 3 and x.tensor.transpose(0, 1).is_contiguous()  # which it takes as it is
+        return (x if batch_first else x.contiguous(), *sequences, *options, rows, _normalizer(operands, rows))
