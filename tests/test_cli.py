@@ -466,7 +466,7 @@ def identity(name: str, left: float, right: float) -> Identity:
 
 
 def test_verify_checks_every_identity_with_every_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "IDENTITIES", (identity("same", 1, 1), identity("also", 2, 2)))
+    monkeypatch.setattr(identities.checking, "IDENTITIES", (identity("same", 1, 1), identity("also", 2, 2)))
     shown = run("verify", "--library", "numpy")
     rows = [line.split() for line in shown.splitlines()[1:5]]
     assert {(r[0], r[3], r[4], r[5]) for r in rows} == {
@@ -476,7 +476,7 @@ def test_verify_checks_every_identity_with_every_dtype(monkeypatch: pytest.Monke
 
 
 def test_verify_has_findings_where_an_identity_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "IDENTITIES", (identity("same", 1, 1), identity("wrong", 1, 1.5)))
+    monkeypatch.setattr(identities.checking, "IDENTITIES", (identity("same", 1, 1), identity("wrong", 1, 1.5)))
     said = run_json("verify", "--library", "numpy", "--dtype", "float64", code=1)
     assert not said["holds"]
     assert [(c["identity"], c["holds"]) for c in said["checks"]] == [("same", True), ("wrong", False)]
@@ -486,7 +486,7 @@ def test_verify_has_findings_where_an_identity_fails(monkeypatch: pytest.MonkeyP
 
 
 def test_verify_answers_null_for_an_error_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "IDENTITIES", (identity("nothing", 1, float("nan")),))
+    monkeypatch.setattr(identities.checking, "IDENTITIES", (identity("nothing", 1, float("nan")),))
     (check,) = run_json("verify", "--library", "numpy", "--dtype", "float64", code=1)["checks"]
     assert check["largest_error"] is None and not check["holds"]
 

@@ -8,14 +8,8 @@
 True
 """
 
-from lossary.identities.binary import BINARY
+from lossary.identities.all_identities import IDENTITIES
 from lossary.identities.checking import Checked, check, verify
-from lossary.identities.classification import CLASSIFICATION
 from lossary.identities.identity import Domain, Identity, gradient
-from lossary.identities.information import INFORMATION
-from lossary.identities.regression import REGRESSION
-from lossary.identities.sequence import SEQUENCE
 
 __all__ = ["IDENTITIES", "Checked", "Domain", "Identity", "check", "gradient", "verify"]
-
-IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *SEQUENCE)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import detach
+from lossary.identities.all_identities import IDENTITIES
 from lossary.identities.identity import DIFFERENCES_ERROR, Identity, Inputs
 
 LIBRARIES = ("numpy", "torch", "jax", "array_api_strict")
@@ -89,8 +90,6 @@ def verify(
     `libraries` are those of NumPy, torch and JAX that are installed if None. Raises ValueError where `data` lie in no
     domain. A few thousand rows of data tell as much as all: long sums only round more.
     """
-    from lossary.identities import IDENTITIES
-
     if libraries is None:
         libraries = [name for name in ("numpy", "torch", "jax") if importlib.util.find_spec(name)]
     data = None if data is None else _numbers("verify", data)

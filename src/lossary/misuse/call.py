@@ -16,8 +16,11 @@ from lossary.core.contract import Spec, axes, check_array
 from lossary.core.record import Loss
 from lossary.few_classes import by_heaviest
 from lossary.misuse.reading import host, quiet, to_cpu
-from lossary.misuse.rule import Unchecked
 from lossary.misuse.sample import Sample, draw
+
+
+class Unchecked(Exception):
+    """A rule applies, and this call does not show enough to tell. The message completes "not checked: ..."."""
 
 
 class Call:

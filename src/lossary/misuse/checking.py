@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from lossary.core.record import Loss
-from lossary.misuse.call import Call
+from lossary.misuse.call import Call, Unchecked
 from lossary.misuse.finding import SEVERITIES, Finding, Findings
 from lossary.misuse.reading import is_unreadable
 from lossary.misuse.resolve import resolve
-from lossary.misuse.rule import Rule, Unchecked
+from lossary.misuse.rule import Rule
 from lossary.misuse.rules import RULES, refused
 from lossary.misuse.wording import describe
 

@@ -1,15 +1,10 @@
 """What a rule is: what it looks at, and the lasting part of what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from lossary.misuse.call import Call
 from lossary.misuse.finding import Severity
-
-if TYPE_CHECKING:
-    from lossary.misuse.call import Call
 
 
 @dataclass(frozen=True)
@@ -22,12 +17,8 @@ class Seen:
     where: str = ""
 
 
-class Unchecked(Exception):
-    """A rule applies, and this call does not show enough to tell. The message completes "not checked: ..."."""
-
-
-Look = Callable[["Call", str], Iterator[Seen]]
-When = Callable[["Call", str], bool]
+Look = Callable[[Call, str], Iterator[Seen]]
+When = Callable[[Call, str], bool]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from lossary.report.bad_input import BadInput
 from lossary.report.chunk import chunks
+from lossary.report.page import render
 from lossary.report.result import SEVERITIES, Finding, Result
 from lossary.report.sections import SECTIONS
 from lossary.report.understand import Understanding
@@ -89,8 +90,6 @@ class Report:
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
-        from lossary.report.page import render
-
         return render(self)
 
 

@@ -7,13 +7,13 @@ from importlib.resources import files
 from typing import Any
 
 from lossary.report.bad_input import MissingExtra
-from lossary.report.engine import Report
 from lossary.report.figures import svg
 from lossary.report.palette import DARK, LIGHT
 from lossary.report.result import Result
 
 
-def render(report: Report) -> str:
+def render(report: Any) -> str:
+    """report: a `Report`, which the template reads."""
     try:
         from jinja2 import Environment, StrictUndefined
         from markupsafe import Markup, escape

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossary.misuse.call import Call
-from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.call import Call, Unchecked
+from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import paste, share
 
 SEEN_OFTEN = 10

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossary.misuse.call import Call
+from lossary.misuse.call import Call, Unchecked
 from lossary.misuse.measures import are_distributions, are_whole, finite, logsumexp, tolerance
-from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import applied, distributions_seen, normalised, paste, share
 
 LOGARITHM_SLACK = 0.05

@@ -5,9 +5,9 @@ from math import log, prod
 
 import numpy as np
 
-from lossary.misuse.call import Call
+from lossary.misuse.call import Call, Unchecked
 from lossary.misuse.measures import are_distributions, logsumexp
-from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import paste, share
 
 HEAVY = 1e4

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossary.misuse.call import Call
+from lossary.misuse.call import Call, Unchecked
 from lossary.misuse.measures import log_softmax
-from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import places, share
 
 NEIGHBOURS = 64

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from lossary.core.arrays import kind
-from lossary.misuse.call import Call
+from lossary.misuse.call import Call, Unchecked
 from lossary.misuse.measures import are_whole, log_softmax
-from lossary.misuse.rule import Seen, Unchecked, rule
+from lossary.misuse.rule import Seen, rule
 from lossary.misuse.rules.distributions import is_over_classes
 from lossary.misuse.wording import describe, distinct, paste, places, said, share
 

@@ -1,0 +1,10 @@
+"""Every identity, by family."""
+
+from lossary.identities.binary import BINARY
+from lossary.identities.classification import CLASSIFICATION
+from lossary.identities.identity import Identity
+from lossary.identities.information import INFORMATION
+from lossary.identities.regression import REGRESSION
+from lossary.identities.sequence import SEQUENCE
+
+IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *SEQUENCE)
