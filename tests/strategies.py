@@ -67,10 +67,10 @@ def numbers(low: float, high: float, dtype: str, subnormal: bool = True) -> st.S
 @st.composite
 def sizes(draw: st.DrawFn, loss: Loss) -> Dims:
     """A size for each name in the shapes of `loss`; 0 and missing ones among them."""
-    tokens = sorted({t for spec in loss.data.values() for s in spec for t in s.shape.split()} - {"L", "1"})
-    dims: Dims = {"1": 1}
+    named = {t for spec in loss.data.values() for s in spec for t in s.shape.split() if not t.isdecimal()}
+    dims: Dims = {}
     few = st.integers(0, 3)
-    for token in tokens:  # "*d" sorts before "?N"; without a batch there are no further dimensions
+    for token in sorted(named - {"L"}):  # "*d" sorts before "?N"; without a batch there are no further dimensions
         name = token.lstrip("?*")
         if token[0] == "*":
             dims[name] = draw(st.lists(few, max_size=3 if name == "s" else 2).map(tuple))

@@ -360,7 +360,7 @@ def test_what_is_written_over_is_not_used_again() -> None:
         ("a leaf", lambda x: x.view(3, 8)[:, :4], {}),
         ("not contiguous", lambda x: (x * 2).T.contiguous().T, {}),
         ("numpy", lambda x: x.detach().numpy(), {}),
-        ("impl='reference'", lambda x: x * 2, {"impl": "reference"}),
+        ("only 'fused' can overwrite", lambda x: x * 2, {"impl": "reference"}),
     ],
 )
 def test_an_unsafe_gradient_over_the_logits_is_refused(reason: str, logits: Any, options: dict[str, Any]) -> None:

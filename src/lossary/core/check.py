@@ -262,7 +262,7 @@ def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | 
 
 def _check_data(loss: Loss, values: dict[str, Any], given: dict[str, Steps]) -> tuple[dict[str, Spec], Dims]:
     """The alternative of each argument's contract that it fits; an optional argument that is None has none."""
-    dims: Dims = {"1": 1}
+    dims: Dims = {}
     specs: dict[str, Spec] = {}
     first_name = next(iter(loss.data))
     first = plain(loss.name, first_name, values[first_name])

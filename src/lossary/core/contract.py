@@ -1,7 +1,8 @@
 """What an argument must be: words for domains, shapes and ranges, their check, and its message.
 
 A loss states them in its signature: ``input: Annotated[Array, logits("?N C *d")]``. A shape is a row of names: `C` one
-dimension, `?N` one that may be missing, `*d` any number. The first argument that uses a name gives it its size.
+dimension, `?N` one that may be missing, `*d` any number, `4` one of that size. The first argument that uses a name gives
+it its size.
 """
 
 import functools
@@ -241,6 +242,12 @@ class Function:
         return "a function, or None"
 
 
+def is_known(token: str, dims: Dims) -> bool:
+    """Whether a part of a shape has a size: a number has its own."""
+    name = token.lstrip("?*")
+    return name.isdecimal() or name in dims
+
+
 def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
     """The named axes of a shape, with their sizes: "?N C *d" -> [("N", 8), ("C", 3), ("d0", 5)]."""
     result = []
@@ -248,6 +255,8 @@ def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
         name = token.lstrip("?*")
         if token[0] == "*":
             result += [(f"{name}{i}", n) for i, n in enumerate(dims[name])]
+        elif name.isdecimal():
+            result.append((name, int(name)))
         elif dims[name] is not None:
             result.append((name, dims[name]))
     return result
@@ -278,7 +287,7 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
             here = sizes.pop(0)
         else:  # a dimension of a known size has taken it
             return False
-        if trial.setdefault(name, here) != here:
+        if (int(name) if name.isdecimal() else trial.setdefault(name, here)) != here:
             return False
     if sizes:
         return False
@@ -371,7 +380,7 @@ def _wrong_dtype(loss: str, name: str, x: Array, spec: Spec, dims: Dims) -> str:
 def _wanted(spec: Spec, dims: Dims) -> str:
     wanted = []
     for s in spec:
-        known = all(t.lstrip("?*") in dims for t in s.shape.split())
+        known = all(is_known(t, dims) for t in s.shape.split())
         shape = str(shape_of(s, dims)) if known else _partly_known(s.shape, dims)
         broadcasts = " or a shape that broadcasts to it" if s.broadcasts else ""
         if s.by_row and known:
@@ -382,7 +391,7 @@ def _wanted(spec: Spec, dims: Dims) -> str:
 
 def _partly_known(shape: str, dims: Dims) -> str:
     """Sizes where they are known, names where they are not: (N, D) beside three features is (N, 3)."""
-    parts = [[t] if t.lstrip("?*") not in dims else [str(n) for _, n in axes(t, dims)] for t in shape.split()]
+    parts = [[str(n) for _, n in axes(t, dims)] if is_known(t, dims) else [t] for t in shape.split()]
     return f"({', '.join(size for part in parts for size in part)})"
 
 
@@ -413,7 +422,7 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
     """The edit that was probably meant, where the shapes tell."""
     shape, reference = tuple(x.shape), tuple(first[1].shape)
     for s in spec:
-        if not all(t.lstrip("?*") in dims for t in s.shape.split()):
+        if not all(is_known(t, dims) for t in s.shape.split()):
             continue
         wanted = tuple(n for _, n in axes(s.shape, dims))
         if shape == (*wanted, 1):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Range, Spec, axes
+from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Range, Spec, axes, is_known
 from lossary.core.record import Loss
 
 EXTREMES = {
@@ -85,7 +85,7 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         "D": int(rng.integers(2, 6)),
     }
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
-    dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "1": 1, "K": dims["D"]}
+    dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "K": dims["D"]}
     dims |= {"n": ((), (2,), (2, 3))[seed % 3]}
     if not empty and rng.random() < 0.2:
         dims |= {"N": None, "n": (), "d": ()}
@@ -97,9 +97,9 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         optional = loss.signature.parameters[name].default is None
         if optional and rng.random() < 0.5:
             continue
-        fitting = [s for s in alternatives if set(s.shape.replace("?", "").replace("*", "").split()) <= set(dims)]
+        fitting = [s for s in alternatives if all(is_known(token, dims) for token in s.shape.split())]
         specs[name] = fitting[rng.integers(len(fitting))]
-        if "1" in specs[name].shape and dims["N"] is not None:
+        if specs[name].shape == "1" and dims["N"] is not None:
             specs[name] = fitting[0]
         arguments[name] = _draw(specs[name], dims, options, rng)
     if "log_target" in options:
