@@ -1,6 +1,7 @@
 """What is written in two places by necessity is held together here; each failure says what to add, and where."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_importing_lossary_imports_no_array_library_but_numpy():
     assert run.stdout.strip() == ""
 
 
-def test_lossary_works_without_torch(tmp_path):
+def test_lossary_works_without_torch(tmp_path, monkeypatch):
     """With torch hidden the functions work, and lossary.nn says what it needs."""
     (tmp_path / "torch.py").write_text("raise ImportError('hidden')")
     code = (
@@ -113,7 +114,6 @@ def test_lossary_works_without_torch(tmp_path):
         "assert lossary.mse_loss(np.ones(3), np.zeros(3)) == 1\n"
         "try:\n    from lossary import nn\nexcept ImportError as error:\n    print(error)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(tmp_path)}
-    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "lossary.nn needs torch" in run.stdout
