@@ -119,11 +119,11 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
 def _sequence_specs(specs: dict[str, Spec], dims: Dims) -> dict[str, Spec]:
     """Concatenated targets belong to a batch, and a length of shape (1,) to none."""
     wrong = ("1", "L" if not dims["N"] else "") if dims["N"] is not None else ("L",)
-    return {n: s if s.shape not in wrong else SEQUENCES[s.domain.name, s.of] for n, s in specs.items()}
+    return {n: s if s.shape not in wrong else SEQUENCES[s.domain.name, s.along] for n, s in specs.items()}
 
 
 SEQUENCES = {("label sequences", ""): label_sequences("?N S")} | {
-    ("lengths", of): lengths("?N", of=of) for of in ("T", "S")
+    ("lengths", axis): lengths("?N", along=axis) for axis in ("T", "S")
 }
 
 
@@ -140,7 +140,7 @@ def _option(name: str, allowed: Any, dims: Dims, loss: Loss) -> st.SearchStrateg
     open_ends = [x for x, is_open in ((allowed.low, allowed.low_open), (allowed.high, allowed.high_open)) if is_open]
     if name == "eps":  # which is no eps where it is large
         return default | st.sampled_from([0.0, 1e-12, 0.5])
-    default = default | st.sampled_from([allowed.low, allowed.high, *allowed.also])
+    default = default | st.sampled_from([allowed.low, allowed.high, *allowed.extra_values])
     within = numbers(max(allowed.low, -(2.0**20)), min(allowed.high, 2.0**20), "float32", subnormal=False)
     return (default | within).filter(lambda x: x not in open_ends)
 
@@ -198,7 +198,7 @@ def _values(
     elif domain == "label sets":
         x = array(st.integers(-1, len(classes) - 1))
     elif domain == "lengths":
-        most = dims[spec.of] if spec.of == "T" or len(classes) > 1 else 0
+        most = dims[spec.along] if spec.along == "T" or len(classes) > 1 else 0
         x = array(st.integers(0, most))
     else:
         letters = [k for k in classes if k != options["blank"]] or [-7]
@@ -281,7 +281,7 @@ def _no_options(allowed: Any) -> tuple[Any, ...]:
     outside = [np.nextafter(end, sign * np.inf) for end, sign in ((allowed.low, -1), (allowed.high, 1))]
     outside += [x for x, is_open in ((allowed.low, allowed.low_open), (allowed.high, allowed.high_open)) if is_open]
     fractions = (0.5, 2**63, -(2**63) - 1) if allowed.integer else ()
-    missing = (None,) if allowed.none is None else ()
+    missing = (None,) if allowed.none_means is None else ()
     return (*NO_NUMBERS, True, 10**400, *missing, *fractions, *(x for x in outside if np.isfinite(x)))
 
 
@@ -321,7 +321,7 @@ def _out_of_domain(call: Call, name: str, spec: Spec, x: np.ndarray) -> list[np.
             outside += [classes, -1, call.given["blank"]]
             outside = outside if first.size and first[0] else []
         else:
-            outside += [-1, call.dims[spec.of] + 1] if "L" not in call.dims else [-1]
+            outside += [-1, call.dims[spec.along] + 1] if "L" not in call.dims else [-1]
         outside = [v for v in outside if v != ignored]
     elif spec.domain.enforced:
         low, high = spec.domain.low, spec.domain.high

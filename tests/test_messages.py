@@ -60,7 +60,22 @@ MISTAKES = {
         ["target is a numpy array", "input is a torch array"],
     ),
     "a list": (lambda: L.mse_loss([1.0], [2.0]), TypeError, ["input is list", "NumPy, torch, JAX"]),
-    "integers alone": (lambda: L.mse_loss(LABELS, LABELS), TypeError, ["int64", "floating dtype"]),
+    "integers alone": (lambda: L.mse_loss(LABELS, LABELS), TypeError, ["int64", "floating dtype", "input.float()"]),
+    "no shape that fits": (
+        lambda: L.cross_entropy(LOGITS[0, 0], LABELS),
+        ValueError,
+        ["(N, C, ...), where N may be missing"],
+    ),
+    "a fraction for an index": (
+        lambda: L.cross_entropy(LOGITS, LABELS, ignore_index=1.5),
+        ValueError,
+        ["ignore_index is 1.5; it must be an integer"],
+    ),
+    "a normalizer of a sum": (
+        lambda: L.mse_loss(LOGITS, LOGITS, reduction="sum", normalizer=4),
+        ValueError,
+        ["reduction is 'sum'", "pass reduction='mean'"],
+    ),
     "an unknown reduction": (
         lambda: L.mse_loss(LOGITS, LOGITS, reduction="avg"),
         ValueError,

@@ -209,7 +209,7 @@ MISTAKES = {
     "other features": (
         lambda: lossary.linear_cross_entropy(X, torch.zeros(3, 5), Y),
         ValueError,
-        ["linear_weight is float32 of shape (3, 5)", "(C, *d, 4)"],
+        ["linear_weight is float32 of shape (3, 5)", "(C, ..., 4)"],
     ),
     "weights of one dimension": (lambda: lossary.linear_cross_entropy(X, W[0], Y), ValueError, ["linear_weight"]),
     "a bias of another length": (

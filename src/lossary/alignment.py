@@ -46,8 +46,8 @@ def _rounded(call: Checked, found: Alignment) -> Alignment:
 def ctc_align(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],
     targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],
-    input_lengths: Annotated[Array, lengths("?N", of="T") | lengths("1", of="T")],
-    target_lengths: Annotated[Array, lengths("?N", of="S") | lengths("1", of="S")],
+    input_lengths: Annotated[Array, lengths("?N", along="T") | lengths("1", along="T")],
+    target_lengths: Annotated[Array, lengths("?N", along="S") | lengths("1", along="S")],
     blank: Annotated[int, Range(0, integer=True)] = 0,
 ) -> Alignment:
     """The most likely path of each sample through the frames that spells its labels: forced alignment by Viterbi.

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from lossary import functional as F
-from lossary.core.record import of as record_of
+from lossary.core.record import record_of
 from lossary.modules.adaptive_log_softmax import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from lossary.modules.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from lossary.modules.loss_module import LossModule as LossModule

@@ -113,5 +113,5 @@ def _data(record: Loss, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 def _value(spec: Spec, dims: Dims) -> int | float:
     if spec.domain.name == "lengths":
-        return dims[spec.of]
+        return dims[spec.along]
     return VALUES.get(spec.domain.name, 0 if spec.domain.dtype == "integer" else 1.0)

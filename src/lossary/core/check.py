@@ -112,12 +112,14 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     for name in loss.options:
         if is_array(values[name]) and library(values[name]) != library(first):
             raise TypeError(
-                f"{loss.name}: {name} is {describe(values[name])} of {library(values[name])}; with {library(first)} "
-                f"arrays it must be a number or a {library(first)} array"
+                f"{loss.name}: {name} is a {library(values[name])} array, {describe(values[name])}; beside "
+                f"{library(first)} arrays it must be a number or a {library(first)} array. Pass {name}.item()"
             )
     floats = [x for x in arrays.values() if kind(x) == "float"]
     if not floats:
-        raise TypeError(f"{loss.name}: {next(iter(loss.data))} is {describe(first)}; it must have a floating dtype")
+        name = next(iter(loss.data))
+        fix = f"Convert {name} to a floating dtype (torch: {name}.float())"
+        raise TypeError(f"{loss.name}: {name} is {describe(first)}; it must have a floating dtype. {fix}")
     answer_dtype = under_autocast(first, result_dtype(floats))
     dtype = compute_dtype(first, answer_dtype)
     checked = Checked(
@@ -140,7 +142,7 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
 
 
 def prepare(call: Checked) -> dict[str, Any]:
-    """The values as the formula takes them: of one dtype, without what has no weight, and inside their domains."""
+    """The values as the formula takes them: cast to one dtype, rows of weight 0 masked, domains checked."""
     loss, specs, values = call.loss, call.specs, dict(call.values)
     for name in loss.options:
         if is_array(values[name]):
@@ -224,7 +226,7 @@ def check_options(loss: Loss, values: dict[str, Any]) -> None:
     """Raise where an option is not what it may be; others become the plain numbers that formulas take."""
     for name, allowed in loss.options.items():
         if values[name] is None and isinstance(allowed, Range):
-            values[name] = allowed.none
+            values[name] = allowed.none_means
         if isinstance(values[name], np.generic):
             values[name] = values[name].item()
         if is_array(values[name]):
@@ -240,14 +242,16 @@ def check_options(loss: Loss, values: dict[str, Any]) -> None:
         if isinstance(allowed, Range) and allowed.integer:
             values[name] = int(values[name])
         if isinstance(allowed, Bytes):
-            values[name] = allowed.of(values[name])
+            values[name] = allowed.parse(values[name])
 
 
 def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | float:
     """A number of the formula that is given as a 0-d array: itself where it has a derivative or cannot be read."""
     if not isinstance(allowed, Range) or allowed.integer:
         fix = f". Pass int({name})" if isinstance(allowed, Range) else ""
-        raise TypeError(f"{loss.name}: {name} is {describe(value)}; it must be {allowed.refuse(value)}, no array{fix}")
+        raise TypeError(
+            f"{loss.name}: {name} is {describe(value)}; it must be {allowed.refuse(value)}, not an array{fix}"
+        )
     if kind(value) not in ("float", "integer") or value.ndim != 0:
         wanted = f"a number in {allowed}, or a 0-d array{as_plain(name, value)}"
         raise ValueError(f"{loss.name}: {name} is {describe(value)}; it must be {wanted}")
@@ -335,7 +339,10 @@ def _normalizer(
     if normalizer is None:
         return None
     if reduction not in ("mean", "batchmean"):
-        raise ValueError(f"{loss.name}: normalizer replaces the denominator of a mean; reduction is {reduction!r}")
+        raise ValueError(
+            f"{loss.name}: normalizer is the denominator of a mean, and reduction is {reduction!r}; "
+            "leave it out, or pass reduction='mean'"
+        )
     array = _as_array("normalizer", normalizer, first, given)
     if not is_array(array) or array.ndim != 0 or kind(array) not in ("float", "integer"):
         raise ValueError(
@@ -344,7 +351,9 @@ def _normalizer(
         )
     check_device(loss.name, "normalizer", array, (next(iter(loss.data)), first))
     if isinstance(normalizer, (int, float)) and not 0 <= normalizer < math.inf:
-        raise ValueError(f"{loss.name}: normalizer is {normalizer!r}; a count or a sum of weights is in [0, inf)")
+        raise ValueError(
+            f"{loss.name}: normalizer is {normalizer!r}; it must be in [0, inf), a count or a sum of weights"
+        )
     if array.dtype != dtype:
         _then(given, "normalizer", "to", dtype)
     return cast(array, dtype)

@@ -1,8 +1,8 @@
 """What an argument must be: words for domains, shapes and ranges, their check, and its message.
 
 A loss states them in its signature: ``input: Annotated[Array, logits("?N C *d")]``. A shape is a row of names: `C` one
-dimension, `?N` one that may be missing, `*d` any number, `4` one of that size. The first argument that uses a name gives
-it its size.
+dimension, `?N` one that may be missing, `*d` any number, `4` one of that size. The first argument that uses a name
+gives it its size.
 """
 
 import functools
@@ -81,14 +81,14 @@ def interval(low: float, high: float, low_open: bool = False, high_open: bool = 
 class Spec:
     """One array argument: its domain and shape, or alternatives of them.
 
-    broadcasts: whether a shape that broadcasts to `shape` will do. of: the dimension that lengths are lengths of.
+    broadcasts: whether a shape that broadcasts to `shape` will do. along: the axis that lengths measure.
     by_row: of these shapes, only those with as many dimensions or none, and `shape` without its last dimension.
     """
 
     domain: Domain
     shape: str
     broadcasts: bool = False
-    of: str = ""
+    along: str = ""
     by_row: bool = False
     others: tuple["Spec", ...] = ()
 
@@ -104,8 +104,8 @@ class Spec:
 
 
 def word(domain: Domain) -> Callable[..., Spec]:
-    def spec(shape: str, *, broadcasts: bool = False, of: str = "", by_row: bool = False) -> Spec:
-        return Spec(domain, shape, broadcasts or by_row, of, by_row)
+    def spec(shape: str, *, broadcasts: bool = False, along: str = "", by_row: bool = False) -> Spec:
+        return Spec(domain, shape, broadcasts or by_row, along, by_row)
 
     return spec
 
@@ -137,8 +137,8 @@ weights = word(Domain("weights"))
 class Range:
     """The numbers that an option may be.
 
-    also: single numbers outside the interval, each with a meaning of its own. none: the number that None stands for.
-    breaks: properties of the loss that hold at the default alone.
+    extra_values: single numbers outside the interval, each with a meaning of its own. none_means: the number that None
+    stands for. voids_properties: the properties of the loss that hold at the default alone.
     """
 
     low: float = -math.inf
@@ -146,19 +146,20 @@ class Range:
     low_open: bool = False
     high_open: bool = False
     integer: bool = False
-    also: tuple[float, ...] = ()
-    none: float | None = None
-    breaks: tuple[str, ...] = ()
+    extra_values: tuple[float, ...] = ()
+    none_means: float | None = None
+    voids_properties: tuple[str, ...] = ()
 
     def refuse(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or (self.integer and not _is_whole(value)):
-            return f"{'an integer' if self.integer else 'a number'} in {self}"
+            wanted = "an integer" if self.integer else "a number"
+            return wanted if (self.low, self.high) == (-math.inf, math.inf) else f"{wanted} in {self}"
         if self.integer and not -(2**63) <= value < 2**63:  # pyright: ignore[reportOperatorIssue]
-            return "an integer of 64 bits"
+            return "a 64-bit integer"
         try:
             number = float(value)
         except OverflowError:
-            return f"a number in {self}, of the range of a float"
+            return f"a number in {self} that a float can hold"
         return f"in {self}" if self.excludes(number) else None
 
     def excludes(self, x: Any) -> Any:
@@ -166,13 +167,13 @@ class Range:
         below = x <= self.low if self.low_open else x < self.low
         above = x >= self.high if self.high_open else x > self.high
         outside = below | above | (x != x)
-        for number in self.also:
+        for number in self.extra_values:
             outside = outside & (x != number)
         return outside
 
     def __str__(self) -> str:
         allowed = interval(self.low, self.high, self.low_open, self.high_open)
-        return " or ".join([allowed, *(f"{number:g}" for number in self.also)])
+        return " or ".join([allowed, *(f"{number:g}" for number in self.extra_values)])
 
 
 def _is_whole(value: numbers.Real) -> bool:
@@ -197,28 +198,28 @@ class Flag:
 class Instance:
     """None, or an object of the class of that name: nothing is imported for it."""
 
-    of: str
+    class_name: str
 
     def refuse(self, value: object) -> str | None:
-        return None if value is None or type(value).__name__ == self.of.rpartition(".")[2] else str(self)
+        return None if value is None or type(value).__name__ == self.class_name.rpartition(".")[2] else str(self)
 
     def __str__(self) -> str:
-        return f"None or a {self.of}"
+        return f"None or a {self.class_name}"
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """A number of bytes, also as a text with a unit, such as "256MB". none: the number that None stands for."""
+    """A number of bytes, also as a text with a unit, such as "256MB". none_means: the number that None stands for."""
 
-    none: int
+    none_means: int
 
     def refuse(self, value: object) -> str | None:
-        return None if (self.of(value) or 0) > 0 else str(self)
+        return None if (self.parse(value) or 0) > 0 else str(self)
 
-    def of(self, value: object) -> int | None:
+    def parse(self, value: object) -> int | None:
         """The number; None where the value is no number of bytes."""
         if value is None:
-            return self.none
+            return self.none_means
         if isinstance(value, str):
             found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B\s*", value)
             if found is None:
@@ -333,8 +334,9 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
             return candidate
     if any(bind(s.shape, tuple(x.shape), dict(dims)) for s in spec):  # the shape fits another dtype
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
+    beside = "" if name == first[0] else f", {first[0]} being {describe(first[1])}"
     raise ValueError(
-        f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}, {first[0]} being {describe(first[1])}"
+        f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, dims)}{beside}"
         f"{_shape_fix(name, x, spec, first, dims)}"
     )
 
@@ -359,7 +361,7 @@ def check_device(loss: str, name: str, x: Array, first: tuple[str, Array]) -> No
 
 def _check_library(loss: str, name: str, x: Any, first: tuple[str, Array]) -> None:
     if not is_array(x):
-        wanted = f"an array of NumPy, torch, JAX or their kind{as_plain(name, x)}"
+        wanted = f"an array of NumPy, torch, JAX or another array API library{as_plain(name, x)}"
         raise TypeError(f"{loss}: {name} is {describe(x)}; it must be {wanted}")
     if library(x) != library(first[1]):
         raise TypeError(
@@ -384,15 +386,21 @@ def _wanted(spec: Spec, dims: Dims) -> str:
         shape = str(shape_of(s, dims)) if known else _partly_known(s.shape, dims)
         broadcasts = " or a shape that broadcasts to it" if s.broadcasts else ""
         if s.by_row and known:
-            broadcasts = f", with dimensions of size 1 in it, or {shape_of(s, dims)[:-1]}, one for each row"
+            broadcasts = f", where any dimension may be 1, or of shape {shape_of(s, dims)[:-1]}, one for each row"
         wanted.append(f"{s.domain} of shape {shape}{broadcasts}")
     return ", or ".join(wanted)
 
 
 def _partly_known(shape: str, dims: Dims) -> str:
     """Sizes where they are known, names where they are not: (N, D) beside three features is (N, 3)."""
-    parts = [[str(n) for _, n in axes(t, dims)] if is_known(t, dims) else [t] for t in shape.split()]
-    return f"({', '.join(size for part in parts for size in part)})"
+    parts, missing = [], []
+    for token in shape.split():
+        if is_known(token, dims):
+            parts += [str(n) for _, n in axes(token, dims)]
+        else:
+            parts.append("..." if token[0] == "*" else token.lstrip("?"))
+            missing += [token[1:]] if token[0] == "?" else []
+    return f"({', '.join(parts)})" + (f", where {' and '.join(missing)} may be missing" if missing else "")
 
 
 def _dtype_fix(name: str, x: Array, spec: Spec) -> str:
@@ -447,7 +455,7 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     if unchecked or size(x) == 0:
         return x
     if not is_concrete(x):
-        return x if domain.dtype == "integer" else _without_strangers(x, domain)
+        return x if domain.dtype == "integer" else _nan_out_of_domain(x, domain)
     given, x = x, _held(x)
     xp = namespace(x)
     if domain.dtype == "integer":
@@ -457,7 +465,7 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
         allowed = f"the classes are 0 to {classes - 1}" if classes else "there are no classes"
         error: type[Exception] = IndexError
     else:
-        wrong = _strangers(x, domain)
+        wrong = _out_of_domain(x, domain)
         bounded = f"{domain.name} lie in {interval(domain.low, domain.high)}"
         finite = f"{domain.name} are finite{' or -inf' if domain.masked else ''}"
         allowed = bounded if math.isfinite(domain.low) or math.isfinite(domain.high) else finite
@@ -472,14 +480,14 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     return given
 
 
-def _strangers(x: Array, domain: Domain) -> Array:
+def _out_of_domain(x: Array, domain: Domain) -> Array:
     slack = domain.slack * float(namespace(x).finfo(x.dtype).eps)
     return (x < domain.low - slack) | (x > domain.high + slack)
 
 
-def _without_strangers(x: Array, domain: Domain) -> Array:
+def _nan_out_of_domain(x: Array, domain: Domain) -> Array:
     xp = namespace(x)
-    return xp.where(_strangers(x, domain), xp.nan, x)
+    return xp.where(_out_of_domain(x, domain), xp.nan, x)
 
 
 def check_sums(loss: str, name: str, x: Array, spec: Spec, dims: Dims, counted: Array | None, eps: float) -> None:
@@ -494,10 +502,11 @@ def check_sums(loss: str, name: str, x: Array, spec: Spec, dims: Dims, counted: 
     if counted is not None:
         wrong = wrong & counted
     if bool(xp.any(wrong)):
-        of = "their exponentials" if spec.domain.sums == "logarithms" else "they"
-        fix = f"Pass log_softmax of {name}" if spec.domain.sums == "logarithms" else f"Divide {name} by its sums"
-        where = _where(f"the row sums of {name}", sums, wrong).replace(" holds ", " are ")
-        raise ValueError(f"{loss}: {where}; {spec.domain.name}: {of} sum to 1 in each row. {fix}")
+        logarithms = spec.domain.sums == "logarithms"
+        summed = f"exp({name})" if logarithms else name
+        fix = f"Pass log_softmax of {name}" if logarithms else f"Divide {name} by its sums"
+        where = _where(f"the sum over classes of {summed}", sums, wrong, "is")
+        raise ValueError(f"{loss}: {where}; it must be 1 in each row of {spec.domain.name}. {fix}")
 
 
 def _held(x: Array) -> Array:
@@ -505,14 +514,14 @@ def _held(x: Array) -> Array:
     return to_numpy(x) if is_jax(x) else detach(x)
 
 
-def _where(name: str, x: Array, wrong: Array) -> str:
+def _where(name: str, x: Array, wrong: Array, verb: str = "holds") -> str:
     xp = namespace(x)
     count = int(xp.sum(xp.astype(wrong, xp.int64)))
     if x.ndim == 0:
         return f"{name} is {_number(x)}"
     position = tuple(int(i[0]) for i in xp.nonzero(wrong))
     more = f" and {count - 1} more" if count > 1 else ""
-    return f"{name} holds {_number(x[position])} at {list(position)}{more}"
+    return f"{name} {verb} {_number(x[position])} at {list(position)}{more}"
 
 
 def _number(x: Array) -> str:

@@ -5,7 +5,7 @@ import math
 from lossary.core.arrays import Array, linear, namespace
 from lossary.core.contract import Bytes
 
-LOGITS_AT_ONCE = Bytes(none=2**28)
+LOGITS_AT_ONCE = Bytes(none_means=2**28)
 FEWEST = 16
 """Rows at once, however many classes."""
 
@@ -14,7 +14,7 @@ def rows_at_once(linear_weight: Array, memory_budget: int | str | None) -> int:
     """The rows whose logits fit into so many bytes."""
     size = namespace(linear_weight).finfo(linear_weight.dtype).bits // 8
     row = math.prod(linear_weight.shape[:-1]) * size
-    return max((LOGITS_AT_ONCE.of(memory_budget) or 0) // max(row, 1), FEWEST)
+    return max((LOGITS_AT_ONCE.parse(memory_budget) or 0) // max(row, 1), FEWEST)
 
 
 def counted_logits(input: Array, linear_weight: Array, linear_bias: Array | None, counted: Array | None) -> Array:

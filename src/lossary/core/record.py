@@ -127,7 +127,7 @@ class Loss:
         return inspect.getdoc(self.function) or ""
 
 
-def of(function: Callable[..., Any]) -> Loss:
+def record_of(function: Callable[..., Any]) -> Loss:
     """The record of a public loss function."""
     record = getattr(function, "loss", None)
     if not isinstance(record, Loss):

@@ -9,8 +9,8 @@ from lossary.core.contract import Range, class_indices, features, linear_weights
 from lossary.core.elementary import log_softmax, logsumexp, shaped, softplus, times
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 
-IGNORED = Range(integer=True, none=-100)
-SOFTCAP = Range(0.0, math.inf, low_open=True, none=math.inf, breaks=("convex", "shift_invariant"))
+IGNORED = Range(integer=True, none_means=-100)
+SOFTCAP = Range(0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant"))
 TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
 
 

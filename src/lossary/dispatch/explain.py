@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossary.core.check import check
-from lossary.core.record import of as record_of
+from lossary.core.record import record_of
 from lossary.dispatch import implementations
 
 

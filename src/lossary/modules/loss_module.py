@@ -12,8 +12,7 @@ from torch.nn.modules.loss import _Loss
 from lossary.core.arrays import is_array, is_traced
 from lossary.core.check import check_options, check_reduction
 from lossary.core.contract import check_rank, shown
-from lossary.core.record import Loss
-from lossary.core.record import of as record_of
+from lossary.core.record import Loss, record_of
 from lossary.dispatch.implementations import check_impl
 
 DEPRECATED = ("size_average", "reduce")

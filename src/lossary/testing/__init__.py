@@ -12,7 +12,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from lossary.core.record import of
+from lossary.core.record import record_of
 from lossary.testing.case import Case as Case
 from lossary.testing.checks import CHECKS as CHECKS
 from lossary.testing.checks import Check as Check
@@ -26,6 +26,6 @@ def cases(
     function: Callable[..., Any], oracle: Callable[..., Any], library: Library, dtype: str, seeds: Iterable[int]
 ) -> Iterator[Case]:
     """One case a seed, drawn from the contract of `function`; `oracle` is its independent definition."""
-    record = of(function)
+    record = record_of(function)
     for seed in seeds:
         yield Case(record, function, oracle, ordinary(record, seed), library, dtype)

@@ -260,7 +260,9 @@ def _numbers(case: Case) -> dict[str, float]:
     """The options that are numbers of the formula, which may be arrays with a derivative, within their ranges."""
     ranges = {n: a for n, a in case.loss.options.items() if isinstance(a, Range) and not a.integer}
     given = {n: case.sample.arguments.get(n) for n in ranges}
-    inside = {n: x if x is not None and x not in (*ranges[n].also, ranges[n].low) else 0.5 for n, x in given.items()}
+    inside = {
+        n: x if x is not None and x not in (*ranges[n].extra_values, ranges[n].low) else 0.5 for n, x in given.items()
+    }
     return {n: float(x) if ranges[n].refuse(x) is None else 1.5 for n, x in inside.items()}
 
 
@@ -529,7 +531,7 @@ def _held(case: Case) -> set[str]:
     """The properties that the record declares, but for those that the sample's options break."""
     given, defaults = case.sample.arguments, case.loss.defaults
     changed = [o for n, o in case.loss.options.items() if n in given and given[n] != defaults[n]]
-    return set(case.loss.properties) - {name for option in changed for name in getattr(option, "breaks", ())}
+    return set(case.loss.properties) - {name for option in changed for name in getattr(option, "voids_properties", ())}
 
 
 @check(needs=("torch",), dtypes=ALL, samples=4)

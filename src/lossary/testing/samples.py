@@ -139,8 +139,8 @@ def _option(
         return bool(rng.integers(2))
     if isinstance(allowed, (Instance, Function, Bytes)):
         return None
-    if allowed.also and rng.random() < 0.3:
-        return float(rng.choice(allowed.also))
+    if allowed.extra_values and rng.random() < 0.3:
+        return float(rng.choice(allowed.extra_values))
     if allowed.integer and np.isfinite(allowed.high):
         return int(rng.integers(int(allowed.low), int(allowed.high) + 1))
     if allowed.integer:  # a class: the blank, or the one that is ignored
@@ -164,7 +164,7 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         others = np.delete(np.arange(dims["C"]), options["blank"])
         return np.asarray(rng.choice(others, shape))
     if name == "lengths":
-        return np.asarray(rng.integers(0 if spec.of == "S" else dims[spec.of] - 2, dims[spec.of] + 1, shape))
+        return np.asarray(rng.integers(0 if spec.along == "S" else dims[spec.along] - 2, dims[spec.along] + 1, shape))
     if name == "log-probabilities":
         x = 2 * rng.normal(size=shape)
         axis = next((i for i, (n, _) in enumerate(named) if n == "C"), None)

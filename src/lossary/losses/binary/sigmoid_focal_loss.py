@@ -61,7 +61,7 @@ def _functor(options: dict[str, Any]) -> str:
 def sigmoid_focal_loss(
     input: Annotated[Array, logits("*s")],
     target: Annotated[Array, target_probabilities("*s")],
-    alpha: Annotated[Array | float, Range(0.0, 1.0, also=(-1.0,))] = 0.25,
+    alpha: Annotated[Array | float, Range(0.0, 1.0, extra_values=(-1.0,))] = 0.25,
     gamma: Annotated[Array | float, Range(0.0, high_open=True)] = 2,
     reduction: str = "none",
     *,

@@ -22,9 +22,9 @@ def check_ignore_index(call: Checked) -> None:
         )
 
 
-SOFTCAP = Range(0.0, math.inf, low_open=True, none=math.inf, breaks=("convex", "shift_invariant"))
+SOFTCAP = Range(0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant"))
 TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
-Z_LOSS = Range(0.0, math.inf, high_open=True, breaks=("convex", "shift_invariant"))
+Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift_invariant"))
 
 
 @loss(

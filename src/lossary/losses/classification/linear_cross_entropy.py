@@ -13,8 +13,7 @@ from lossary.core.contract import (
     weights,
 )
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
-from lossary.core.record import Elsewhere, Example, Source
-from lossary.core.record import of as record_of
+from lossary.core.record import Elsewhere, Example, Source, record_of
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.few_classes import of_few_classes
@@ -91,7 +90,7 @@ def linear_cross_entropy(
     linear_bias: Annotated[Array | None, logits("C *d")] = None,
     weight: Annotated[Array | None, weights("C")] = None,
     reduction: str = "mean",
-    ignore_index: Annotated[int | None, Range(integer=True, none=-100)] = None,
+    ignore_index: Annotated[int | None, Range(integer=True, none_means=-100)] = None,
     label_smoothing: Annotated[Array | float, Range(0.0, 1.0)] = 0.0,
     options: Annotated[object | None, Instance("torch.nn.LinearCrossEntropyOptions")] = None,
     softcap: Annotated[Array | float | None, SOFTCAP] = None,

@@ -52,8 +52,8 @@ from lossary.kernels.families import CTC
 def ctc_loss(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],
     targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],
-    input_lengths: Annotated[Array, lengths("?N", of="T") | lengths("1", of="T")],
-    target_lengths: Annotated[Array, lengths("?N", of="S") | lengths("1", of="S")],
+    input_lengths: Annotated[Array, lengths("?N", along="T") | lengths("1", along="T")],
+    target_lengths: Annotated[Array, lengths("?N", along="S") | lengths("1", along="S")],
     blank: Annotated[int, Range(0, integer=True)] = 0,
     reduction: str = "mean",
     zero_infinity: Annotated[bool, Flag()] = False,

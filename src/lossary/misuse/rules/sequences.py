@@ -145,7 +145,7 @@ def _words(call: Call, name: str) -> list[np.ndarray]:
     "lengths that count padding",
     "warning",
     words=("lengths",),
-    when=lambda call, name: call.specs[name].of == "T",
+    when=lambda call, name: call.specs[name].along == "T",
     why="the model must spell the target over frames that hold nothing",
     fix="pass the number of frames of each sample before padding",
 )
