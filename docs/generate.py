@@ -1,13 +1,15 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
-`lossary.check`, accuracy.md and benchmarks.md as measured.
+`lossary.check`, accuracy.md and benchmarks.md as measured, the list of losses in both READMEs.
 
 Run: make docs
 """
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ HERE = Path(__file__).parent
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 QUANTITIES = ("unreduced", "mean", "gradient")
 RESULTS = HERE.parent / "benchmarks" / "results"
+LISTED = re.compile(r"(?<=<!-- losses -->\n).*?(?=<!-- /losses -->)", re.DOTALL)
 
 
 def link(thread: str) -> str:
@@ -109,6 +112,16 @@ on {measured["machine"]["processor"]}: `python benchmarks/accuracy.py benchmarks
 """
 
 
+def readme(path: Path) -> str:
+    """The page as it stands, with the losses of today between its markers: a family on each line."""
+    families = groupby(lossary.catalogue(), key=lambda loss: loss.family)
+    lines = [" ".join(f"`{loss.name}`" for loss in losses) for _, losses in families]
+    text, found = LISTED.subn(" ·\n".join(lines) + "\n", path.read_text(encoding="utf-8"))
+    if found != 1:
+        raise ValueError(f"{path.name}: it must have <!-- losses --> and <!-- /losses --> once, on lines of their own")
+    return text
+
+
 def measured(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -119,6 +132,7 @@ def pages() -> dict[Path, str]:
         HERE / "misuse.md": misuse(),
         HERE / "accuracy.md": accuracy(measured("accuracy")),
         HERE / "benchmarks.md": benchmarks(measured("benchmarks")),
+        **{path: readme(path) for path in (HERE.parent / name for name in ("README.md", "README.zh-CN.md"))},
     }
 
 

@@ -1,6 +1,7 @@
 """What is written in two places by necessity is held together here; each failure says what to add, and where."""
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -10,14 +11,18 @@ from pathlib import Path
 import oracles
 import pytest
 import torch
+from test_docs import DOCS, load
 
 import lossary
 from lossary import functional, nn
+from lossary.core import record
 from lossary.core.record import FAMILIES, HANDLED, Loss
 
 ROOT = Path(__file__).parents[1]
 LOSSES = ROOT / "src" / "lossary" / "losses"
 CATALOGUE = lossary.catalogue()
+CATALOGUE_NAMES = {loss.name for loss in CATALOGUE}
+MEASURED = json.loads((ROOT / "benchmarks" / "results" / "accuracy.json").read_text(encoding="utf-8"))["results"]
 
 
 def each(test):
@@ -27,8 +32,9 @@ def each(test):
 def test_every_file_is_exported():
     files = {path.stem: path for path in LOSSES.glob("*/*.py") if path.stem != "__init__"}
     for name, path in files.items():
-        assert hasattr(functional, name), f"{path.relative_to(ROOT)}: add `import {name} as {name}` to functional.py"
-    assert set(files) == {loss.name for loss in CATALOGUE}, "each file in losses/ holds the loss of its name"
+        line = f"from lossary.losses.{path.parent.name}.{name} import {name} as {name}"
+        assert name in vars(functional), f"add `{line}` to src/lossary/functional.py"
+    assert set(files) == CATALOGUE_NAMES, "each file in losses/ holds the loss of its name"
 
 
 @each
@@ -39,11 +45,47 @@ def test_a_loss_stands_where_its_record_says(loss: Loss):
 
 
 @each
-def test_it_has_a_module_and_an_oracle(loss: Loss):
-    module = nn.module_of(loss.public)
-    assert getattr(nn, module.__name__) is module
+def test_it_has_a_module(loss: Loss):
+    modules = [module for module in nn.loss_modules() if module.loss is loss]
+    assert len(modules) == 1, f"add a class `(LossModule, of=F.{loss.name})` to src/lossary/nn.py; there are {modules}"
+    assert getattr(nn, modules[0].__name__) is nn.module_of(loss.public) is modules[0]
+
+
+@each
+def test_it_has_an_oracle(loss: Loss):
     assert hasattr(oracles, loss.name), f"add the oracle `{loss.name}` to tests/oracles.py"
-    assert loss.name in (ROOT / "CHANGELOG.md").read_text(), f"add {loss.name} to CHANGELOG.md"
+
+
+@each
+def test_it_is_in_the_changelog(loss: Loss):
+    assert f"`{loss.name}`" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), f"add `{loss.name}` to CHANGELOG.md"
+
+
+@each
+def test_its_accuracy_is_measured(loss: Loss):
+    command = f"python benchmarks/accuracy.py --loss {loss.name} benchmarks/results/accuracy.json"
+    assert loss.name in MEASURED, f"measure it with `{command}`, then run `make docs`"
+
+
+def test_nothing_is_measured_that_is_no_loss():
+    assert set(MEASURED) <= CATALOGUE_NAMES, "take it out of benchmarks/results/accuracy.json, then run `make docs`"
+
+
+def test_the_generated_pages_are_up_to_date():
+    pages = load(DOCS / "generate.py").pages()
+    stale = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, f"run `make docs`; out of date: {', '.join(stale)}"
+
+
+def test_a_second_loss_of_a_name_is_refused(monkeypatch):
+    """The name is why: where it is free, the same file makes a loss."""
+    first = CATALOGUE[0]
+    with pytest.raises(TypeError, match=f"@loss {first.name}: a loss of this name is in the catalogue already"):
+        load(Path(inspect.getfile(first.function)))
+    assert lossary.catalogue() == CATALOGUE
+    monkeypatch.delitem(record.CATALOGUE, first.name)
+    load(Path(inspect.getfile(first.function)))
+    assert record.CATALOGUE[first.name] is not first
 
 
 @each

@@ -1,4 +1,4 @@
-"""The generated pages say what the code says today."""
+"""What the generated pages are made of; that they are up to date is a test of tests/test_catalogue.py."""
 
 import importlib.util
 import re
@@ -19,11 +19,6 @@ def load(path: Path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_the_generated_pages_are_up_to_date():
-    for path, text in load(DOCS / "generate.py").pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `make docs`"
 
 
 @pytest.mark.parametrize("loss", lossary.catalogue(), ids=[loss.name for loss in lossary.catalogue()])

@@ -136,5 +136,5 @@ def record_of(function: Callable[..., Any]) -> Loss:
 
 
 def catalogue() -> tuple[Loss, ...]:
-    """The record of every loss, by family."""
-    return tuple(sorted(CATALOGUE.values(), key=lambda record: FAMILIES.index(record.family)))
+    """The record of every loss, by family and name."""
+    return tuple(sorted(CATALOGUE.values(), key=lambda record: (FAMILIES.index(record.family), record.name)))
