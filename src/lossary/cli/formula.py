@@ -7,7 +7,9 @@ GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "theta": "θ", "lambda": "λ", "mu": "μ",
     "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
 }  # fmt: skip
-WORDS = {name: name for name in ("log", "exp", "cos", "max", "min")}
+WORDS = {
+    name: name for name in ("log", "exp", "sin", "cos", "tan", "arccos", "arctan", "sinh", "cosh", "tanh", "max", "min")
+}
 SYMBOLS = GREEK | WORDS
 SYMBOLS |= {
     "ell": "ℓ",
