@@ -246,21 +246,11 @@ VISIBLE void lossary_let_resize_by(void* function) {
 }
 
 STABLE_TORCH_LIBRARY(lossary, m) {
-  const std::string tail =
-      "Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream, int gradients) -> (Tensor, Tensor[])";
-  m.def(("softmax_rows(Tensor logits, Tensor target, Tensor? weight, int ignore_index, float label_smoothing, "
-         "float gamma, " + tail).c_str());
-  m.def("softmax_rows_(Tensor(a!) logits, Tensor target, Tensor? weight, int ignore_index, float label_smoothing, "
-        "float gamma, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream) -> Tensor");
-  m.def(("nll(Tensor log_probabilities, Tensor target, Tensor? weight, int ignore_index, " + tail).c_str());
-  m.def(("kl_rows(Tensor input_logits, Tensor target_logits, float temperature, " + tail).c_str());
-  m.def(("elementwise(int function, Tensor input, Tensor target, Tensor? third, bool third_is_cycle, Tensor? weight, "
-         "float a, float b, " + tail).c_str());
-  m.def(("pairs(Tensor x1, Tensor x2, Tensor? x3, Tensor? target, float margin, float eps, bool swap, " + tail)
-            .c_str());
-  m.def("gradient_memory_held() -> int");
-  m.def("gradient_memory_limit(int? bytes=None) -> int");
-  m.def("instruction_set() -> str");
+  for (const char* const schema : {
+#include "../schemas.inc"
+       }) {
+    m.def(schema);
+  }
 }
 
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {

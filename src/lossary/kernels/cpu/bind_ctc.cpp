@@ -99,10 +99,4 @@ Answer ctc(const Tensor& input, const Tensor& targets, const Tensor& input_lengt
 }  // namespace
 }  // namespace lossary
 
-STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
-  m.def("ctc(Tensor input, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank, bool zero_infinity, "
-        "bool from_logits, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream, int gradients) -> "
-        "(Tensor, Tensor[])");
-}
-
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) { m.impl("ctc", TORCH_BOX(&lossary::ctc)); }

@@ -141,18 +141,6 @@ std::vector<Tensor> linear_log_prob_backward(const Tensor& input, const Tensor& 
 }  // namespace
 }  // namespace lossary
 
-STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
-  const std::string layer = "Tensor input, Tensor linear_weight, Tensor? linear_bias, Tensor target, ";
-  const std::string classes = layer + "int ignore_index, float softcap, float temperature, int memory_budget, "
-      "bool widens";
-  m.def(("linear_softmax_rows(" + layer + "Tensor? shares, Tensor? weight, int ignore_index, float label_smoothing, "
-         "float softcap, float temperature, float z_loss, int memory_budget, bool widens, Tensor? row_weight, int reduction, "
-         "Tensor? normalizer, Tensor? upstream, int gradients) -> (Tensor, Tensor[])").c_str());
-  m.def(("linear_log_prob(" + classes + ") -> (Tensor, Tensor, Tensor, Tensor)").c_str());
-  m.def(("linear_log_prob_backward(" + classes + ", Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse, "
-         "int gradients) -> Tensor[]").c_str());
-}
-
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
   m.impl("linear_softmax_rows", TORCH_BOX(&lossary::linear_softmax_rows));
   m.impl("linear_log_prob", TORCH_BOX(&lossary::linear_log_prob));

@@ -139,18 +139,6 @@ Tensor log_prob_backward(const Tensor& logits, const Tensor& target, int64_t ign
 }  // namespace
 }  // namespace lossary
 
-STABLE_TORCH_LIBRARY_FRAGMENT(lossary, m) {
-  const std::string shaped =
-      "Tensor target, Tensor? shares, Tensor? weight, int ignore_index, float label_smoothing, float softcap, "
-      "float temperature, float z_loss, Tensor? row_weight, int reduction, Tensor? normalizer, Tensor? upstream";
-  m.def(("shaped_rows(Tensor logits, " + shaped + ", int gradients) -> (Tensor, Tensor[])").c_str());
-  m.def(("shaped_rows_(Tensor(a!) logits, " + shaped + ") -> Tensor").c_str());
-  m.def("log_prob(Tensor logits, Tensor target, int ignore_index, float softcap, float temperature) "
-        "-> (Tensor, Tensor, Tensor, Tensor)");
-  m.def("log_prob_backward(Tensor logits, Tensor target, int ignore_index, float softcap, float temperature, "
-        "Tensor? d_log_prob, Tensor? d_entropy, Tensor? d_lse) -> Tensor");
-}
-
 STABLE_TORCH_LIBRARY_IMPL(lossary, CPU, m) {
   m.impl("shaped_rows", TORCH_BOX(&lossary::shaped_rows));
   m.impl("shaped_rows_", TORCH_BOX(&lossary::shaped_rows_));
