@@ -134,7 +134,7 @@ inline Tensor scalar(double value, ScalarType dtype) {
   return made;
 }
 
-// Numbers of a unit each: few of them need no memory of their own.
+// One partial sum for each unit; up to 16 of them on the stack.
 class Sums {
   double few_[16];
   std::unique_ptr<double[]> many_;
@@ -151,47 +151,6 @@ class Sums {
     return total;
   }
 };
-
-// The unreduced values, of the shape of x without dimensions [from, to), or room for the reduced one; in the dtype of
-// computation.
-struct Output {
-  Tensor tensor;
-  void* values = nullptr;
-  bool reduced;
-
-  Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction)
-      : Output(x, from, to, reduction, computed_in(dtype_of(x))) {}
-
-  Output(const Tensor& x, int64_t from, int64_t to, int64_t reduction, ScalarType dtype) : reduced(reduction != none) {
-    Sizes sizes;
-    for (int64_t d = 0; !reduced && d < x.dim(); ++d) {
-      if (d < from || d >= to) sizes.push_back(x.size(d));
-    }
-    tensor = empty(sizes, dtype);
-    if (!reduced) values = tensor.mutable_data_ptr();
-  }
-
-  // A mean over nothing is 0.
-  void finish(double total, double divisor) {
-    if (!reduced) return;
-    set_value(tensor, divisor == 0 && total == 0 ? 0 : total / divisor);
-  }
-};
-
-inline double divisor_of(int64_t reduction, const MaybeTensor& normalizer, double counted) {
-  if (reduction != mean && reduction != batchmean) return 1;
-  return normalizer.has_value() ? value_of(*normalizer) : counted;
-}
-
-inline double scale_of(double divisor, const MaybeTensor& upstream) {
-  const double scale = divisor == 0 ? 0 : 1 / divisor;
-  return upstream.has_value() ? scale * value_of(*upstream) : scale;
-}
-
-inline void* add_gradient(std::vector<Tensor>& gradients, const Tensor& input) {
-  gradients.push_back(fresh_like(input));
-  return gradients.back().mutable_data_ptr();
-}
 
 // Whether caches would not keep the gradient of x until somebody reads it, and it is written in runs of whole lines.
 inline bool exceeds_caches(const Tensor& x, int64_t run) {
@@ -227,6 +186,79 @@ void in_parallel(int64_t units, int64_t grain, size_t scratch_bytes, const Work&
   }
 }
 
+// What the operators of losses end in.
+struct Tail {
+  const MaybeTensor& row_weight;
+  int64_t reduction;
+  const MaybeTensor& normalizer;  // of the mean, in place of what was counted
+  const MaybeTensor& upstream;    // what gradients are multiplied by
+
+  double divisor(double counted) const {
+    if (reduction != mean && reduction != batchmean) return 1;
+    return normalizer.has_value() ? value_of(*normalizer) : counted;
+  }
+
+  double scale(double divisor) const {
+    const double scale = divisor == 0 ? 0 : 1 / divisor;
+    return upstream.has_value() ? scale * value_of(*upstream) : scale;
+  }
+};
+
+// The unreduced loss has the shape of x without dimension `axis`.
+struct Unreduced {
+  const Tensor& x;
+  int64_t axis = -1;
+
+  Sizes sizes() const {
+    Sizes sizes;
+    for (int64_t d = 0; d < x.dim(); ++d) {
+      if (d != axis) sizes.push_back(x.size(d));
+    }
+    return sizes;
+  }
+};
+
+// Units depend on sizes alone, so that sums do not depend on the number of threads.
+inline void divide(Loss& call, int64_t rows_of_unit) {
+  call.rows_of_unit = std::max<int64_t>(rows_of_unit, 1);
+  call.units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
+}
+
+// Memory for the gradients of the inputs whose bits are in `wanted`.
+inline std::vector<Tensor> make_gradients(Loss& call, int64_t wanted, std::initializer_list<const Tensor*> inputs) {
+  std::vector<Tensor> made;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!(wanted >> i & 1)) continue;
+    made.push_back(fresh_like(*inputs.begin()[i]));
+    call.gradients[i] = made.back().mutable_data_ptr();
+  }
+  return made;
+}
+
+// The value of a loss, reduced or not, in the dtype of computation; a mean over nothing is 0. counted: what the mean
+// divides by. grain: how many units are worth a thread.
+template <class Call>
+Tensor run(const Kernel<Call>& kernel, Call& call, DType dtype, const Unreduced& unreduced, const Tail& tail,
+           double counted, int64_t grain) {
+  const double divisor = tail.divisor(counted);
+  const bool reduced = tail.reduction != none;
+  const Tensor value = empty(reduced ? Sizes{} : unreduced.sizes(), computed_in(dtype));
+  Sums sums(call.units);
+  std::atomic<bool> outside = false;
+  call.row_weight = data(tail.row_weight);
+  call.scale = tail.scale(divisor);
+  call.values = reduced ? nullptr : value.mutable_data_ptr();
+  call.sums = sums.data();
+  call.outside = &outside;
+  const auto of_units = kernel.of[dtype];
+  in_parallel(call.units, grain, kernel.scratch(call),
+              [&](int64_t begin, int64_t end, char* scratch) { of_units(call, begin, end, scratch); });
+  if (outside) throw std::domain_error(Call::out_of_domain);
+  const double total = reduced ? sums.total() : 0;
+  if (reduced) set_value(value, divisor == 0 && total == 0 ? 0 : total / divisor);
+  return value;
+}
+
 inline double weight_at(const void* weights, DType dtype, int64_t i) {
   if (!weights) return 1.0;
   return dtype == float64 ? static_cast<const double*>(weights)[i] : static_cast<const float*>(weights)[i];
@@ -238,30 +270,30 @@ struct Counted {
   double weight = 0;
 };
 
-inline Counted count(const Rows& call, DType dtype, int64_t begin, int64_t end) {
+inline Counted count(const Rows& call, const void* row_weight, DType dtype, int64_t begin, int64_t end) {
   Counted found;
   for (int64_t i = begin; call.index && i < end; ++i) {
     const int64_t y = call.index[i], here = y != call.ignore_index;
     found.rows += here;
     found.wrong += here & (static_cast<uint64_t>(y) >= static_cast<uint64_t>(call.classes));
   }
-  const bool weighted = call.row_weight || (call.index && call.class_weight);
+  const bool weighted = row_weight || (call.index && call.class_weight);
   if (!weighted) found.weight = static_cast<double>(call.index ? found.rows : end - begin);
   for (int64_t i = begin; weighted && !found.wrong && i < end; ++i) {
     const int64_t y = call.index ? call.index[i] : 0;
     if (call.index && y == call.ignore_index) continue;
-    found.weight += weight_at(call.row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
+    found.weight += weight_at(row_weight, dtype, i) * (call.index ? weight_at(call.class_weight, dtype, y) : 1.0);
   }
   return found;
 }
 
 // What the mean divides by; raises where a row that is not ignored has a class that does not exist.
-inline double denominator_of(const Rows& call, DType dtype) {
+inline double denominator_of(const Rows& call, const void* row_weight, DType dtype) {
   constexpr int64_t rows_of_part = 32768;  // whatever the number of threads, for the same sum
   std::vector<Counted> parts((call.rows + rows_of_part - 1) / rows_of_part);
   in_parallel(static_cast<int64_t>(parts.size()), 1, 0, [&](int64_t begin, int64_t end, char*) {
     for (int64_t k = begin; k < end; ++k) {
-      parts[k] = count(call, dtype, k * rows_of_part, std::min((k + 1) * rows_of_part, call.rows));
+      parts[k] = count(call, row_weight, dtype, k * rows_of_part, std::min((k + 1) * rows_of_part, call.rows));
     }
   });
   Counted all;
@@ -289,45 +321,49 @@ inline bool set_target(Rows& call, const Tensor& target) {
   return by_index;
 }
 
-// The classes are dimension 1, or the only one.
-inline Rows rows_of(const Tensor& logits, const Tensor& target, const MaybeTensor& weight, int64_t ignore_index,
-                    const MaybeTensor& row_weight, int64_t axis) {
-  Rows call{};
+inline const MaybeTensor nothing;
+
+// What cross-entropy is taken against, and its options: for the operators of logits and those of linear layers.
+// target: class indices, few classes of each row (N, K) whose parts are the shares, or probabilities like the logits.
+struct CrossEntropy {
+  const Tensor& target;
+  int64_t ignore_index;
+  const MaybeTensor& shares = nothing;
+  const MaybeTensor& class_weight = nothing;
+  double label_smoothing = 0, gamma = 0, softcap = 0, temperature = 1, z_loss = 0;
+
+  bool is_plain() const { return !shares.has_value() && softcap == 0 && temperature == 1 && z_loss == 0; }
+};
+
+inline int64_t class_axis(const Tensor& logits) { return std::min<int64_t>(logits.dim() - 1, 1); }
+
+inline void set_rows(Rows& call, const Tensor& logits, const CrossEntropy& options) {
+  const int64_t axis = class_axis(logits);
   call.logits = logits.const_data_ptr();
-  set_target(call, target);
-  call.class_weight = data(weight);
-  call.row_weight = data(row_weight);
+  set_target(call, options.target);
+  call.class_weight = data(options.class_weight);
   call.classes = logits.size(axis);
   call.inner = 1;
   for (int64_t d = axis + 1; d < logits.dim(); ++d) call.inner *= logits.size(d);
   call.rows = (axis ? logits.size(0) : 1) * call.inner;
-  call.ignore_index = ignore_index;
-  return call;
+  call.ignore_index = options.ignore_index;
+  call.smoothing = options.label_smoothing;
+  call.gamma = options.gamma;
 }
 
-// What the operators of logits do, for those of linear layers too. gradient: where it is to be written, or null.
-Tensor softmax_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& weight,
-                         int64_t ignore_index, double label_smoothing, double gamma, const MaybeTensor& row_weight,
-                         int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream);
-
-// target: classes (N), classes (N, K) whose parts are the shares, or probabilities like logits (N, C).
-Tensor shaped_rows_into(void* gradient, const Tensor& logits, const Tensor& target, const MaybeTensor& shares,
-                        const MaybeTensor& weight, int64_t ignore_index, double label_smoothing, double softcap,
-                        double temperature, double z_loss, const MaybeTensor& row_weight, int64_t reduction,
-                        const MaybeTensor& normalizer, const MaybeTensor& upstream);
+// Of plain logits and of shaped ones. gradient: where it is written, which may be over the logits, or null.
+Tensor softmax_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail);
+Tensor shaped_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail);
 
 // Log-probabilities of the classes, entropies, log-sum-exps and most probable classes of rows.
 using LogProbs = std::array<Tensor, 4>;
 using LogProbAnswer = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
 LogProbs room_for_log_probs(int64_t rows, DType dtype);
+void log_probs_into(const LogProbs& found, const Tensor& logits, const CrossEntropy& options);
 
-void log_probs_into(const LogProbs& found, const Tensor& logits, const Tensor& target, int64_t ignore_index,
-                    double softcap, double temperature);
-
-// The gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse).
-void log_prob_gradient_into(void* gradient, const Tensor& logits, const Tensor& target, int64_t ignore_index,
-                            double softcap, double temperature, const MaybeTensor& d_log_prob,
-                            const MaybeTensor& d_entropy, const MaybeTensor& d_lse);
+// The gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse); upstream: these three.
+void log_prob_gradient_into(void* gradient, const Tensor& logits, const CrossEntropy& options,
+                            std::array<MaybeTensor, 3> upstream);
 
 }  // namespace lossary

@@ -4,14 +4,15 @@
 namespace lossary {
 namespace {
 
-// The targets of all rows, one after the other: N, N positions, or N few classes, whose rows the row weights are of.
-Rows targets_of(const Tensor& target, const Tensor& linear_weight, int64_t ignore_index) {
+// The targets of all rows, one after the other: N, N positions, or N few classes.
+Rows targets_of(const CrossEntropy& options, const Tensor& linear_weight) {
   if (!linear_weight.numel()) throw std::invalid_argument("linear_weight holds no weights; give a row for each class");
   Rows targets{};
-  const bool by_index = set_target(targets, target);
+  const bool by_index = set_target(targets, options.target);
   targets.classes = linear_weight.size(0);
-  targets.rows = by_index ? target.numel() : target.numel() / targets.classes;
-  targets.ignore_index = ignore_index;
+  targets.rows = by_index ? options.target.numel() : options.target.numel() / targets.classes;
+  targets.class_weight = data(options.class_weight);
+  targets.ignore_index = options.ignore_index;
   return targets;
 }
 
@@ -31,53 +32,38 @@ Places rows_that_count(const Rows& targets, int64_t rows, const void* row_weight
 }
 
 // Features (N, D), linear_weight (C, *d, D), linear_bias (C, *d), target (N, *d) or (N, C, *d); with shares of its
-// classes the target is (N, K), and the caller knows what the mean divides by. widens: half precision to fp32.
-Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
-                           const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
-                           int64_t ignore_index, double label_smoothing, double softcap, double temperature,
-                           double z_loss, int64_t memory_budget, bool widens, const MaybeTensor& row_weight,
-                           int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream,
-                           int64_t wanted) {
-  const WithoutGradMode mode;
-  if (widens) {
-    const Tensor wide_target = target.scalar_type() == ScalarType::Long ? target : widened(target);
-    auto [value, gradients] = linear_softmax_rows(
-        widened(input), widened(linear_weight), widened(linear_bias), wide_target, shares, weight, ignore_index,
-        label_smoothing, softcap, temperature, z_loss, memory_budget, false, row_weight, reduction, normalizer,
-        upstream, wanted);
-    return {value, narrowed(std::move(gradients), input.scalar_type())};
-  }
+// classes the target is (N, K), and the caller knows what the mean divides by.
+Answer linear_cross_entropy(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
+                            const CrossEntropy& options, int64_t memory_budget, const Tail& tail, int64_t wanted) {
   const DType dtype = dtype_of(input);
-  const int64_t rows = input.size(0), picks = shares.has_value() ? target.size(1) : 1;
-  Rows targets = targets_of(target, linear_weight, ignore_index);
-  targets.class_weight = data(weight);
-  targets.row_weight = shares.has_value() ? nullptr : data(row_weight);
-  const double divisor = divisor_of(reduction, normalizer, denominator_of(targets, dtype));
-  const Tensor scale = scalar(scale_of(divisor, upstream), ScalarType::Double);
-  const Layer layer(input, linear_weight, linear_bias,
-                    rows_that_count(targets, rows, data(row_weight), picks, dtype), memory_budget);
+  const bool few = options.shares.has_value();
+  const int64_t rows = input.size(0), picks = few ? options.target.size(1) : 1;
+  const void* const row_weight = data(tail.row_weight);
+  const Rows targets = targets_of(options, linear_weight);
+  const double divisor = tail.divisor(denominator_of(targets, few ? nullptr : row_weight, dtype));
+  const MaybeTensor scale = scalar(tail.scale(divisor), ScalarType::Double);
+  const Layer layer(input, linear_weight, linear_bias, rows_that_count(targets, rows, row_weight, picks, dtype),
+                    memory_budget);
   Gradients gradients(layer, wanted);
   Sizes sizes = with_rows(linear_weight, rows);  // (N, *d), of values
   sizes.pop_back();
   MaybeTensor values;
-  if (reduction == none) {
+  if (tail.reduction == none) {
     values = empty(sizes, computed_in(dtype));
     zero(*values);
   }
   sizes.insert(sizes.begin() + 1, linear_weight.size(0));  // (N, C, *d), of logits
-  const int64_t together = reduction == none ? none : sum;
-  const bool plain = !shares.has_value() && softcap == 0 && temperature == 1 && z_loss == 0;
   double total = 0;
   layer.each_chunk([&](const Chunk& chunk) {
     sizes[0] = chunk.count;
-    const Tensor logits = dense_view(chunk.logits, sizes), classes = chunk.part(target);
-    const MaybeTensor weights = chunk.part(row_weight);
-    void* const gradient = wanted ? logits.mutable_data_ptr() : nullptr;
-    const Tensor value =
-        plain ? softmax_rows_into(gradient, logits, classes, weight, ignore_index, label_smoothing, 0, weights,
-                                  together, MaybeTensor(), scale)
-              : shaped_rows_into(gradient, logits, classes, chunk.part(shares), weight, ignore_index, label_smoothing,
-                                 softcap, temperature, z_loss, weights, together, MaybeTensor(), scale);
+    const Tensor logits = dense_view(chunk.logits, sizes), target = chunk.part(options.target);
+    const MaybeTensor shares = chunk.part(options.shares), weights = chunk.part(tail.row_weight);
+    const CrossEntropy here{target,         options.ignore_index,   shares,
+                            options.class_weight, options.label_smoothing, 0,
+                            options.softcap,      options.temperature,     options.z_loss};
+    const Tensor value = (here.is_plain() ? softmax_rows_into : shaped_rows_into)(
+        wanted ? logits.mutable_data_ptr() : nullptr, logits, here,
+        {weights, values.has_value() ? none : sum, nothing, scale});
     values.has_value() ? chunk.put(*values, value) : void(total += value_of(value));
     gradients.add(chunk);
   });
@@ -85,10 +71,27 @@ Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, con
   return {*values, gradients.finished()};
 }
 
+// widens: half precision to fp32.
+Answer linear_softmax_rows(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
+                           const Tensor& target, const MaybeTensor& shares, const MaybeTensor& weight,
+                           int64_t ignore_index, double label_smoothing, double softcap, double temperature,
+                           double z_loss, int64_t memory_budget, bool widens, const MaybeTensor& row_weight,
+                           int64_t reduction, const MaybeTensor& normalizer, const MaybeTensor& upstream,
+                           int64_t wanted) {
+  const WithoutGradMode mode;
+  const Tensor targets = widens && target.scalar_type() != ScalarType::Long ? widened(target) : target;
+  const CrossEntropy options{targets, ignore_index, shares, weight, label_smoothing, 0, softcap, temperature, z_loss};
+  const Tail tail{row_weight, reduction, normalizer, upstream};
+  if (!widens) return linear_cross_entropy(input, linear_weight, linear_bias, options, memory_budget, tail, wanted);
+  auto [value, gradients] = linear_cross_entropy(widened(input), widened(linear_weight), widened(linear_bias), options,
+                                                 memory_budget, tail, wanted);
+  return {value, narrowed(std::move(gradients), input.scalar_type())};
+}
+
 Layer layer_of_classes(const Tensor& input, const Tensor& linear_weight, const MaybeTensor& linear_bias,
                        const Tensor& target, int64_t ignore_index, int64_t memory_budget) {
-  const Rows targets = targets_of(target, linear_weight, ignore_index);
-  denominator_of(targets, dtype_of(input));  // for its check
+  const Rows targets = targets_of({target, ignore_index}, linear_weight);
+  denominator_of(targets, nullptr, dtype_of(input));  // for its check
   return Layer(input, linear_weight, linear_bias, rows_that_count(targets, input.size(0), nullptr, 1, dtype_of(input)),
                memory_budget);
 }
@@ -108,7 +111,8 @@ LogProbAnswer linear_log_prob(const Tensor& input, const Tensor& linear_weight, 
   std::fill_n(static_cast<int64_t*>(all[3].mutable_data_ptr()), input.size(0), -1);
   layer.each_chunk([&](const Chunk& chunk) {
     const LogProbs here = room_for_log_probs(chunk.count, dtype_of(input));
-    log_probs_into(here, chunk.own(chunk.logits), chunk.part(target), ignore_index, softcap, temperature);
+    log_probs_into(here, chunk.own(chunk.logits),
+                   {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature});
     for (int i = 0; i < 4; ++i) chunk.put(all[i], here[i]);
   });
   return std::tuple_cat(all);
@@ -131,8 +135,10 @@ std::vector<Tensor> linear_log_prob_backward(const Tensor& input, const Tensor& 
   Gradients gradients(layer, wanted);
   layer.each_chunk([&](const Chunk& chunk) {
     const Tensor logits = chunk.own(chunk.logits);
-    log_prob_gradient_into(logits.mutable_data_ptr(), logits, chunk.part(target), ignore_index, softcap, temperature,
-                           chunk.part(d_log_prob), chunk.part(d_entropy), chunk.part(d_lse));
+    log_prob_gradient_into(
+        logits.mutable_data_ptr(), logits,
+        {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature},
+        {chunk.part(d_log_prob), chunk.part(d_entropy), chunk.part(d_lse)});
     gradients.add(chunk);
   });
   return gradients.finished();

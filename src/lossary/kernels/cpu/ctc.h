@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "api.h"
 #include "rows.h"
 #include "wide.h"
 
@@ -166,26 +165,26 @@ struct CtcKernel {
   T* const row_room = take<T>(sizeof(S) < sizeof(T) ? C : 0);
   T* const tile = take<T>(TILE);  // of a gradient, as numbers that can be computed with
   Softmax* const softmax = take<Softmax>(call.most_frames + 1);
-  double* const probability = take<double>((call.gradient ? call.most_frames : 2) * 2 * width);
-  double* const before = take<double>((call.gradient ? call.most_frames + 1 : 2) * 4 * width + STATES) + STATES;
+  double* const probability = take<double>((call.gradients[0] ? call.most_frames : 2) * 2 * width);
+  double* const before = take<double>((call.gradients[0] ? call.most_frames + 1 : 2) * 4 * width + STATES) + STATES;
 
   // With room between, for the nothing before and after.
   static int64_t width_of(const Ctc& call) { return rounded_up(call.most_labels + 1) + STATES; }
 
   static size_t scratch(const Ctc& call) {
     const int64_t width = width_of(call), frames = call.most_frames + 1;
-    const int64_t of_frames = (call.gradient ? 6 * frames : 12) * width + 4 * frames;
+    const int64_t of_frames = (call.gradients[0] ? 6 * frames : 12) * width + 4 * frames;
     return sizeof(double) * (15 * width + 2 * STATES + TILE + call.classes + of_frames) + 13 * 64;
   }
 
   int64_t offset(int64_t t, int64_t n) const { return t * call.time_stride + n * call.batch_stride; }
   const S* row_of(int64_t t, int64_t n) const { return static_cast<const S*>(call.input) + offset(t, n); }
-  S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradient) + offset(t, n); }
-  States states(int64_t t) const { return {before + (call.gradient ? t : t & 1) * 4 * width, width}; }
-  double* probabilities(int64_t t) const { return probability + (call.gradient ? t : t & 1) * 2 * width; }
+  S* gradient_of(int64_t t, int64_t n) const { return static_cast<S*>(call.gradients[0]) + offset(t, n); }
+  States states(int64_t t) const { return {before + (call.gradients[0] ? t : t & 1) * 4 * width, width}; }
+  double* probabilities(int64_t t) const { return probability + (call.gradients[0] ? t : t & 1) * 2 * width; }
 
   void zero(int64_t from, int64_t n) const {
-    for (int64_t t = from; call.gradient && t < call.time; ++t) std::memset(gradient_of(t, n), 0, C * sizeof(S));
+    for (int64_t t = from; call.gradients[0] && t < call.time; ++t) std::memset(gradient_of(t, n), 0, C * sizeof(S));
   }
 
   double sample(int64_t n) const {
@@ -231,7 +230,7 @@ struct CtcKernel {
       zero(0, n);
       return call.zero_infinity ? 0.0 : value;
     }
-    if (call.gradient) {
+    if (call.gradients[0]) {
       const Wide per_all = {strange ? nan<double> : 1 / all.m, -all.e};
       write_gradient(n, label, labels, frames, per_all, slope * share, near);
     }
@@ -391,7 +390,7 @@ struct CtcKernel {
           fetch(row_of(t - 1, n), C < TILE ? C : TILE);
         }
       }
-      if (call.past_caches) {
+      if (call.non_temporal) {
         into(tile);
         write(tile, g, end - begin, true);
       } else {
@@ -421,8 +420,9 @@ struct CtcKernel {
 template <class S>
 void ctc(const Ctc& call, int64_t begin, int64_t end, char* scratch) {
   const CtcKernel<S> kernel(call, scratch);
-  for (int64_t n = begin; n < end; ++n) call.sums[n] = kernel.sample(n);
-  finish_writing();
+  for_rows(call, begin, end, [&](int64_t n) { return kernel.sample(n); });
 }
+
+inline size_t ctc_scratch(const Ctc& call) { return CtcKernel<double>::scratch(call); }
 
 }  // namespace

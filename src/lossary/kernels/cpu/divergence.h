@@ -68,7 +68,7 @@ struct DivergenceKernel {
     const S* const t = static_cast<const S*>(call.target) + r * C;
     double value = 0;
     if (weight == 0) {
-      for (void* g : call.gradient) {
+      for (void* g : call.gradients) {
         if (g) std::memset(static_cast<S*>(g) + r * C, 0, C * sizeof(S));
       }
     } else {
@@ -101,7 +101,7 @@ struct DivergenceKernel {
     const double mean = distance / sum_t, log_ratio = std::log(sum_x / sum_t);
     double value = mean + log_ratio;
     if (value < 0.125 && mx < infinity<T> && mt < infinity<T>) value = small(x, t, of_x, of_t, mean, sum_t);
-    if (call.gradient[0] || call.gradient[1]) {
+    if (call.gradients[0] || call.gradients[1]) {
       const double factor = slope * static_cast<double>(per_temperature);
       write_gradients(r, x, t, of_x, of_t, factor / sum_x, factor / sum_t, log_ratio, static_cast<T>(value));
     }
@@ -182,8 +182,8 @@ struct DivergenceKernel {
 
   void write_gradients(int64_t r, const S* x, const S* t, const Side<T>& of_x, const Side<T>& of_t, double factor_x,
                        double factor_t, double log_ratio, T value) const {
-    S* const dx = call.gradient[0] ? static_cast<S*>(call.gradient[0]) + r * C : nullptr;
-    S* const dt = call.gradient[1] ? static_cast<S*>(call.gradient[1]) + r * C : nullptr;
+    S* const dx = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + r * C : nullptr;
+    S* const dt = call.gradients[1] ? static_cast<S*>(call.gradients[1]) + r * C : nullptr;
     for (int64_t k = 0; k < tiles; ++k) {
       const int64_t n = size(k);
       const T* const ex = ex_room + begin(k);
@@ -191,13 +191,13 @@ struct DivergenceKernel {
       const T fx = static_cast<T>(factor_x * lift(tile[k].x, of_x.largest));
       const T ft = static_cast<T>(factor_t * lift(tile[k].t, of_t.largest));
       if (dx) {
-        write(dx + begin(k), n, call.past_caches, [=](int64_t i) ALWAYS_INLINE { return ex[i] * fx - et[i] * ft; });
+        write(dx + begin(k), n, call.non_temporal, [=](int64_t i) ALWAYS_INLINE { return ex[i] * fx - et[i] * ft; });
       }
       if (dt) {
         const T* const logits = read(x + begin(k), x_room, n);
         const T* const targets = read(t + begin(k), t_room, n);
         const T mx = of_x.reference(), mt = of_t.reference(), shift = static_cast<T>(log_ratio), sharp = per_temperature;
-        write(dt + begin(k), n, call.past_caches, [=](int64_t i) ALWAYS_INLINE {
+        write(dt + begin(k), n, call.non_temporal, [=](int64_t i) ALWAYS_INLINE {
           const T ratio = (below(targets[i], mt) - below(logits[i], mx)) * sharp + shift;
           const T excess = ratio - value, product = et[i] * ft * excess;
           const T here = ratio == value ? T(0) : product;  // inf - inf
@@ -211,14 +211,9 @@ struct DivergenceKernel {
 template <class S>
 void divergences(const Divergence& call, int64_t begin, int64_t end, char* scratch) {
   const DivergenceKernel<S> kernel(call, scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first = unit * call.rows_of_unit;
-    const int64_t last = first + call.rows_of_unit < call.rows ? first + call.rows_of_unit : call.rows;
-    double total = 0;
-    for (int64_t r = first; r < last; ++r) total += kernel.row(r);
-    call.sums[unit] = total;
-  }
-  finish_writing();
+  for_rows(call, begin, end, [&](int64_t r) { return kernel.row(r); });
 }
+
+inline size_t divergences_scratch(const Divergence& call) { return DivergenceKernel<double>::scratch(call.classes); }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Losses of single elements: one functor each, of value and gradient, and the loop that serves them all.
 #pragma once
 
-#include "api.h"
 #include "coarse.h"
+#include "units.h"
 
 #include <type_traits>
 
@@ -214,10 +214,10 @@ struct KLDivOfLogTargets {
   }
 };
 
-constexpr int64_t BLOCK = 2048, ROOMS = 6;
-
 // Of a call of few elements the scratch is small too.
-INLINED int64_t stride_of(const Elementwise& call) { return call.n < BLOCK ? (call.n + 31) / 32 * 32 : BLOCK; }
+INLINED int64_t stride_of(const Elementwise& call) {
+  return call.rows < call.block ? (call.rows + 31) / 32 * 32 : call.block;
+}
 
 // Element i takes weights[i % period].
 template <class T>
@@ -271,9 +271,9 @@ concept OfThree = requires(OptionsOf<S> o, typename Compute<S>::type x) { F::at(
 
 // Half precision is widened and narrowed in the loop itself: numbers never leave the registers.
 template <class F, class S>
-void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
+double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char* scratch) {
   using T = typename Compute<S>::type;
-  const int64_t begin = unit * BLOCK, n = call.n - begin < BLOCK ? call.n - begin : BLOCK, stride = stride_of(call);
+  const int64_t stride = stride_of(call);
   T* const values = reinterpret_cast<T*>(scratch);
   T* const rooms = values + stride;
   const S* const x = static_cast<const S*>(call.input) + begin;
@@ -281,8 +281,8 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
   const T* const u = !call.third        ? nullptr
                      : call.third_cycle ? cyclic(static_cast<const T*>(call.third), call.third_cycle, begin, n, rooms)
                                         : read(static_cast<const S*>(call.third) + begin, rooms, n);
-  S* const dx = call.dx ? static_cast<S*>(call.dx) + begin : reinterpret_cast<S*>(rooms + stride);
-  S* const du = call.du ? static_cast<S*>(call.du) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
+  S* const dx = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + begin : reinterpret_cast<S*>(rooms + stride);
+  S* const du = call.gradients[1] ? static_cast<S*>(call.gradients[1]) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
   const OptionsOf<S> options{{static_cast<T>(call.a), static_cast<T>(call.b)}};
   const T scale = static_cast<T>(call.scale);
   T excess = 0;
@@ -329,7 +329,7 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
   const auto loop = [&](auto at, auto has_du) {
     if (call.weight || call.row_weight) {
       weighted(at, has_du);
-    } else if (call.dx || call.du) {
+    } else if (call.gradients[0] || call.gradients[1]) {
       with_gradient(at, has_du);
     } else {
       plain(at);
@@ -346,13 +346,14 @@ void elementwise_block(const Elementwise& call, int64_t unit, char* scratch) {
   if (call.values) std::memcpy(static_cast<T*>(call.values) + begin, values, n * sizeof(T));
   const int64_t whole = (n + 31) / 32 * 32;
   for (int64_t i = n; i < whole; ++i) values[i] = T(0);
-  call.sums[unit] = sum_of_block(values, whole);
   if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
+  return sum_of_block(values, whole);
 }
 
 template <class F, class S>
 void elementwise_of(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
-  for (int64_t unit = begin; unit < end; ++unit) elementwise_block<F, S>(call, unit, scratch);
+  for_units(call, call.rows, begin, end,
+            [&](int64_t first, int64_t n) { return elementwise_block<F, S>(call, first, n, scratch); });
 }
 
 template <class S>
@@ -365,5 +366,7 @@ void elementwise(const Elementwise& call, int64_t begin, int64_t end, char* scra
   };
   functions[call.function](call, begin, end, scratch);
 }
+
+inline size_t elementwise_scratch(const Elementwise& call) { return 6 * stride_of(call) * sizeof(double); }
 
 }  // namespace

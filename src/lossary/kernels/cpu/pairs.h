@@ -1,9 +1,8 @@
 // Losses of rows of vectors: cosine embedding, triplet margin with the 2-norm.
 #pragma once
 
-#include "api.h"
 #include "lanes.h"
-#include "storage.h"
+#include "units.h"
 
 namespace {
 
@@ -63,8 +62,6 @@ struct PairKernel {
   const T margin = static_cast<T>(call.margin), eps = static_cast<T>(call.eps), scale = static_cast<T>(call.scale);
   T* const room;  // three vectors
 
-  static size_t scratch(int64_t width) { return sizeof(T) * 3 * width; }
-
   PairKernel(const Pairs& c, char* scratch) : call(c), room(reinterpret_cast<T*>(scratch)) {}
 
   const T* vector(const void* x, int64_t row, int64_t place) const {
@@ -72,7 +69,7 @@ struct PairKernel {
   }
 
   void silent(int64_t row) const {
-    for (void* g : call.gradient) {
+    for (void* g : call.gradients) {
       if (g) std::memset(static_cast<S*>(g) + row * D, 0, D * sizeof(S));
     }
   }
@@ -116,12 +113,12 @@ struct PairKernel {
     const T k = !active || zero ? T(0) : target == 1 ? -slope : slope;
     const T rest = target == 1 ? distance : T(1) - dot;  // b - cos a = (b - a) + (1 - cos) a
     for (int side = 0; side < 2; ++side) {
-      if (!call.gradient[side]) continue;
+      if (!call.gradients[side]) continue;
       const T* const x = side ? b : a;
       const T* const y = side ? a : b;
       const T ix = side ? ib : ia, iy = side ? ia : ib;
       const T fx = side ? of_b.factor : of_a.factor, fy = side ? of_a.factor : of_b.factor;
-      S* const g = static_cast<S*>(call.gradient[side]) + r * D;
+      S* const g = static_cast<S*>(call.gradients[side]) + r * D;
       if (k == 0) {
         std::memset(g, 0, D * sizeof(S));
       } else if (plain) {
@@ -172,14 +169,14 @@ struct PairKernel {
     const T* const away = swapped ? pn : an;
     // d lead / d (a, p, n): of the near distance (1, -1, 0), of the far one (1, 0, -1), swapped (0, 1, -1).
     const auto write_sum = [&](int which, T of_near, T of_far) {
-      if (!call.gradient[which]) return;
-      write(static_cast<S*>(call.gradient[which]) + r * D, D, false, [=](int64_t i) ALWAYS_INLINE {
+      if (!call.gradients[which]) return;
+      write(static_cast<S*>(call.gradients[which]) + r * D, D, false, [=](int64_t i) ALWAYS_INLINE {
         return times(of_near, ap[i]) + times(of_far, away[i]);
       });
     };
     const auto write_one = [&](int which, T factor, const T* x) {
-      if (!call.gradient[which]) return;
-      write(static_cast<S*>(call.gradient[which]) + r * D, D, false,
+      if (!call.gradients[which]) return;
+      write(static_cast<S*>(call.gradients[which]) + r * D, D, false,
             [=](int64_t i) ALWAYS_INLINE { return times(factor, x[i]); });
     };
     swapped ? write_one(0, kn, ap) : write_sum(0, kn, -kf);
@@ -192,13 +189,9 @@ struct PairKernel {
 template <class S>
 void pairs(const Pairs& call, int64_t begin, int64_t end, char* scratch) {
   const PairKernel<S> kernel(call, scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first = unit * call.rows_of_unit;
-    const int64_t last = first + call.rows_of_unit < call.rows ? first + call.rows_of_unit : call.rows;
-    double total = 0;
-    for (int64_t r = first; r < last; ++r) total += kernel.row(r);
-    call.sums[unit] = total;
-  }
+  for_rows(call, begin, end, [&](int64_t r) { return kernel.row(r); });
 }
+
+inline size_t pairs_scratch(const Pairs& call) { return sizeof(double) * 3 * call.width; }
 
 }  // namespace

@@ -5,9 +5,9 @@
 // The sum over the other classes is kept apart from the own class: 1 - p and log(1 + small) keep their digits.
 #pragma once
 
-#include "api.h"
 #include "coarse.h"
 #include "lanes.h"
+#include "units.h"
 
 namespace {
 
@@ -127,7 +127,7 @@ struct RowKernel {
     const T weight = row_weight ? row_weight[r] : T(1);
     const S* const x = static_cast<const S*>(call.logits) + r * C;
     const S* const t = call.index ? nullptr : static_cast<const S*>(call.probabilities) + r * C;
-    S* const g = call.gradient ? static_cast<S*>(call.gradient) + r * C : nullptr;
+    S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + r * C : nullptr;
     T* const e = in_place && g ? reinterpret_cast<T*>(g) : e_room;
     const int64_t y = call.index ? call.index[r] : 0;
     double value = 0;
@@ -271,7 +271,7 @@ struct RowKernel {
                       const Own<T>* own) const {
     for (int64_t k = 0; k < tiles; ++k) {
       const int64_t n = size(k);
-      const bool has_own = own && k == own->index / TILE, past_caches = call.past_caches && !in_place;
+      const bool has_own = own && k == own->index / TILE, non_temporal = call.non_temporal && !in_place;
       const T* const e = exponentials + begin(k);
       const T exact = static_cast<T>(factor * tile[k].lift(largest)), lift = exact == exact ? exact : nan<T>;
       const auto into = [&](auto* to, bool past) ALWAYS_INLINE {
@@ -283,12 +283,12 @@ struct RowKernel {
           });
         }
       };
-      if (has_own && past_caches) {
+      if (has_own && non_temporal) {
         into(x_room, false);
         x_room[own->index - begin(k)] = own->gradient;
         write(x_room, g + begin(k), n, true);
       } else {
-        into(g + begin(k), past_caches);
+        into(g + begin(k), non_temporal);
         if (has_own) g[own->index] = narrow(own->gradient, S{});
       }
     }
@@ -298,14 +298,7 @@ struct RowKernel {
 template <class S>
 void rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
   const RowKernel<S> kernel(call, scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first = unit * call.rows_of_unit;
-    const int64_t last = first + call.rows_of_unit < call.rows ? first + call.rows_of_unit : call.rows;
-    double total = 0;
-    for (int64_t r = first; r < last; ++r) total += kernel.row(r);
-    call.sums[unit] = total;
-  }
-  finish_writing();
+  for_rows(call, begin, end, [&](int64_t r) { return kernel.row(r); });
 }
 
 }  // namespace

@@ -44,11 +44,12 @@ struct SegmentKernel {
 
   T class_weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
 
-  // The block of positions [first, first + n) of one image; `at` is where its logits of class 0 begin.
-  double block(int64_t first, int64_t n, int64_t at) const {
+  // The block of positions [first, first + n) of one image.
+  double block(int64_t first, int64_t n) const {
+    const int64_t at = first / call.inner * call.inner * C + first % call.inner;  // where its logits of class 0 begin
     const S* const x = static_cast<const S*>(call.logits) + at;
     const int64_t* const y = call.index ? call.index + first : nullptr;
-    S* const g = call.gradient ? static_cast<S*>(call.gradient) + at : nullptr;
+    S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + at : nullptr;
     weigh(y, first, n);
     read_logits(x, n);
     if (!y) read_targets(static_cast<const S*>(call.probabilities) + at, n);
@@ -211,7 +212,7 @@ struct SegmentKernel {
       const auto each = [&](auto less) ALWAYS_INLINE {
         const T *const factor = slope, *const of_own = own;
         const Index* const classes = mine;
-        write(g + c * call.inner, n, call.past_caches, [=](int64_t b) ALWAYS_INLINE {
+        write(g + c * call.inner, n, call.non_temporal, [=](int64_t b) ALWAYS_INLINE {
           const T row = factor[b], own_gradient = of_own[b], product = e[b] * row;
           const T all = (classes[b] == here ? own_gradient : product) - less(b);
           return row == 0 ? T(0) : all;
@@ -231,13 +232,17 @@ struct SegmentKernel {
 template <class S>
 void segments(const Rows& call, int64_t begin, int64_t end, char* scratch) {
   const SegmentKernel<S> kernel(call, scratch);
-  const int64_t B = call.rows_of_unit, blocks = (call.inner + B - 1) / B;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / blocks, from = unit % blocks * B;
-    const int64_t n = call.inner - from < B ? call.inner - from : B;
-    call.sums[unit] = kernel.block(image * call.inner + from, n, image * call.inner * call.classes + from);
-  }
-  finish_writing();
+  for_units(call, call.inner, begin, end, [&](int64_t first, int64_t n) { return kernel.block(first, n); });
+}
+
+template <class S>
+void softmax_rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
+  (call.inner == 1 ? rows<S> : segments<S>)(call, begin, end, scratch);
+}
+
+inline size_t softmax_rows_scratch(const Rows& call) {
+  return call.inner == 1 ? RowKernel<double>::scratch(call.classes)
+                         : SegmentKernel<double>::scratch(call.classes, call.rows_of_unit, call.index != nullptr);
 }
 
 }  // namespace

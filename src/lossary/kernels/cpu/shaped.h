@@ -42,8 +42,6 @@ struct ShapedRow {
   double others = 0, total = 0;    // sums of exponentials, without that class and with it
   double log_total = 0, lse = 0;
 
-  static size_t scratch(int64_t classes) { return 2 * sizeof(T) * classes; }
-
   ShapedRow(int64_t classes, const Shape& shape, char* room)
       : C(classes), cap(static_cast<T>(shape.softcap)), sharpness(static_cast<T>(1 / shape.temperature)),
         y(reinterpret_cast<T*>(room)), e(y + classes) {}
@@ -138,7 +136,7 @@ struct ShapedKernel {
   }
 
   double of_row(int64_t r) {
-    S* const g = call.gradient ? static_cast<S*>(call.gradient) + r * call.classes : nullptr;
+    S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + r * call.classes : nullptr;
     double value = 0;
     if (!counts(r)) {
       if (g) std::memset(static_cast<void*>(g), 0, call.classes * sizeof(S));
@@ -319,19 +317,17 @@ struct LogProbKernel {
 template <class S>
 void shaped(const Shaped& call, int64_t begin, int64_t end, char* scratch) {
   ShapedKernel<S> kernel(call, scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t first = unit * call.rows_of_unit;
-    const int64_t last = first + call.rows_of_unit < call.rows ? first + call.rows_of_unit : call.rows;
-    double total = 0;
-    for (int64_t r = first; r < last; ++r) total += kernel.of_row(r);
-    call.sums[unit] = total;
-  }
+  for_rows(call, begin, end, [&](int64_t r) { return kernel.of_row(r); });
 }
+
+inline size_t shaped_scratch(const Shaped& call) { return 2 * sizeof(double) * call.classes; }
 
 template <class S>
 void log_probs(const LogProb& call, int64_t begin, int64_t end, char* scratch) {
   LogProbKernel<S> kernel(call, scratch);
   for (int64_t r = begin; r < end; ++r) kernel.of_row(r);
 }
+
+inline size_t log_probs_scratch(const LogProb& call) { return 2 * sizeof(double) * call.classes; }
 
 }  // namespace

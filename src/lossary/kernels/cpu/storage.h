@@ -112,35 +112,35 @@ INLINED __m512i packed(const float* x, BFloat16) {
 }
 #endif
 
-// at(0), at(1), ... into storage. past_caches: around them, which need not fetch then what is overwritten; for gradients
+// at(0), at(1), ... into storage. non_temporal: around them, which need not fetch then what is overwritten; for gradients
 // that are more than caches hold. nans: as above; of bf16 those whose lower half is 0 need no mention.
 template <bool nans = true, class S, class At>
-INLINED void write(S* to, int64_t n, bool past_caches, At at) {
+INLINED void write(S* to, int64_t n, bool non_temporal, At at) {
   int64_t i = 0;
 #if defined(__AVX512F__)
   constexpr int64_t line = 64 / sizeof(S);
-  if (past_caches) {
+  if (non_temporal) {
     for (; i < n && reinterpret_cast<uintptr_t>(to + i) % 64; ++i) to[i] = narrow(at(i), S{});
   }
-  if (past_caches || sizeof(S) == 2) {
+  if (non_temporal || sizeof(S) == 2) {
     for (; i + line <= n; i += line) {
       typename Compute<S>::type room[line];
 #pragma omp simd
       for (int64_t j = 0; j < line; ++j) room[j] = at(i + j);
       const __m512i whole = packed<nans>(room, S{});
-      past_caches ? _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), whole) : _mm512_storeu_si512(to + i, whole);
+      non_temporal ? _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), whole) : _mm512_storeu_si512(to + i, whole);
     }
   }
 #else
-  (void)past_caches;
+  (void)non_temporal;
 #endif
 #pragma omp simd
   for (int64_t j = i; j < n; ++j) to[j] = narrow(at(j), S{});
 }
 
 template <class S>
-INLINED void write(const typename Compute<S>::type* from, S* to, int64_t n, bool past_caches) {
-  write(to, n, past_caches, [=](int64_t i) ALWAYS_INLINE { return from[i]; });
+INLINED void write(const typename Compute<S>::type* from, S* to, int64_t n, bool non_temporal) {
+  write(to, n, non_temporal, [=](int64_t i) ALWAYS_INLINE { return from[i]; });
 }
 
 // Others see what was written past the caches from here on.
