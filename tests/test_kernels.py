@@ -412,3 +412,16 @@ def test_a_refusal_names_its_reason(reason: str, call: Any) -> None:
     with pytest.raises(ValueError, match=reason):
         lossary.cross_entropy(*args, **options, impl="fused")
     lossary.cross_entropy(*args, **options)
+
+
+def test_elementwise_takes_as_many_parameters_as_its_function() -> None:
+    x, y = torch.randn(2, 33, dtype=torch.float64).unbind()
+    place = ops.FUNCTIONS["Huber"]
+    given, rest = (place, x, y, None, False, None), (None, 2, None, None, 1)
+    value, (gradient,) = torch.ops.lossary.elementwise.parameters(*given, [0.5], *rest)
+    of_two, (gradient_of_two,) = torch.ops.lossary.elementwise.default(*given, 0.5, 0.0, *rest)
+    assert torch.equal(value, of_two) and torch.equal(gradient, gradient_of_two)
+    with pytest.raises(ValueError, match="Huber takes 1 parameters; got 2"):
+        torch.ops.lossary.elementwise.parameters(*given, [0.5, 0.0], *rest)
+    with pytest.raises(ValueError, match="no elementwise function 99"):
+        torch.ops.lossary.elementwise.parameters(99, *given[1:], [], *rest)

@@ -45,7 +45,7 @@ struct Elementwise : Loss {
   const void* third;   // a second input, or weights with a cycle
   const void* weight;  // element i takes weight[i % weight_cycle]; in the dtype of computation
   int64_t third_cycle, weight_cycle, inner;  // element i takes row_weight[i / inner]
-  double a, b;  // beta, delta, margin, eps, alpha; gamma
+  const double* parameters;  // as many as functions.inc says
 };
 
 // Losses of rows of vectors (N, D).

@@ -26,7 +26,7 @@ extern "C" {
 // The names of elementwise functions, each followed by a space: the place of a name is its number.
 VISIBLE const char* lossary_elementwise_functions() {
   return
-#define LOSSARY_FUNCTION(name) #name " "
+#define LOSSARY_FUNCTION(name, parameters) #name " "
 #include "functions.inc"
 #undef LOSSARY_FUNCTION
       ;

@@ -10,15 +10,15 @@ namespace {
 
 using lossary::Elementwise;
 
-template <class T>
+// What functors are given: their parameters, and what the numbers are stored in, which decides how exact they need be.
+template <class S, int n>
 struct Options {
-  T a, b;
-  T slack = T(4) * std::numeric_limits<T>::epsilon();
-};
+  using T = typename Compute<S>::type;
 
-// And what dtype its numbers come from.
-template <class S>
-struct OptionsOf : Options<typename Compute<S>::type> {};
+  T parameters[n ? n : 1];
+  T slack = T(4) * std::numeric_limits<T>::epsilon();
+  static constexpr S storage{};
+};
 
 // A value and its derivatives with respect to input x and the third argument u.
 template <class T>
@@ -33,36 +33,38 @@ INLINED T sign(T x) {
 }
 
 struct L1 {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O&, T x, T t) {
     const T error = x - t;
     return {std::fabs(error), sign(error), T(0)};
   }
 };
 
 struct MSE {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O&, T x, T t) {
     const T error = x - t;
     return {error * error, T(2) * error, T(0)};
   }
 };
 
 struct SmoothL1 {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    const T error = x - t, size = std::fabs(error), slope = error / o.a;
-    const bool small = size < o.a;
-    return {small ? T(0.5) * error * slope : size - T(0.5) * o.a, small ? slope : sign(error), T(0)};
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [beta] = o.parameters;
+    const T error = x - t, size = std::fabs(error), slope = error / beta;
+    const bool small = size < beta;
+    return {small ? T(0.5) * error * slope : size - T(0.5) * beta, small ? slope : sign(error), T(0)};
   }
 };
 
 struct Huber {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [delta] = o.parameters;
     const T error = x - t, size = std::fabs(error);
-    const bool small = size <= o.a;
-    return {small ? T(0.5) * error * error : o.a * (size - T(0.5) * o.a), small ? error : o.a * sign(error), T(0),
+    const bool small = size <= delta;
+    return {small ? T(0.5) * error * error : delta * (size - T(0.5) * delta), small ? error : delta * sign(error), T(0),
             false};
   }
 };
@@ -74,12 +76,12 @@ INLINED T larger(T a, T b) {
 
 // Logarithms end at -100, as torch's; the derivatives are those of the clamped ones.
 struct BinaryCrossEntropy {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>& o, T p, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T p, T t) {
     const bool low = p <= T(3.720075976020836e-44), high = p == T(1);
     const T rest = T(1) - p, over_p = T(1) / p, over_rest = T(1) / rest, other = T(1) - t;
-    const T plain = log_of_positive(p, S{}), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
-    const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest, S{}) + lost * over_rest;
+    const T plain = log_of_positive(p, o.storage), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
+    const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest, o.storage) + lost * over_rest;
     return {-(t * log_p + other * log_1mp), other * (high ? T(0) : over_rest) - t * (low ? T(0) : over_p), T(0),
             larger(excess_of_probability(p, T(0)), excess_of_probability(t, o.slack))};
   }
@@ -87,58 +89,61 @@ struct BinaryCrossEntropy {
 
 // u: the weight of positive targets.
 struct BinaryCrossEntropyWithLogits {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t, T u = T(1)) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
-    const Logistic<T> l = logistic(x, S{});
+    const Logistic<T> l = logistic(x, o.storage);
     return {l.cost(positive, negative), negative * l.p() - positive * l.q(), T(0), excess_of_probability(t, o.slack)};
   }
 };
 
 struct PoissonOfLogRates {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>&, T x, T t) {
-    const T rate = exp_(x, S{});
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const T rate = exp_(x, o.storage);
     return {rate - times(t, x == infinity<T> ? T(0) : x), rate - t, T(0)};
   }
 };
 
 struct PoissonOfRates {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [eps] = o.parameters;
     const bool infinite = x == infinity<T>;
-    const T rate = (infinite ? T(1) : x) + o.a;
+    const T rate = (infinite ? T(1) : x) + eps;
     const bool nothing = std::fabs(rate) + std::fabs(t) == 0;
     const T log_rate = log_(nothing ? T(1) : rate), slope = t / (nothing ? T(1) : rate);
     return {x - times(t, log_rate), T(1) - (infinite ? T(0) : slope), T(0), -x};
   }
 };
 
-// u: the variance. b: the constant of the full likelihood.
+// u: the variance.
 struct Gaussian {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
-    const T error = x - t, raised = u < o.a ? o.a : u;
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t, T u) {
+    const auto& [eps, constant] = o.parameters;
+    const T error = x - t, raised = u < eps ? eps : u;
     const bool degenerate = raised == 0;
     const T v = degenerate ? T(1) : raised, dx = error / v, squares = error * dx;
     const T at_zero = error == 0 ? -infinity<T> : infinity<T>, half = T(0.5) * (log_(v) + squares);
     const T du = T(0.5) * (T(1) - squares) / v;
-    return {(degenerate ? at_zero : half) + o.b, degenerate ? T(0) : dx, u < o.a ? T(0) : (degenerate ? T(0) : du), -u};
+    return {(degenerate ? at_zero : half) + constant, degenerate ? T(0) : dx, u < eps ? T(0) : (degenerate ? T(0) : du), -u};
   }
 };
 
 struct SoftMargin {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>&, T x, T t) {
-    const Logistic<T> l = logistic(times(t, x), S{});
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const Logistic<T> l = logistic(times(t, x), o.storage);
     return {l.below(), -t * l.q(), T(0)};
   }
 };
 
 struct HingeEmbedding {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t) {
-    const T lack = o.a - x;
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [margin] = o.parameters;
+    const T lack = margin - x;
     const bool far = lack <= 0;
     const T apart = far ? T(0) : lack, slope = far ? T(0) : T(1);
     return {(t == -1 ? T(0) : x) + (t == 1 ? T(0) : apart), (t == -1 ? T(0) : T(1)) - (t == 1 ? T(0) : slope), T(0)};
@@ -147,9 +152,10 @@ struct HingeEmbedding {
 
 // u: the other score.
 struct MarginRanking {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>& o, T x, T t, T u) {
-    const T lack = o.a - times(t, x - u);
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t, T u) {
+    const auto& [margin] = o.parameters;
+    const T lack = margin - times(t, x - u);
     const bool enough = lack <= 0;
     return {enough ? T(0) : lack, enough ? T(0) : -t, enough ? T(0) : t};
   }
@@ -161,17 +167,18 @@ struct Modulation {
   T factor, slope;
 };
 
-// a: the share of positive targets, or -1. b: gamma.
+// alpha: the share of positive targets, or -1.
 template <class Power>
 struct SigmoidFocalOf {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t) {
-    const Logistic<T> l = logistic(x, S{});
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [alpha, gamma] = o.parameters;
+    const Logistic<T> l = logistic(x, o.storage);
     const T p = l.p(), q = l.q(), other = T(1) - t;
     const T nll = l.cost(t, other), dnll = other * p - t * q;
     const T rest = t * q + other * p, drest = (T(1) - T(2) * t) * p * q;
-    const Modulation<T> m = Power::of(rest, drest, t, l, o.b);
-    const T balance = o.a == -1 ? T(1) : o.a * t + (T(1) - o.a) * other;
+    const Modulation<T> m = Power::of(rest, drest, t, l, gamma);
+    const T balance = alpha == -1 ? T(1) : alpha * t + (T(1) - alpha) * other;
     const bool infinite = nll == infinity<T>;
     const T value = infinite ? nll : m.factor * nll;
     const T slope = infinite ? dnll : m.factor * dnll + m.slope * nll;
@@ -199,15 +206,15 @@ using SigmoidFocal = SigmoidFocalOf<AnyPower>;
 using SigmoidFocalOfSquares = SigmoidFocalOf<Square>;
 
 struct KLDiv {
-  template <class S, class T>
-  INLINED static Element<T> at(const OptionsOf<S>& o, T x, T t) {
-    return {t * log_of_positive(t == 0 ? T(1) : t, S{}) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    return {t * log_of_positive(t == 0 ? T(1) : t, o.storage) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
   }
 };
 
 struct KLDivOfLogTargets {
-  template <class T>
-  INLINED static Element<T> at(const Options<T>&, T x, T t) {
+  template <class O, class T>
+  INLINED static Element<T> at(const O&, T x, T t) {
     const T p = exp_(t), log_p = p == 0 ? T(0) : t;
     const T finite = std::fabs(x) == infinity<T> ? T(0) : x, ratio = log_p - (p == 0 ? finite : x);
     return {p * ratio, -p, T(0)};
@@ -264,13 +271,13 @@ INLINED const T* ones(T* room, int64_t n) {
   return room;
 }
 
-template <class F, class S>
-concept OfTwo = requires(OptionsOf<S> o, typename Compute<S>::type x) { F::at(o, x, x); };
-template <class F, class S>
-concept OfThree = requires(OptionsOf<S> o, typename Compute<S>::type x) { F::at(o, x, x, x); };
+template <class F, class O>
+concept OfTwo = requires(O o, typename O::T x) { F::at(o, x, x); };
+template <class F, class O>
+concept OfThree = requires(O o, typename O::T x) { F::at(o, x, x, x); };
 
 // Half precision is widened and narrowed in the loop itself: numbers never leave the registers.
-template <class F, class S>
+template <class F, int count, class S>
 double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char* scratch) {
   using T = typename Compute<S>::type;
   const int64_t stride = stride_of(call);
@@ -283,7 +290,8 @@ double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char
                                         : read(static_cast<const S*>(call.third) + begin, rooms, n);
   S* const dx = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + begin : reinterpret_cast<S*>(rooms + stride);
   S* const du = call.gradients[1] ? static_cast<S*>(call.gradients[1]) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
-  const OptionsOf<S> options{{static_cast<T>(call.a), static_cast<T>(call.b)}};
+  Options<S, count> options{};
+  for (int i = 0; i < count; ++i) options.parameters[i] = static_cast<T>(call.parameters[i]);
   const T scale = static_cast<T>(call.scale);
   T excess = 0;
 
@@ -335,11 +343,11 @@ double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char
       plain(at);
     }
   };
-  if constexpr (OfThree<F, S>) {
+  if constexpr (OfThree<F, Options<S, count>>) {
     const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i]), u[i]); };
     if (u) loop(at, std::true_type{});
   }
-  if constexpr (OfTwo<F, S>) {
+  if constexpr (OfTwo<F, Options<S, count>>) {
     const auto at = [&](int64_t i) ALWAYS_INLINE { return F::at(options, widen(x[i]), widen(t[i])); };
     if (!u) loop(at, std::false_type{});
   }
@@ -350,17 +358,17 @@ double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char
   return sum_of_block(values, whole);
 }
 
-template <class F, class S>
+template <class F, int count, class S>
 void elementwise_of(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
   for_units(call, call.rows, begin, end,
-            [&](int64_t first, int64_t n) { return elementwise_block<F, S>(call, first, n, scratch); });
+            [&](int64_t first, int64_t n) { return elementwise_block<F, count, S>(call, first, n, scratch); });
 }
 
 template <class S>
 void elementwise(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
   using Kernel = void (*)(const Elementwise&, int64_t, int64_t, char*);
   static constexpr Kernel functions[] = {
-#define LOSSARY_FUNCTION(name) elementwise_of<name, S>,
+#define LOSSARY_FUNCTION(name, parameters) elementwise_of<name, parameters, S>,
 #include "functions.inc"
 #undef LOSSARY_FUNCTION
   };
