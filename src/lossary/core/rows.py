@@ -6,12 +6,10 @@ from typing import Annotated, Any, NamedTuple
 from lossary.core.arrays import Array, by_rows, cast, namespace
 from lossary.core.classes import class_axis, log_odds_against, targets
 from lossary.core.contract import Range, class_indices, features, linear_weights, logits
-from lossary.core.elementary import log_softmax, logsumexp, shaped, softplus, times
+from lossary.core.elementary import SOFTCAP, TEMPERATURE, log_softmax, logsumexp, shaped, softplus, times
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 
 IGNORED = Range(integer=True, none_means=-100)
-SOFTCAP = Range(0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant"))
-TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
 
 
 class LogProb(NamedTuple):

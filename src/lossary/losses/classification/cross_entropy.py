@@ -5,7 +5,16 @@ from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
-from lossary.core.elementary import is_number, log_softmax, shaped, softplus, squared_lse, times
+from lossary.core.elementary import (
+    SOFTCAP,
+    TEMPERATURE,
+    is_number,
+    log_softmax,
+    shaped,
+    softplus,
+    squared_lse,
+    times,
+)
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
@@ -22,8 +31,6 @@ def check_ignore_index(call: Checked) -> None:
         )
 
 
-SOFTCAP = Range(0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant"))
-TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
 Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift_invariant"))
 
 

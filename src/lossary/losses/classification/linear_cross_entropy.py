@@ -12,13 +12,14 @@ from lossary.core.contract import (
     target_probabilities,
     weights,
 )
+from lossary.core.elementary import SOFTCAP, TEMPERATURE
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 from lossary.core.record import Elsewhere, Example, Source, record_of
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.few_classes import of_few_classes
 from lossary.kernels.families import LinearRows
-from lossary.losses.classification.cross_entropy import SOFTCAP, TEMPERATURE, Z_LOSS, check_ignore_index, cross_entropy
+from lossary.losses.classification.cross_entropy import Z_LOSS, check_ignore_index, cross_entropy
 
 
 def _check(call: Checked) -> None:
