@@ -106,7 +106,7 @@ def _anew(x):
     return x.detach().clone().requires_grad_(x.requires_grad) if isinstance(x, torch.Tensor) else x
 
 
-def check_few_classes():
+def check_sparse_targets():
     """Of TopK, sharded along the classes that they name too."""
 
     def call(x, indices, probs):
@@ -235,7 +235,7 @@ CHECKS = {
     **{
         check.__name__.removeprefix("check_").replace("_", " "): (check,)
         for check in (
-            check_few_classes,
+            check_sparse_targets,
             check_patched_loss_parallel,
             check_patched_compiled,
             check_patched_plain,

@@ -6,10 +6,10 @@ arrays of torch, NumPy, JAX and any library that follows the array API standard,
 
 from lossary.alignment import ctc_align as ctc_align
 from lossary.core.record import catalogue as catalogue
+from lossary.core.sparse_targets import Mixed as Mixed
+from lossary.core.sparse_targets import TopK as TopK
 from lossary.core.strict import strict as strict
 from lossary.dispatch.explain import explain as explain
-from lossary.few_classes import Mixed as Mixed
-from lossary.few_classes import TopK as TopK
 from lossary.functional import *  # noqa: F403
 from lossary.log_probs import LogProb as LogProb
 from lossary.log_probs import linear_log_prob as linear_log_prob

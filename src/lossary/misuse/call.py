@@ -14,7 +14,7 @@ from lossary.core.arrays import Array, as_array, is_array, is_torch, kind
 from lossary.core.check import Checked, check, prepare
 from lossary.core.contract import Spec, axes, check_array
 from lossary.core.record import Loss
-from lossary.few_classes import by_heaviest
+from lossary.core.sparse_targets import by_heaviest
 from lossary.misuse.reading import host, quiet, to_cpu
 from lossary.misuse.sample import Sample, draw
 

@@ -1,7 +1,7 @@
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
-from lossary.core.arrays import Array, kind, namespace
+from lossary.core.arrays import Array, kind, namespace, take_along
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
@@ -17,8 +17,8 @@ from lossary.core.elementary import (
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.core.sparse_targets import SparseTargets
 from lossary.dispatch.loss import loss
-from lossary.few_classes import of_few_classes
 from lossary.kernels.families import SoftmaxRows
 
 
@@ -32,6 +32,42 @@ def check_ignore_index(call: Checked) -> None:
 
 
 Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift_invariant"))
+
+
+def of_sparse_targets(
+    input: Array,
+    target: Array,
+    target_shares: Array,
+    is_mixed: bool,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: Array | float,
+    softcap: Array | float,
+    temperature: Array | float,
+    z_loss: Array | float,
+    **unused: Any,
+) -> Unreduced:
+    """The formula of cross_entropy for `lossary.TopK` and `lossary.Mixed`, as SparseTargets calls it."""
+    xp, axis = namespace(input), class_axis(input)
+    classes = input.shape[axis]
+    index, counted, outside = targets(target, classes, ignore_index)
+    counts = xp.any(counted, axis=axis)
+    x = shaped(xp.where(xp.expand_dims(counts, axis=axis), input, 0.0), softcap, temperature)
+    nll = -log_softmax(x, axis)
+    part = xp.where(counted, target_shares, 0.0)
+    if weight is not None:
+        part = part * xp.reshape(xp.take(weight, xp.reshape(index, (-1,)), axis=0), index.shape)
+    values = xp.sum(times((1 - label_smoothing) * part, take_along(nll, index, axis)), axis=axis)
+    if not is_number(label_smoothing, 0):
+        every = 1.0 if weight is None else along(weight, axis, input.ndim)
+        spread = xp.sum(times(label_smoothing / classes * every * xp.ones_like(nll), nll), axis=axis)
+        values = values + xp.where(counts, spread, 0.0)
+    if not is_number(z_loss, 0):
+        values = values + xp.where(counts, squared_lse(x, axis, z_loss), 0.0)
+    values = xp.where(xp.any(outside, axis=axis), xp.nan, values)
+    # Not a cast of `counts`, in which a DTensor adds up what it found on each rank.
+    rows = xp.sum(part, axis=axis) if is_mixed else xp.where(counts, xp.ones_like(values), 0.0)
+    return Unreduced(values, denominator=rows)
 
 
 @loss(
@@ -79,7 +115,7 @@ Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift
     ),
     check=check_ignore_index,
     adapt=adapt_target,
-    variant=of_few_classes,
+    variant=SparseTargets(of_sparse_targets, "?N K *d", class_axis),
     plot=Plot(
         -6.0,
         6.0,
@@ -119,7 +155,7 @@ def cross_entropy(
         Logits: scores before any softmax.
     target : integer array (N, d1, ...), or floating array of the shape of `input`
         Classes, 0 to C - 1, of any integer dtype; or a probability for each class. Also `lossary.TopK(indices, probs)`,
-        probabilities of a few classes, and `lossary.Mixed(a, b, lam)`, mixup of two.
+        probabilities of K classes, and `lossary.Mixed(a, b, lam)`, mixup of two.
     weight : array (C,), optional
         Weight of each class; `lossary.class_weights` estimates it. The mean over class indices divides by the sum
         of the weights of the rows' classes, the mean over probabilities by the number of rows.

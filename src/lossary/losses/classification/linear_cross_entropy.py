@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Any
 
 from lossary.core.arrays import Array, by_rows, kind
 from lossary.core.check import Checked
@@ -16,10 +16,10 @@ from lossary.core.elementary import SOFTCAP, TEMPERATURE
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
 from lossary.core.record import Elsewhere, Example, Source, record_of
 from lossary.core.reduce import Unreduced
+from lossary.core.sparse_targets import SparseTargets
 from lossary.dispatch.loss import loss
-from lossary.few_classes import of_few_classes
 from lossary.kernels.families import LinearRows
-from lossary.losses.classification.cross_entropy import Z_LOSS, check_ignore_index, cross_entropy
+from lossary.losses.classification.cross_entropy import Z_LOSS, check_ignore_index, cross_entropy, of_sparse_targets
 
 
 def _check(call: Checked) -> None:
@@ -31,6 +31,23 @@ def _check(call: Checked) -> None:
             f"and input, of shape {tuple(call.first.shape)}, has no batch. "
             "Pass input.unsqueeze(0) and target.unsqueeze(0)"
         )
+
+
+def _of_sparse_targets(
+    input: Array,
+    linear_weight: Array,
+    target: Array,
+    target_shares: Array,
+    linear_bias: Array | None,
+    memory_budget: int,
+    **options: Any,
+) -> Unreduced:
+    def of_rows(input: Array, target: Array, target_shares: Array) -> Unreduced:
+        x = counted_logits(input, linear_weight, linear_bias, target != options["ignore_index"])
+        return of_sparse_targets(x, target, target_shares, **options)
+
+    most = rows_at_once(linear_weight, memory_budget)
+    return by_rows(of_rows, input.ndim - 1, most, input, target, target_shares)
 
 
 @loss(
@@ -80,7 +97,7 @@ def _check(call: Checked) -> None:
         "The mean over micro-batches of unequal token counts is not the mean over the batch: pass normalizer.",
     ),
     check=_check,
-    variant=of_few_classes,
+    variant=SparseTargets(_of_sparse_targets, "?N *n K *d", lambda input: input.ndim - 1),
     kernel=LinearRows(),
 )
 def linear_cross_entropy(
