@@ -13,7 +13,9 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/inductor/aoti_torch/utils.h>
+#include <torch/csrc/utils/python_strings.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -22,7 +24,7 @@
 #include <string>
 #include <vector>
 
-#include "kinds.h"
+#include "cache_key.h"
 
 namespace {
 
@@ -84,15 +86,16 @@ struct LossBackward : torch::autograd::Node {
     if (!upstream.defined()) return variable_list(call->parts.size());
     const c10::DispatchKeySet batched{c10::DispatchKey::Batched, c10::DispatchKey::FuncTorchBatched};
     if (upstream.key_set().has_any(batched) || c10::GradMode::is_enabled()) return by_python(upstream);
-    const double factor = upstream.numel() == 1 ? upstream.item<double>() : 0;
+    // Read on the CPU alone: elsewhere the host would wait for it.
+    const bool is_one = upstream.is_cpu() && upstream.numel() == 1 && upstream.item<double>() == 1;
     std::vector<at::Tensor> found;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       found.swap(ready);  // autograd copies a gradient that somebody else holds
     }
     // Small gradients of fp16 are 0 before a loss scale comes to them.
-    if (found.empty() || (factor != 1 && found[0].scalar_type() == at::kHalf)) return by_python(upstream);
-    if (factor != 1) {
+    if (found.empty() || (!is_one && found[0].scalar_type() == at::kHalf)) return by_python(upstream);
+    if (!is_one) {
       for (at::Tensor& gradient : found) gradient.mul_(upstream);
     }
     return in_slots(found);
@@ -146,11 +149,11 @@ struct Step {
 };
 
 at::Tensor rounded(const at::Tensor& value, at::ScalarType dtype) {
-  if (value.dim() > 0) return value.to(dtype);
+  if (value.dim() > 0 || !value.is_cpu()) return value.to(dtype);
   return value.scalar_type() == dtype ? value : at::detail::scalar_tensor_static(value.item(), dtype, value.device());
 }
 
-// step(plan, args, kwargs), of the kind of the plan
+// step(plan, args, kwargs), of a call with the key of the plan
 PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
   HANDLE_TH_ERRORS
   const std::shared_ptr<const Call>& call = reinterpret_cast<Step*>(self)->call;
@@ -199,6 +202,12 @@ PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
 // As the operator's schema wants it.
 c10::IValue value_of(PyObject* x, const c10::Argument& argument) {
   if (x == Py_None) return {};
+  if (PyUnicode_Check(x)) return THPUtils_unpackString(x);
+  if (PyTuple_Check(x)) {
+    c10::List<double> numbers;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(x); ++i) numbers.push_back(PyFloat_AsDouble(PyTuple_GET_ITEM(x, i)));
+    return numbers;
+  }
   if (PyBool_Check(x)) return x == Py_True;
   if (PyFloat_Check(x) || argument.type()->kind() == c10::TypeKind::FloatType) return PyFloat_AsDouble(x);
   return static_cast<int64_t>(PyLong_AsLongLong(x));
@@ -220,7 +229,7 @@ Part part_of(PyObject* given) {
   return part;
 }
 
-// Step(operator, arguments, parts, dtype, gradients, complaint)
+// Step(operator, also with an overload's name, arguments, parts, dtype, gradients, complaint)
 PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
   HANDLE_TH_ERRORS
   const char* name;
@@ -229,9 +238,11 @@ PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
                         &gradients, &complaint)) {
     return nullptr;
   }
+  const std::string full = name, base = full.substr(0, full.find('.'));
+  const std::string overload = full.substr(std::min(base.size() + 1, full.size()));
   auto call = std::make_shared<Call>(Call{
-      c10::Dispatcher::singleton().findSchemaOrThrow(name, ""), {}, {}, dtype_of(dtype), Py_NewRef(gradients),
-      Py_NewRef(complaint)});
+      c10::Dispatcher::singleton().findSchemaOrThrow(base.c_str(), overload.c_str()), {}, {}, dtype_of(dtype),
+      Py_NewRef(gradients), Py_NewRef(complaint)});
   const auto& schema = call->operation.schema().arguments();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments); ++i) {
     call->arguments.push_back(value_of(PyTuple_GET_ITEM(arguments, i), schema.at(i)));
@@ -263,7 +274,7 @@ void destroy(PyObject* self) {
 
 PyTypeObject step_type = {PyVarObject_HEAD_INIT(nullptr, 0)};
 PyMethodDef functions[] = {
-    {"kind", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind)), METH_FASTCALL, nullptr}, {}};
+    {"cache_key", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cache_key)), METH_FASTCALL, nullptr}, {}};
 PyModuleDef module = {PyModuleDef_HEAD_INIT, "_autograd", nullptr, -1, functions, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace

@@ -1,5 +1,7 @@
-// The kind of a call: what its check depends on, as bytes that are equal only for calls of the same kind. The same as
-// plans.py makes in Python, whose tuples of small objects take longer than a small loss.
+// The key that a call is remembered by: what its check depends on, as bytes. plans.py has the same in Python, whose tuples
+// of small objects take longer than a small loss.
+//
+// Of data: dtype, requires_grad and shape of a contiguous tensor on the CPU. Of options: type and value.
 #include <Python.h>
 
 #include <ATen/core/Tensor.h>
@@ -7,11 +9,12 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
+#include <torch/csrc/utils/object_ptr.h>
 
 #include <cstdint>
 #include <string>
 
-#include "kinds.h"
+#include "cache_key.h"
 
 namespace {
 
@@ -21,8 +24,9 @@ bool is_plain() {
   return (keys.included_ - c10::default_included_set).empty() && keys.excluded_.has(c10::DispatchKey::AutocastCPU);
 }
 
-class Kind {
+class Key {
   std::string bytes_;
+  PyObject* options_;  // a frozenset of the places and the names of options
 
   template <class T>
   void add(T x) {
@@ -41,7 +45,7 @@ class Kind {
   }
 
  public:
-  Kind(PyObject* loss, Py_ssize_t positional) {
+  Key(PyObject* loss, PyObject* options, Py_ssize_t positional) : options_(options) {
     bytes_.reserve(256);
     add_name(loss);
     add(c10::GradMode::is_enabled());
@@ -58,9 +62,13 @@ class Kind {
     bytes_.append(text, static_cast<size_t>(length));
   }
 
-  // False where it is more than a contiguous tensor on the CPU or an option.
-  bool add_argument(PyObject* x) {
-    if (THPVariable_CheckExact(x)) return add_tensor(THPVariable_Unpack(x));
+  // place: a number or a name. False where x is neither data nor an option, or a tensor for one, whose value decides.
+  bool add_argument(PyObject* place, PyObject* x) {
+    if (THPVariable_CheckExact(x)) {
+      const int is_option = PySet_Contains(options_, place);
+      if (is_option < 0) throw python_error();
+      return !is_option && add_tensor(THPVariable_Unpack(x));
+    }
     if (x == Py_None) {
       add('n');
     } else if (PyBool_Check(x)) {
@@ -85,19 +93,20 @@ class Kind {
 
 }  // namespace
 
-PyObject* kind(PyObject*, PyObject* const* given, Py_ssize_t) {
+PyObject* cache_key(PyObject*, PyObject* const* given, Py_ssize_t) {
   HANDLE_TH_ERRORS
   if (!is_plain()) Py_RETURN_NONE;
-  PyObject *const args = given[1], *const kwargs = given[2];
-  Kind kind(given[0], PyTuple_GET_SIZE(args));
+  PyObject *const args = given[2], *const kwargs = given[3];
+  Key key(given[0], given[1], PyTuple_GET_SIZE(args));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
-    if (!kind.add_argument(PyTuple_GET_ITEM(args, i))) Py_RETURN_NONE;
+    THPObjectPtr place(PyLong_FromSsize_t(i));
+    if (!key.add_argument(place.get(), PyTuple_GET_ITEM(args, i))) Py_RETURN_NONE;
   }
   PyObject *name, *x;
   for (Py_ssize_t i = 0; PyDict_Next(kwargs, &i, &name, &x);) {
-    kind.add_name(name);
-    if (!kind.add_argument(x)) Py_RETURN_NONE;
+    key.add_name(name);
+    if (!key.add_argument(name, x)) Py_RETURN_NONE;
   }
-  return PyBytes_FromStringAndSize(kind.bytes().data(), static_cast<Py_ssize_t>(kind.bytes().size()));
+  return PyBytes_FromStringAndSize(key.bytes().data(), static_cast<Py_ssize_t>(key.bytes().size()));
   END_HANDLE_TH_ERRORS
 }
