@@ -12,7 +12,7 @@
 #include <torch/csrc/utils/object_ptr.h>
 
 #include <cstdint>
-#include <string>
+#include <cstring>
 
 #include "cache_key.h"
 
@@ -25,12 +25,21 @@ bool is_plain() {
 }
 
 class Key {
-  std::string bytes_;
+  char bytes_[1024];  // on the stack: memory of its own would take a tenth of the time
+  size_t size_ = 0;
+  bool fits_ = true;
   PyObject* options_;  // a frozenset of the places and the names of options
+
+  void add(const void* from, size_t n) {
+    fits_ &= n <= sizeof(bytes_) - size_;
+    if (!fits_) return;
+    std::memcpy(bytes_ + size_, from, n);
+    size_ += n;
+  }
 
   template <class T>
   void add(T x) {
-    bytes_.append(reinterpret_cast<const char*>(&x), sizeof(x));
+    add(&x, sizeof(x));
   }
 
   bool add_tensor(const at::Tensor& x) {
@@ -40,26 +49,28 @@ class Key {
     add(x.scalar_type());
     add(x.requires_grad());
     add(x.dim());
-    for (const int64_t n : x.sizes()) add(n);
+    add(x.sizes().data(), x.sizes().size() * sizeof(int64_t));
     return true;
   }
 
  public:
   Key(PyObject* loss, PyObject* options, Py_ssize_t positional) : options_(options) {
-    bytes_.reserve(256);
     add_name(loss);
     add(c10::GradMode::is_enabled());
     add(positional);
   }
 
-  const std::string& bytes() const { return bytes_; }
+  PyObject* bytes() const {
+    if (!fits_) Py_RETURN_NONE;
+    return PyBytes_FromStringAndSize(bytes_, static_cast<Py_ssize_t>(size_));
+  }
 
   void add_name(PyObject* name) {
     Py_ssize_t length;
     const char* const text = PyUnicode_AsUTF8AndSize(name, &length);
     if (!text) throw python_error();
     add(length);
-    bytes_.append(text, static_cast<size_t>(length));
+    add(text, static_cast<size_t>(length));
   }
 
   // place: a number or a name. False where x is neither data nor an option, or a tensor for one, whose value decides.
@@ -107,6 +118,6 @@ PyObject* cache_key(PyObject*, PyObject* const* given, Py_ssize_t) {
     key.add_name(name);
     if (!key.add_argument(name, x)) Py_RETURN_NONE;
   }
-  return PyBytes_FromStringAndSize(key.bytes().data(), static_cast<Py_ssize_t>(key.bytes().size()));
+  return key.bytes();
   END_HANDLE_TH_ERRORS
 }
