@@ -402,7 +402,10 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
     ("reason", "call"),
     [
         ("cannot differentiate targets or weights", lambda: ((LOGITS, LOGITS.softmax(1).requires_grad_()), {})),
-        ("cannot differentiate targets or weights", lambda: ((LOGITS, LABELS), {"weight": torch.ones(4, requires_grad=True)})),
+        (
+            "cannot differentiate targets or weights",
+            lambda: ((LOGITS, LABELS), {"weight": torch.ones(4, requires_grad=True)}),
+        ),
         ("nothing to compute", lambda: ((LOGITS[:0], LABELS[:0]), {})),
         ("torch tensors; these are numpy", lambda: ((LOGITS.numpy(), LABELS.numpy()), {})),
     ],

@@ -388,29 +388,3 @@ def test_nobody_who_wants_no_gradient_gets_a_graph() -> None:
     REMEMBERED.clear()
     with torch.no_grad():
         assert not remembered(LOGITS.clone().requires_grad_(), LABELS).requires_grad
-
-
-def test_a_tensor_for_an_option_has_no_key(caller: str) -> None:
-    """Its value decides, which no key holds; data and plain options have one."""
-    if caller == "Python":
-        pytest.skip("of the key in C++")
-    key, x, number = ops.native.cache_key, LOGITS, torch.tensor(0.5)
-    options = frozenset({2, "weight", "label_smoothing"})
-    assert key("f", options, (x, LABELS, 0.5), {"weight": None}) is not None
-    assert key("f", options, (x, LABELS), {"input2": number}) is not None
-    assert key("f", options, (x, LABELS, number), {}) is None
-    assert key("f", options, (x, LABELS), {"label_smoothing": number}) is None
-    assert key("f", options, (x,), {"label_smoothing": 1}) != key("f", options, (x,), {"label_smoothing": 1.0})
-
-
-def test_a_step_takes_an_overload_and_numbers() -> None:
-    if ops.native is None:
-        pytest.skip("of the step in C++")
-    x, y = drawn(2, 33).unbind()
-    arguments = (ops.FUNCTIONS["Huber"], None, None, None, False, None, (0.5,), None, 2, None, None, 1)
-    parts = ((0, None, 1, 0), (1, None, 2, -1))
-    step = ops.native.Step("lossary::elementwise.parameters", arguments, parts, x.dtype, ops.gradients, plans.Complaint)
-    got = step(None, (x.requires_grad_(), y), {})
-    expected = torch.nn.functional.huber_loss(x, y, delta=0.5, reduction="sum")
-    torch.testing.assert_close(got, expected)
-    torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(expected, x))

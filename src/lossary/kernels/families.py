@@ -441,7 +441,7 @@ class Elementwise(Kernel):
     functor: str | Callable[[Options], str]
     parameters: tuple[str | Callable[[Options], float], ...] = ()
     weighs_mean: bool = field(default=False, kw_only=True)
-    operator = "elementwise"
+    operator = "elementwise.parameters"
 
     def refuse(self, call: Checked) -> str | None:
         values, shape = call.values, call.first.shape
@@ -468,9 +468,7 @@ class Elementwise(Kernel):
             _weights(operands, "pos_weight") if cycle else second,
             cycle,
             _weights(operands, "weight"),
-            *([float(values[p] if isinstance(p, str) else p(values)) for p in self.parameters] + [0.0, 0.0])[
-                :2
-            ],  # SHIM
+            tuple(float(values[p] if isinstance(p, str) else p(values)) for p in self.parameters),
             _of_first_parts(operands),
             self._normalizer(operands),
         )

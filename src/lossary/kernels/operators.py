@@ -49,9 +49,6 @@ if missing is None:
     library.lossary_elementwise_functions.restype = ctypes.c_char_p
     FUNCTIONS |= {name: i for i, name in enumerate(library.lossary_elementwise_functions().decode().split())}
     if native is not None:
-        # SHIM
-        if not hasattr(native, "cache_key"):
-            native.cache_key = lambda name, options, args, kwargs: native.kind(name, args, kwargs)
         library.lossary_let_resize_by(ctypes.c_void_p(native.let_resize))
 
 
@@ -141,7 +138,7 @@ for _name in ("softmax_rows", "softmax_rows_", "shaped_rows", "shaped_rows_"):
     _reducing(_name, "logits", unreduced=_without(1, "logits"))
 _reducing("nll", "log_probabilities", unreduced=_without(1, "log_probabilities"))
 _reducing("kl_rows", "input_logits", "target_logits", unreduced=_without(1, "input_logits"))
-for _name in ("elementwise",):  # SHIM
+for _name in ("elementwise", "elementwise.parameters"):
     _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1])
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
