@@ -419,7 +419,7 @@ def test_a_refusal_names_its_reason(reason: str, call: Any) -> None:
 
 def test_elementwise_takes_as_many_parameters_as_its_function() -> None:
     x, y = torch.randn(2, 33, dtype=torch.float64).unbind()
-    place = ops.FUNCTIONS["Huber"]
+    place = operators.FUNCTIONS["Huber"]
     given, rest = (place, x, y, None, False, None), (None, 2, None, None, 1)
     value, (gradient,) = torch.ops.lossary.elementwise.parameters(*given, [0.5], *rest)
     of_two, (gradient_of_two,) = torch.ops.lossary.elementwise.default(*given, 0.5, 0.0, *rest)

@@ -434,12 +434,12 @@ class LinearLogProbRows(LogProbRows):
 class Elementwise(Kernel):
     """Losses of single elements.
 
-    functor: its name in cpu/functions.inc, or what chooses it by the loss's options. parameters: which options it takes
-    as numbers, or what makes one of them. weighs_mean: the mean divides by the sum of the loss's own weights.
+    functor: its name in cpu/functions.inc, and in `parameters` the options that it takes as numbers; or a function of
+    the options that answers the name and the numbers. weighs_mean: the mean divides by the sum of the loss's weights.
     """
 
-    functor: str | Callable[[Options], str]
-    parameters: tuple[str | Callable[[Options], float], ...] = ()
+    functor: str | Callable[[Options], tuple[Any, ...]]
+    parameters: tuple[str, ...] = ()
     weighs_mean: bool = field(default=False, kw_only=True)
     operator = "elementwise.parameters"
 
@@ -458,7 +458,8 @@ class Elementwise(Kernel):
         from lossary.kernels.operators import FUNCTIONS
 
         values, x = operands.call.values, operands[self.inputs[0]].contiguous()
-        functor = self.functor if isinstance(self.functor, str) else self.functor(values)
+        by_name = isinstance(self.functor, str)
+        functor, *numbers = (self.functor, *map(values.get, self.parameters)) if by_name else self.functor(values)
         cycle = operands.get("pos_weight") is not None
         second = operands[self.inputs[1]].contiguous() if len(self.inputs) > 1 else None
         return (
@@ -468,7 +469,7 @@ class Elementwise(Kernel):
             _weights(operands, "pos_weight") if cycle else second,
             cycle,
             _weights(operands, "weight"),
-            tuple(float(values[p] if isinstance(p, str) else p(values)) for p in self.parameters),
+            tuple(map(float, numbers)),
             _of_first_parts(operands),
             self._normalizer(operands),
         )

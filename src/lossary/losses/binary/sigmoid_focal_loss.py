@@ -8,8 +8,9 @@ from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
 
-def _functor(options: dict[str, Any]) -> str:
-    return "SigmoidFocalOfSquares" if options["gamma"] == 2 else "SigmoidFocal"
+def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
+    alpha, gamma = options["alpha"], options["gamma"]
+    return "SigmoidFocalOfSquares" if gamma == 2 else "SigmoidFocal", alpha, gamma
 
 
 @loss(
@@ -56,7 +57,7 @@ def _functor(options: dict[str, Any]) -> str:
         "It is no proper score: at gamma=2 and alpha=-1 a label of frequency 90% is fitted as 69%.",
     ),
     plot=Plot(-6.0, 6.0, {"target": 1.0, "alpha": -1}, {"gamma": (0.0, 0.5, 2.0, 5.0)}, axis="logit of a positive"),
-    kernel=Elementwise(_functor, ("alpha", "gamma")),
+    kernel=Elementwise(_functor),
 )
 def sigmoid_focal_loss(
     input: Annotated[Array, logits("*s")],

@@ -60,7 +60,7 @@ def _check(call: Checked) -> None:
     reductions=("none", "batchmean", "mean", "sum"),
     check=_check,
     domains=lambda values: {} if values["log_target"] else {"target": target_probabilities("*s").domain},
-    kernel=Elementwise(lambda options: "KLDivOfLogTargets" if options["log_target"] else "KLDiv"),
+    kernel=Elementwise(lambda o: ("KLDivOfLogTargets",) if o["log_target"] else ("KLDiv",)),
 )
 def kl_div(
     input: Annotated[Array, log_probabilities("*s")],

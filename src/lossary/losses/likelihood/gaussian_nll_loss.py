@@ -8,8 +8,8 @@ from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
 
-def _constant(options: dict[str, Any]) -> float:
-    return 0.5 * math.log(2 * math.pi) if options["full"] else 0.0
+def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
+    return "Gaussian", options["eps"], 0.5 * math.log(2 * math.pi) if options["full"] else 0.0
 
 
 @loss(
@@ -44,7 +44,7 @@ def _constant(options: dict[str, Any]) -> float:
         "At a variance below eps its gradient is 0: raise eps, or the floor of the model, before variances get there.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"var": (0.25, 1.0, 4.0)}, axis="x - y"),
-    kernel=Elementwise("Gaussian", ("eps", _constant), inputs=("input", "var")),
+    kernel=Elementwise(_functor, inputs=("input", "var")),
 )
 def gaussian_nll_loss(
     input: Annotated[Array, real("*s")],

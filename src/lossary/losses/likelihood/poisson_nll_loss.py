@@ -45,7 +45,7 @@ def stirling(n: Array) -> Array:
     ),
     plot=Plot(-3.0, 3.0, {}, {"target": (0.0, 1.0, 3.0)}, axis="log rate"),
     domains=lambda values: {} if values["log_input"] else {"input": rates("*s").domain},
-    kernel=Elementwise(lambda options: "PoissonOfLogRates" if options["log_input"] else "PoissonOfRates", ("eps",)),
+    kernel=Elementwise(lambda o: ("PoissonOfLogRates",) if o["log_input"] else ("PoissonOfRates", o["eps"])),
 )
 def poisson_nll_loss(
     input: Annotated[Array, log_rates("*s")],

@@ -29,7 +29,7 @@ from lossary.kernels.families import Elementwise
         "beta has the unit of the target: box coordinates in pixels and in fractions of the image want different ones.",
     ),
     plot=Plot(-3.0, 3.0, {"target": 0.0}, {"beta": (0.25, 1.0, 2.0)}, axis="x - y"),
-    kernel=Elementwise(lambda options: "SmoothL1" if options["beta"] > 1e-30 else "L1", ("beta",)),
+    kernel=Elementwise(lambda o: ("SmoothL1", o["beta"]) if o["beta"] > 1e-30 else ("L1",)),
 )
 def smooth_l1_loss(
     input: Annotated[Array, real("*s")],
