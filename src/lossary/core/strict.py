@@ -10,7 +10,7 @@ class _Depth:
     value = 0
 
 
-_depth = _Depth()
+depth = _Depth()
 
 
 @contextmanager
@@ -28,12 +28,12 @@ def strict() -> Iterator[None]:
     Traceback (most recent call last):
     ValueError: nll_loss: input holds 0.2 at [0, 0] and 1 more; log-probabilities lie in (-inf, 0]. Pass its log_softmax
     """
-    _depth.value += 1
+    depth.value += 1
     try:
         yield
     finally:
-        _depth.value -= 1
+        depth.value -= 1
 
 
 def is_strict() -> bool:
-    return _depth.value > 0
+    return depth.value > 0

@@ -8,17 +8,17 @@ from lossary.core import dtensors
 from lossary.core.arrays import is_jax, is_torch
 from lossary.core.check import GIVEN, Checked, check
 from lossary.core.record import Loss
-from lossary.dispatch import remembered
 from lossary.dispatch.implementations import choose
+from lossary.dispatch.remembered import cache_key, recall, remember
 from lossary.kernels.recipe import DataError, Formula, Recipe
 
 
 def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    key = remembered.cache_key(loss, args, kwargs)
-    known = None if key is None else remembered.recall(key)
+    key = cache_key(loss, args, kwargs)
+    known = None if key is None else recall(key)
     if known is not None:
         try:
-            return known(args, kwargs)
+            return known.repeat(args, kwargs)
         except DataError:
             pass  # the check below names the argument
     if key is not None:
@@ -31,7 +31,7 @@ def call(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         dtensors.refuse(loss.name, {name: arguments[name] for name in loss.signature.parameters}, error)
         raise
     if key is not None and recipe is not None:
-        remembered.remember(key, recipe, checked, args, kwargs)
+        remember(key, recipe, checked, args, kwargs)
     return answer
 
 

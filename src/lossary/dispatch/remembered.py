@@ -16,7 +16,7 @@ from typing import Any
 from lossary.core.arrays import Array
 from lossary.core.check import GIVEN, Checked, warn
 from lossary.core.record import Loss
-from lossary.core.strict import is_strict
+from lossary.core.strict import depth
 from lossary.kernels.recipe import Formula, Recipe
 
 MAX_REMEMBERED = 4096
@@ -44,13 +44,12 @@ class Remembered:
     step: Any
     warnings: tuple[tuple[str, type[Warning]], ...]
 
-    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.step is None:
+    def repeat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.step is not None:
+            answer = self.step(self.recipe, args, kwargs)
+        else:
             arrays = {n: args[at] if isinstance(at, int) else kwargs[at] for n, at in self.places} | self.constants
             answer = self.run(self.recipe, [source.of(arrays) for source in self.recipe.sources])
-        else:
-            answer = self.step(self.recipe, args, kwargs)
-            answer = answer if self.recipe.shape is None else answer.reshape(self.recipe.shape)
         for message, category in self.warnings:
             warn(message, category)
         return answer
@@ -59,9 +58,9 @@ class Remembered:
 def cache_key(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the check of a call depends on: of data their dtype, shape and need of a gradient, of options their type and
     value. None for whatever is more than contiguous tensors on the CPU and plain options."""
-    # As `imported` finds modules, without its call: of all that a small loss takes, this is a tenth.
+    # As `imported` and `is_strict` do it, without their calls: of all that a small loss takes, this is a tenth.
     torch: Any = sys.modules.get("torch")
-    if torch is None or torch.__spec__._initializing or torch.compiler.is_dynamo_compiling() or is_strict():
+    if torch is None or torch.__spec__._initializing or torch.compiler.is_dynamo_compiling() or depth.value:
         return None
     # Only now: what compiled code reads must not be changed by its own first run, which imports this.
     operators: Any = sys.modules.get("lossary.kernels.operators")

@@ -111,7 +111,7 @@ def step(recipe: Recipe, places: Mapping[str, int | str]) -> Any:
         if not isinstance(source, Source) or len(source.steps) != len(casts) or len(casts) > 1:
             return None
         parts.append((places[source.argument], casts[0][0] if casts else None, slot, gradient))
-    if not recipe.operator.reduces:
+    if not recipe.operator.reduces or recipe.shape is not None:
         return None
     arguments, name = (*recipe.arguments, None, recipe.at_once), f"lossary::{recipe.operator.name}"
     return operators.native.Step(name, arguments, tuple(parts), recipe.dtype, gradients, DataError)
