@@ -5,13 +5,14 @@ from typing import Annotated
 
 from lossary.core import rows
 from lossary.core.arrays import Array
-from lossary.core.contract import class_indices, features, linear_weights, logits
+from lossary.core.contract import Range, class_indices, features, linear_weights, logits
 from lossary.core.elementary import SOFTCAP, TEMPERATURE
 from lossary.core.projection import LOGITS_AT_ONCE
-from lossary.core.rows import IGNORED
 from lossary.core.rows import LogProb as LogProb
 from lossary.dispatch.loss import statistics
 from lossary.kernels.families import LinearLogProbRows, LogProbRows
+
+IGNORED = Range(integer=True, none_means=-100)
 
 
 @statistics(unreduced="?N *d", kernel=LogProbRows())

@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from lossary.core.arrays import Array, arange, is_array, kind, namespace, size, take_along
-from lossary.core.elementary import logsumexp
+from lossary.core.arrays import Array, is_array, kind, namespace, size, take_along
 
 
 def class_axis(x: Array) -> int:
@@ -57,16 +56,3 @@ def pick_weight(weight: Array, index: Array) -> Array:
 def along(values: Array, axis: int, ndim: int) -> Array:
     """A vector over classes, shaped to broadcast along `axis` of `ndim`."""
     return namespace(values).reshape(values, tuple(-1 if i == axis else 1 for i in range(ndim)))
-
-
-def log_odds_against(x: Array, index: Array, axis: int) -> Array:
-    """log((1 - p) / p) of each row's class `index`, p being the softmax of `x`: its softplus is -log p.
-
-    Each small loss keeps its digits: logsumexp(x) - x_y rounds it to 0, and drops digits of large x.
-    """
-    xp = namespace(x)
-    here = along(arange(x.shape[axis], like=index), axis, x.ndim) == xp.expand_dims(index, axis=axis)
-    own = pick(x, index, axis)
-    origin = xp.where(xp.abs(own) > float(xp.finfo(x.dtype).max) / 4, 0.0, own)  # or the difference may overflow
-    others = xp.where(here, -xp.inf, x - xp.expand_dims(origin, axis=axis))
-    return logsumexp(others, axis) - (own - origin)

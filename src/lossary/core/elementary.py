@@ -28,19 +28,15 @@ def softplus(x: Array) -> Array:
 def logsumexp(x: Array, axis: int, keepdims: bool = False) -> Array:
     """log Σ e^x along `axis`; -inf, with gradient 0, for a sum of nothing."""
     xp = namespace(x)
-    if x.shape[axis] == 0:
-        return xp.sum(x, axis=axis, keepdims=keepdims) - xp.inf
-    largest, shifted = _shifted(x, axis)
-    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
-    nothing = total == 0
-    result = xp.where(nothing, -xp.inf, xp.log(xp.where(nothing, 1.0, total)) + largest)
+    largest, shifted = shifted_by_maximum(x, axis)
+    result = log_of_sum(xp.sum(xp.exp(shifted), axis=axis, keepdims=True)) + largest
     return result if keepdims else xp.squeeze(result, axis=axis)
 
 
-def squared_lse(x: Array, axis: int, weight: Array | float) -> Array:
-    """weight · (log Σ e^x)² along `axis`; 0 for a weight of 0."""
-    square = logsumexp(x, axis) ** 2
-    return times(weight, square) if is_array(weight) else weight * square
+def log_of_sum(total: Array) -> Array:
+    """log of a sum of exponentials against their maximum; 0, with derivative 0, of nothing, whose maximum is -inf."""
+    xp = namespace(total)
+    return xp.log(xp.where(total == 0, 1.0, total))
 
 
 def log_softmax(x: Array, axis: int) -> Array:
@@ -48,11 +44,10 @@ def log_softmax(x: Array, axis: int) -> Array:
     if x.shape[axis] == 0:
         return x
     xp = namespace(x)
-    largest, shifted = _shifted(x, axis)
+    largest, shifted = shifted_by_maximum(x, axis)
     # Before the logarithm is added, not after: at 10,000 in fp32 the sum of both would keep three digits of it.
-    return xp.where(
-        xp.isinf(largest) & (largest < 0), xp.nan, shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
-    )
+    log_sum_exp = xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+    return xp.where(largest == -xp.inf, xp.nan, shifted - log_sum_exp)
 
 
 def shaped(x: Array, softcap: Array | float | None, temperature: Array | float) -> Array:
@@ -87,15 +82,22 @@ def tanh(x: Array) -> Array:
     return xp.where(negative, -size, size)
 
 
-def _shifted(x: Array, axis: int) -> tuple[Array, Array]:
-    """The maximum, and x less the maximum: e^x overflows at 88.7 in fp32.
+def shifted_by_maximum(x: Array, axis: int) -> tuple[Array, Array]:
+    """The maximum, -inf of nothing, and x less the maximum: e^x overflows at 88.7 in fp32."""
+    xp = namespace(x)
+    if x.shape[axis] == 0:
+        return xp.sum(x, axis=axis, keepdims=True) - xp.inf, x
+    largest = detach(xp.max(x, axis=axis, keepdims=True))
+    return largest, below(x, largest)
 
-    The maximum is a constant, so that it adds nothing to the derivatives; inf - inf is 0.
+
+def below(x: Array, maximum: Array) -> Array:
+    """x - maximum, where inf - inf is 0; a maximum of -inf is taken for 0, or what it bounds would be NaN.
+
+    The maximum is a constant, so that it adds nothing to the derivatives.
     """
     xp = namespace(x)
-    largest = detach(xp.max(x, axis=axis, keepdims=True))
-    shifted = x - xp.where(xp.isinf(largest) & (largest < 0), 0.0, largest)
-    return largest, xp.where(x == xp.inf, 0.0, shifted)
+    return xp.where(x == xp.inf, 0.0, x - xp.where(maximum == -xp.inf, 0.0, maximum))
 
 
 def without_infinity(x: Array, weight: Array | None) -> Array:

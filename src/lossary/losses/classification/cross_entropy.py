@@ -1,22 +1,23 @@
 import math
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, kind, namespace, take_along
+from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
-from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
+from lossary.core.classes import adapt_target, along, class_axis, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
 from lossary.core.elementary import (
     SOFTCAP,
     TEMPERATURE,
     is_number,
     log_softmax,
+    logsumexp,
     shaped,
     softplus,
-    squared_lse,
     times,
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.core.rows import local
 from lossary.core.sparse_targets import SparseTargets
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import SoftmaxRows
@@ -53,17 +54,16 @@ def of_sparse_targets(
     index, counted, outside = targets(target, classes, ignore_index)
     counts = xp.any(counted, axis=axis)
     x = shaped(xp.where(xp.expand_dims(counts, axis=axis), input, 0.0), softcap, temperature)
-    nll = -log_softmax(x, axis)
     part = xp.where(counted, target_shares, 0.0)
     if weight is not None:
         part = part * xp.reshape(xp.take(weight, xp.reshape(index, (-1,)), axis=0), index.shape)
-    values = xp.sum(times((1 - label_smoothing) * part, take_along(nll, index, axis)), axis=axis)
-    if not is_number(label_smoothing, 0):
-        every = 1.0 if weight is None else along(weight, axis, input.ndim)
-        spread = xp.sum(times(label_smoothing / classes * every * xp.ones_like(nll), nll), axis=axis)
-        values = values + xp.where(counts, spread, 0.0)
+    class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
+    spread = None if is_number(label_smoothing, 0) else label_smoothing / classes * class_weight
+    row = local(x, axis, weights=spread, sparse_weights=(index, (1 - label_smoothing) * part))
+    values = row.weighted_nll()
     if not is_number(z_loss, 0):
-        values = values + xp.where(counts, squared_lse(x, axis, z_loss), 0.0)
+        values = values + times(z_loss, row.lse() ** 2)
+    values = xp.where(counts, values, 0.0)
     values = xp.where(xp.any(outside, axis=axis), xp.nan, values)
     # Not a cast of `counts`, in which a DTensor adds up what it found on each rank.
     rows = xp.sum(part, axis=axis) if is_mixed else xp.where(counts, xp.ones_like(values), 0.0)
@@ -222,22 +222,21 @@ def cross_entropy(
     share = label_smoothing / max(classes, 1)
     class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
     if kind(target) == "float":
-        x = shaped(input, softcap, temperature)
         smoothed = target if is_number(label_smoothing, 0) else target * (1 - label_smoothing) + share
+        x = shaped(input, softcap, temperature)
         values = xp.sum(times(class_weight * smoothed, -log_softmax(x, axis)), axis=axis)
-        return values if is_number(z_loss, 0) else values + squared_lse(x, axis, z_loss)
+        return values if is_number(z_loss, 0) else values + times(z_loss, logsumexp(x, axis) ** 2)
 
     index, counted, outside = targets(target, classes, ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
     x = shaped(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
-    nll = softplus(log_odds_against(x, index, axis))
+    row = local(x, axis, index, weights=None if is_number(label_smoothing, 0) else share * class_weight)
     row_weight = xp.astype(counted, x.dtype)
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
-    values = times((1 - label_smoothing) * row_weight, nll)
+    values = times((1 - label_smoothing + share) * row_weight, softplus(row.log_odds_against()))
     if not is_number(label_smoothing, 0):
-        spread = xp.sum(times(share * class_weight, -log_softmax(x, axis)), axis=axis)
-        values = values + xp.where(counted, spread, 0.0)
+        values = values + xp.where(counted, row.weighted_nll(), 0.0)
     if not is_number(z_loss, 0):
-        values = values + xp.where(counted, squared_lse(x, axis, z_loss), 0.0)
+        values = values + xp.where(counted, times(z_loss, row.lse() ** 2), 0.0)
     return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)

@@ -2,11 +2,12 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, kind, namespace
 from lossary.core.check import Checked
-from lossary.core.classes import adapt_target, along, class_axis, log_odds_against, pick_weight, targets
+from lossary.core.classes import adapt_target, along, class_axis, pick_weight, targets
 from lossary.core.contract import Range, class_indices, describe, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, modulated, softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
+from lossary.core.rows import local
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import SoftmaxRows
 from lossary.losses.classification.cross_entropy import check_ignore_index
@@ -155,7 +156,8 @@ def focal_loss(
 
     index, counted, outside = targets(target, input.shape[axis], ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
-    against = log_odds_against(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), index, axis)
+    row = local(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), axis, index)
+    against = row.log_odds_against()
     row_weight = xp.astype(counted, input.dtype)
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
