@@ -20,7 +20,9 @@ from lossary.cli.page import call
 from lossary.cli.terminal import FINDINGS, AsJson, show, show_json, table
 from lossary.core.arrays import imported
 from lossary.core.record import Example, Loss, catalogue
+from lossary.dispatch.remembered import MAX_REMEMBERED, REMEMBERED
 from lossary.kernels import status
+from lossary.kernels.recipe import Recipe
 from lossary.testing.libraries import LIBRARIES, Library
 
 State = Literal["ok", "absent", "broken"]
@@ -52,7 +54,7 @@ def doctor(as_json: AsJson = False) -> None:
     something is broken; what is merely absent is not.
     """
     with Console(stderr=True).status("checking"):  # shows itself only in a terminal
-        findings = [*_versions(), *_hardware(), *_self_checks()]
+        findings = [*_versions(), *_hardware(), *_self_checks(), *_remembered()]
     broken = any(finding.state == "broken" for finding in findings)
     if as_json:
         show_json({"healthy": not broken, "findings": [asdict(finding) for finding in findings]})
@@ -134,6 +136,17 @@ def _self_checks() -> Iterator[Finding]:
         wrong = [problem for record in catalogue() for problem in _wrong(record, library)]
         count = f"{len(catalogue())} losses answer their examples, worked out by hand"
         yield Finding(f"losses on {library.name}", "broken" if wrong else "ok", "; ".join(wrong) or count)
+
+
+def _remembered() -> Iterator[Finding]:
+    """What the examples have left in the memory of calls, as the calls of any program do."""
+    if imported("torch") is None:
+        return
+    known = list(REMEMBERED.values())
+    in_cpp, fused = sum(k.step is not None for k in known), sum(isinstance(k.recipe, Recipe) for k in known)
+    of = f"{fused} of kernels, {in_cpp} of them called from C++, and {len(known) - fused} of formulas"
+    room = f"up to {MAX_REMEMBERED} are kept, and the least recently used goes first"
+    yield Finding("remembered calls", "ok", f"{len(known)}: {of}; {room}")
 
 
 def _wrong(record: Loss, library: Library) -> Iterator[str]:

@@ -58,7 +58,7 @@ def explain(
     if as_json:
         refusals = [{"name": n, "refusal": reason} for n, reason in explanation.refusals.items()]
         chosen = {"loss": name, "library": arrays.name, "inputs": inputs, "chosen": explanation.chosen}
-        show_json(chosen | {"implementations": refusals})
+        show_json(chosen | {"implementations": refusals, "recipe": explanation.recipe.splitlines()})
     else:
         _print(explanation, arrays.name, inputs)
 
@@ -73,6 +73,7 @@ def _print(explanation: Explanation, library: str, inputs: list[dict[str, Any]])
         Text(f"{explanation.loss} on {library}: {explanation.chosen} runs"),
         indented(Text(shapes, style="dim")),
         indented(table(("implementation", "answer"), rows)),
+        *(indented(Text(line, style="dim")) for line in explanation.recipe.splitlines()),
     )
 
 

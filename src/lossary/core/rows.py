@@ -220,7 +220,7 @@ def log_prob(
     input: Array,
     target: Array,
     *,
-    ignore_index: int,
+    ignore_index: int | None,
     softcap: Array | float,
     temperature: Array | float,
 ) -> LogProb:
@@ -240,7 +240,7 @@ def linear_log_prob(
     target: Array,
     *,
     linear_bias: Array | None,
-    ignore_index: int,
+    ignore_index: int | None,
     softcap: Array | float,
     temperature: Array | float,
     memory_budget: int | None = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Remembered:
 
     recipe: Recipe | Formula
     places: tuple[tuple[str, int | str], ...]
-    constants: Mapping[str, Array]
+    constants: dict[str, Array]
     run: Callable[[Any, list[Array]], Any]
     step: Any
     warnings: tuple[tuple[str, type[Warning]], ...]

@@ -44,15 +44,25 @@ class Kernel:
 
     def refuse(self, call: Checked) -> str | None:
         """The reason specific to this kernel why it cannot serve a call."""
-        return "there is nothing to compute" if 0 in call.first.shape else None
+        inputs = (call.values[name] for name in self.inputs)
+        return "there is nothing to compute" if any(x is not None and 0 in x.shape for x in inputs) else None
 
     def arrange(self, operands: Operands) -> Operands:
         """Tensors in the layout and the dtype that the operator takes; the formula must take them so too."""
         return _of_one_dtype(operands)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        """The operator's arguments, less its reduction, to its normalizer."""
+        """The operator's own arguments, those before the ones that all which reduce end in."""
         raise NotImplementedError
+
+    def row_weight(self, operands: Operands) -> Operand | None:
+        """The sample weight as the operator takes it: in the shape of the unreduced loss."""
+        weight = operands.get("sample_weight")
+        return None if weight is None else weight.expand(*operands.unreduced()).contiguous()
+
+    def normalizer(self, operands: Operands) -> Operand | None:
+        """What the mean divides by, where the operator is not to count it."""
+        return _denominator(operands, self.row_weight(operands))
 
 
 def refuse(call: Checked) -> str | None:
@@ -134,12 +144,6 @@ def _weights(operands: Operands, name: str) -> Operand | None:
     return None if weight is None else weight.to(operands.call.dtype).contiguous()
 
 
-def _row_weight(operands: Operands) -> Operand | None:
-    """The sample weight in the shape of the unreduced loss."""
-    weight = operands.get("sample_weight")
-    return None if weight is None else weight.expand(*operands.unreduced()).contiguous()
-
-
 # Denominators of means, where the operator cannot count them: core/reduce.py has the table.
 
 
@@ -165,8 +169,8 @@ def sum_of_shares(
     return cast(total(of_row if rows is None else of_row * rows), shares.dtype)
 
 
-def _normalizer(operands: Operands, *weights: Operand | None, share: float = 1.0) -> Operand | None:
-    """What a mean divides by: the caller's, the sum of the product of some weights, or None for what is counted."""
+def _denominator(operands: Operands, *weights: Operand | None, share: float = 1.0) -> Operand | None:
+    """The caller's, the sum of the product of some weights, or None for what the operator counts."""
     given, of_mean = [w for w in weights if w is not None], operands.call.reduction in ("mean", "batchmean")
     if operands.get("normalizer") is not None or not of_mean or not given:
         return operands.get("normalizer")
@@ -195,16 +199,11 @@ class SoftmaxRows(Kernel):
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         values = operands.call.values
-        return (
-            operands["input"].contiguous(),
-            _target(operands),
-            _weights(operands, "weight"),
-            values["ignore_index"],
-            float(values.get("label_smoothing", 0.0)),
-            float(values.get("gamma", 0.0)),
-            _row_weight(operands),
-            operands.get("normalizer"),
-        )
+        options = float(values.get("label_smoothing", 0.0)), float(values.get("gamma", 0.0))
+        return (operands["input"].contiguous(), *_classes(operands), *options)
+
+    def normalizer(self, operands: Operands) -> Operand | None:
+        return operands.get("normalizer")
 
 
 @dataclass(frozen=True)
@@ -214,8 +213,12 @@ class NLLRows(SoftmaxRows):
     operator = "nll"
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        given = operands["input"].contiguous(), _target(operands), _weights(operands, "weight")
-        return (*given, operands.call.values["ignore_index"], _row_weight(operands), operands.get("normalizer"))
+        return (operands["input"].contiguous(), *_classes(operands))
+
+
+def _classes(operands: Operands) -> tuple[Any, ...]:
+    """Targets, class weights and ignore_index."""
+    return _target(operands), _weights(operands, "weight"), operands.call.values["ignore_index"]
 
 
 def _target(operands: Operands) -> Operand:
@@ -276,29 +279,27 @@ class ShapedRows(SoftmaxRows):
         return replace(operands, of=operands.of | made, dims={**operands.dims, "N": 1})
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        values = operands.call.values
-        return (
-            operands["input"].contiguous(),
-            _target(operands),
-            _weights(operands, "target_shares"),
-            _weights(operands, "weight"),
-            values["ignore_index"],
-            float(values["label_smoothing"]),
-            *_shape(values),
-            float(values["z_loss"]),
-            _row_weight(operands),
-            _sparse_normalizer(operands),
-        )
+        return (operands["input"].contiguous(), *_shaped_classes(operands))
+
+    def normalizer(self, operands: Operands) -> Operand | None:
+        return _sparse_denominator(operands, self.row_weight(operands))
 
 
-def _sparse_normalizer(operands: Operands) -> Operand | None:
-    """Sparse targets' denominator is the caller's to know; others the operator counts."""
+def _shaped_classes(operands: Operands) -> tuple[Any, ...]:
+    """Targets, also sparse ones, with class weights, and what is done to logits."""
+    values, (target, *of_classes) = operands.call.values, _classes(operands)
+    options = float(values["label_smoothing"]), *_shape(values), float(values["z_loss"])
+    return (target, _weights(operands, "target_shares"), *of_classes, *options)
+
+
+def _sparse_denominator(operands: Operands, row_weight: Operand | None) -> Operand | None:
+    """Of sparse targets it is the caller's to know; of others the operator counts it."""
     call, shares = operands.call, _weights(operands, "target_shares")
     if shares is None or operands.get("normalizer") is not None or call.reduction != "mean":
         return operands.get("normalizer")
-    weights = operands["target"], _weights(operands, "weight"), _row_weight(operands)
-    options = {"ignore_index": call.values["ignore_index"], "is_mixed": call.values["is_mixed"]}
-    return Operand.derived(sum_of_shares, shares, *weights, **options)
+    options = {name: call.values[name] for name in ("ignore_index", "is_mixed")}
+    weight = _weights(operands, "weight")
+    return Operand.derived(sum_of_shares, shares, operands["target"], weight, row_weight, **options)
 
 
 @dataclass(frozen=True)
@@ -312,8 +313,7 @@ class KLRows(Kernel):
         return "it takes logits (N, C)" if call.first.ndim > 2 else super().refuse(call)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        logits, rows = (operands[name].contiguous() for name in self.inputs), _row_weight(operands)
-        return (*logits, float(operands.call.values["temperature"]), rows, _normalizer(operands, rows))
+        return *(operands[name].contiguous() for name in self.inputs), float(operands.call.values["temperature"])
 
 
 @dataclass(frozen=True)
@@ -326,27 +326,17 @@ class LinearRows(Kernel):
     def refuse(self, call: Checked) -> str | None:
         if call.dims["d"] and is_shaped(call.values):
             return "softcap, temperature, z_loss and sparse targets are for rows of classes"
-        return "there is nothing to compute" if 0 in (*call.first.shape, *call.values["linear_weight"].shape) else None
+        return super().refuse(call)
 
     def arrange(self, operands: Operands) -> Operands:
         return _in_rows(_of_one_dtype(operands))
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        values = operands.call.values
-        return (
-            *_layer(operands),
-            _target(operands),
-            _weights(operands, "target_shares"),
-            _weights(operands, "weight"),
-            values["ignore_index"],
-            float(values["label_smoothing"]),
-            *_shape(values),
-            float(values["z_loss"]),
-            values["memory_budget"],
-            widens(operands),
-            _row_weight(operands),
-            _sparse_normalizer(operands),
-        )
+        options = operands.call.values["memory_budget"], widens(operands)
+        return (*_layer(operands), *_shaped_classes(operands), *options)
+
+    def normalizer(self, operands: Operands) -> Operand | None:
+        return _sparse_denominator(operands, self.row_weight(operands))
 
 
 def _in_rows(operands: Operands) -> Operands:
@@ -415,9 +405,6 @@ class LinearLogProbRows(LogProbRows):
     inputs: tuple[str, ...] = field(default=("input", "linear_weight", "linear_bias"), kw_only=True)
     operator = "linear_log_prob"
 
-    def refuse(self, call: Checked) -> str | None:
-        return "there is nothing to compute" if 0 in (*call.first.shape, *call.values["linear_weight"].shape) else None
-
     def arrange(self, operands: Operands) -> Operands:
         return _in_rows(operands)
 
@@ -458,23 +445,25 @@ class Elementwise(Kernel):
         from lossary.kernels.operators import FUNCTIONS
 
         values, x = operands.call.values, operands[self.inputs[0]].contiguous()
-        by_name = isinstance(self.functor, str)
-        functor, *numbers = (self.functor, *map(values.get, self.parameters)) if by_name else self.functor(values)
+        numbers = [values[name] for name in self.parameters]
+        functor, *numbers = self.functor(values) if callable(self.functor) else (self.functor, *numbers)
         cycle = operands.get("pos_weight") is not None
         second = operands[self.inputs[1]].contiguous() if len(self.inputs) > 1 else None
-        return (
-            FUNCTIONS[functor],
-            x,
-            operands["target"].to(x.tensor.dtype).contiguous(),
-            _weights(operands, "pos_weight") if cycle else second,
-            cycle,
-            _weights(operands, "weight"),
-            tuple(map(float, numbers)),
-            _of_first_parts(operands),
-            self._normalizer(operands),
-        )
+        third = _weights(operands, "pos_weight") if cycle else second
+        given = FUNCTIONS[functor], x, operands["target"].to(x.tensor.dtype).contiguous(), third, cycle
+        return (*given, _weights(operands, "weight"), tuple(map(float, numbers)))
 
-    def _normalizer(self, operands: Operands) -> Operand | None:
+    def row_weight(self, operands: Operands) -> Operand | None:
+        """One weight for each of the first parts of the input, or for each element."""
+        weight, shape = operands.get("sample_weight"), tuple(operands.first.tensor.shape)
+        if weight is None:
+            return None
+        kept = tuple(weight.tensor.shape)
+        while kept and kept[-1] == 1:
+            kept = kept[:-1]
+        return (weight if kept == shape[: len(kept)] else weight.expand(*shape)).contiguous()
+
+    def normalizer(self, operands: Operands) -> Operand | None:
         weights = operands.get("sample_weight"), operands.get("weight") if self.weighs_mean else None
         if not any(weights):
             return operands.get("normalizer")
@@ -483,7 +472,7 @@ class Elementwise(Kernel):
         counted = math.prod(torch.broadcast_shapes(*(w.tensor.shape for w in weights if w is not None)))
         shape, per_row = operands.first.tensor.shape, operands.call.reduction == "batchmean"
         elements = shape[0] if per_row and len(shape) else math.prod(shape)
-        return _normalizer(operands, *weights, share=elements / max(counted, 1))
+        return _denominator(operands, *weights, share=elements / max(counted, 1))
 
 
 def _is_cycle(weight: Array, shape: Any) -> bool:
@@ -491,17 +480,6 @@ def _is_cycle(weight: Array, shape: Any) -> bool:
     while kept and kept[0] == 1:
         kept = kept[1:]
     return kept == tuple(shape[len(shape) - len(kept) :])
-
-
-def _of_first_parts(operands: Operands) -> Operand | None:
-    """The sample weight as one weight for each of the first parts of the input, or for each element."""
-    weight, shape = operands.get("sample_weight"), tuple(operands.first.tensor.shape)
-    if weight is None:
-        return None
-    kept = tuple(weight.tensor.shape)
-    while kept and kept[-1] == 1:
-        kept = kept[:-1]
-    return (weight if kept == shape[: len(kept)] else weight.expand(*shape)).contiguous()
 
 
 # Rows of vectors
@@ -516,14 +494,13 @@ class CosinePairs(Kernel):
 
     def refuse(self, call: Checked) -> str | None:
         first = call.first.shape
-        if call.values["input2"].shape != first or call.values["target"].shape != first[:-1] or 0 in first:
-            return "inputs and target differ in shape, or are empty"
-        return None
+        if call.values["input2"].shape != first or call.values["target"].shape != first[:-1]:
+            return "its arguments differ in shape"
+        return super().refuse(call)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        vectors, rows = (operands[n].contiguous() for n in self.inputs), _row_weight(operands)
-        options = (float(operands.call.values["margin"]), 0.0, False)
-        return (*vectors, None, _weights(operands, "target"), *options, rows, _normalizer(operands, rows))
+        vectors = (operands[name].contiguous() for name in self.inputs)
+        return *vectors, None, _weights(operands, "target"), float(operands.call.values["margin"]), 0.0, False
 
 
 @dataclass(frozen=True)
@@ -534,18 +511,15 @@ class Triplets(Kernel):
     operator = "pairs"
 
     def refuse(self, call: Checked) -> str | None:
-        first = call.first.shape
         if call.values["p"] != 2:
             return "it knows the 2-norm"
-        if any(call.values[n].shape != first for n in ("positive", "negative")) or 0 in first:
-            return "the vectors differ in shape, or are empty"
-        return None
+        if any(call.values[name].shape != call.first.shape for name in self.inputs):
+            return "its arguments differ in shape"
+        return super().refuse(call)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        values, vectors = operands.call.values, (operands[n].contiguous() for n in self.inputs)
-        options = (float(values["margin"]), float(values["eps"]), bool(values["swap"]))
-        rows = _row_weight(operands)
-        return (*vectors, None, *options, rows, _normalizer(operands, rows))
+        values, vectors = operands.call.values, (operands[name].contiguous() for name in self.inputs)
+        return *vectors, None, float(values["margin"]), float(values["eps"]), bool(values["swap"])
 
 
 # Sequences
@@ -558,8 +532,8 @@ class CTC(Kernel):
     operator = "ctc"
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        x, values, rows = operands.first, operands.call.values, _row_weight(operands)
+        x, values = operands.first, operands.call.values
         sequences = (operands[n].index(x.tensor).contiguous() for n in ("targets", "input_lengths", "target_lengths"))
-        options = (values["blank"], bool(values["zero_infinity"]), "logits" in values)
         batch_first = x.tensor.ndim == 3 and x.tensor.transpose(0, 1).is_contiguous()  # which it takes as it is
-        return (x if batch_first else x.contiguous(), *sequences, *options, rows, _normalizer(operands, rows))
+        options = values["blank"], bool(values["zero_infinity"]), "logits" in values
+        return (x if batch_first else x.contiguous(), *sequences, *options)

@@ -117,8 +117,9 @@ def _reducing(name: str, *inputs: str, unreduced: Callable[[Given], Sequence[int
 
 
 def _wanted(given: Given, inputs: tuple[str, ...]) -> list[Tensor]:
-    layouts = {"memory_format": torch.contiguous_format} if "linear_weight" in given else {}
-    return [torch.empty_like(given[n], **layouts) for i, n in enumerate(inputs) if given["gradients"] >> i & 1]
+    layout = torch.contiguous_format if "linear_weight" in given else torch.preserve_format
+    wanted = (given[name] for i, name in enumerate(inputs) if given["gradients"] >> i & 1)
+    return [torch.empty_like(x, memory_format=layout) for x in wanted]
 
 
 def _without(axis: int, name: str) -> Callable[[Given], Sequence[int]]:
@@ -151,29 +152,6 @@ _operator("log_prob", "logits", answers=_statistics)
 _operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]))
 _operator("linear_log_prob", *LAYER, answers=_statistics)
 _operator("linear_log_prob_backward", answers=lambda given: _wanted(given, LAYER))
-
-
-def gradient_memory(limit: int | None = None) -> int:
-    """The bytes that are kept for gradients to come; with `limit`, keep at most so many from now on, 0 for none.
-
-    The memory of a large gradient is not handed back when the gradient goes: the next one finds it warm, where fresh
-    memory costs more time in page faults than most losses take. At first the limit is 1 GiB, or a sixteenth of the
-    machine's memory if that is less.
-
-    Where repeated calls go through Python (`lossary doctor` says so) the storage of a gradient from 1 MiB on cannot be
-    resized, which FSDP and offloading do to free it; there the limit becomes 0 once a process group is initialised. At
-    0 gradients lie in memory of torch's own.
-
-    >>> gradient_memory() >= 0
-    True
-    """
-    if missing is not None:
-        return 0
-    if limit is not None:
-        if not 0 <= limit < 2**63:
-            raise ValueError(f"gradient_memory: limit is {limit}; it must be a number of bytes, 0 for none")
-        torch.ops.lossary.gradient_memory_limit(limit)
-    return torch.ops.lossary.gradient_memory_held()
 
 
 def mind_process_groups() -> None:

@@ -194,9 +194,12 @@ class Recipe:
         return "\n".join([f"torch.ops.lossary.{self.operator.name}(", *(f"  {line}" for line in self._lines()), ")"])
 
     def _lines(self) -> Iterator[str]:
+        from lossary.kernels.operators import FUNCTIONS, REDUCTIONS
+
+        words = {"function": list(FUNCTIONS), "reduction": list(REDUCTIONS)}  # of which the operator has the numbers
         sources = dict(zip(self.slots, self.sources, strict=True))
         for i, (name, constant) in enumerate(zip(self.operator.arguments, self.arguments, strict=False)):
-            yield f"{name} = {sources.get(i, constant)}"
+            yield f"{name} = {words[name][constant] if name in words else sources.get(i, constant)}"
         if self.operator.reduces:
             wanted = [self.operator.arguments[place] for place in self.operator.places(self.wanted)]
             yield f"gradients = {', '.join(wanted) or None}"
@@ -218,9 +221,11 @@ def make(call: Checked) -> tuple[Recipe, list[Array]]:
     kernel = call.loss.kernel.for_call(call)
     arrays = {name: Operand(x, Source(name, call.given.get(name, ()))) for name, x in call.arrays().items()}
     operands = kernel.arrange(Operands(call, call.dims, arrays))
-    operator, arguments = OPERATORS[kernel.operator], list(kernel.arguments(operands))
+    operator = OPERATORS[kernel.operator]
+    arguments: tuple[Any, ...] = kernel.arguments(operands)
     if operator.reduces:
-        arguments.insert(-1, REDUCTIONS[call.reduction])
+        reduction = REDUCTIONS[call.reduction]
+        arguments += (kernel.row_weight(operands), reduction, kernel.normalizer(operands))
     slots = tuple(i for i, x in enumerate(arguments) if isinstance(x, Operand))
     tensors, sources = [arguments[i].tensor for i in slots], tuple(arguments[i].source for i in slots)
     wanted = 0
