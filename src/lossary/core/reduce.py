@@ -1,4 +1,7 @@
-"""Weights, denominators, sums and means: the one place where unreduced losses become numbers."""
+"""Weights, denominators, sums and means: where unreduced losses become numbers, and what a reduction means.
+
+Kernels reduce by themselves, to save a pass over data: decision 0009 says who computes which part.
+"""
 
 from typing import NamedTuple
 

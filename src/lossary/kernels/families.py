@@ -144,7 +144,7 @@ def _weights(operands: Operands, name: str) -> Operand | None:
     return None if weight is None else weight.to(operands.call.dtype).contiguous()
 
 
-# Denominators of means, where the operator cannot count them: core/reduce.py has the table.
+# Denominators of means that the operator is not to count: decision 0009 has the table.
 
 
 def sum_of_weights(*weights: Array, dtype: Any, share: float) -> Array:
