@@ -1,5 +1,6 @@
 """The kernels beside the formulas in fp64, at sizes that cross their tiles and blocks; the suites take small ones."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import lossary
 from lossary import ops
 from lossary.kernels import operators
+from lossary.kernels.families import Elementwise
 from lossary.kernels.status import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -415,6 +417,39 @@ def test_a_refusal_names_its_reason(reason: str, call: Any) -> None:
     with pytest.raises(ValueError, match=reason):
         lossary.cross_entropy(*args, **options, impl="fused")
     lossary.cross_entropy(*args, **options)
+
+
+NUMBERED = [
+    "L1",
+    "MSE",
+    "SmoothL1",
+    "Huber",
+    "BinaryCrossEntropy",
+    "BinaryCrossEntropyWithLogits",
+    "PoissonOfLogRates",
+    "PoissonOfRates",
+    "Gaussian",
+    "SoftMargin",
+    "HingeEmbedding",
+    "MarginRanking",
+    "SigmoidFocal",
+    "SigmoidFocalOfSquares",
+    "KLDiv",
+    "KLDivOfLogTargets",
+]
+
+
+def test_every_elementwise_function_has_a_loss_and_its_number() -> None:
+    """Exported programs hold the numbers, which are places in functions.inc."""
+    files = {loss.name: inspect.getsource(inspect.getmodule(loss.function)) for loss in lossary.catalogue()}
+    for name in operators.FUNCTIONS:
+        found = any(f'"{name}"' in text and "kernel=Elementwise(" in text for text in files.values())
+        assert found, f'no loss names {name}: add kernel=Elementwise("{name}", ...) to its record'
+    for loss in lossary.catalogue():
+        if isinstance(loss.kernel, Elementwise) and isinstance(loss.kernel.functor, str):
+            name = loss.kernel.functor
+            assert name in operators.FUNCTIONS, f"{loss.name}: add LOSSARY_FUNCTION({name}) to functions.inc"
+    assert list(operators.FUNCTIONS)[: len(NUMBERED)] == NUMBERED, "a function has another number: new ones come last"
 
 
 def test_elementwise_takes_as_many_parameters_as_its_function() -> None:

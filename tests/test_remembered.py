@@ -2,19 +2,25 @@
 
 import gc
 import weakref
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.overrides import BaseTorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import lossary
+from lossary.core.check import check
+from lossary.dispatch import call as calls
+from lossary.dispatch import implementations
 from lossary.dispatch import remembered as memory
-from lossary.dispatch.remembered import REMEMBERED
+from lossary.dispatch.remembered import REMEMBERED, Remembered
 from lossary.kernels import autograd, operators
-from lossary.kernels.recipe import Recipe
+from lossary.kernels.recipe import Recipe, Source, make
 from lossary.kernels.status import missing
 from lossary.testing import LIBRARIES, cases
 
@@ -388,3 +394,102 @@ def test_nobody_who_wants_no_gradient_gets_a_graph() -> None:
     REMEMBERED.clear()
     with torch.no_grad():
         assert not remembered(LOGITS.clone().requires_grad_(), LABELS).requires_grad
+
+
+# Recipes --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_says_where_each_argument_comes_from() -> None:
+    x = LOGITS.repeat(5, 1, 1).requires_grad_()  # (N, L, C)
+    given = {"label_smoothing": 0.1, "sample_weight": torch.ones(5, dtype=torch.float64)}
+    said = str(lossary.explain(lossary.cross_entropy, x.movedim(2, 1), LABELS.int().repeat(5, 1), **given))
+    assert said.splitlines()[4:] == [
+        "  torch.ops.lossary.softmax_rows(",
+        "    logits = input.movedim(1, -1).reshape((30, 4))",
+        "    target = target.reshape((30,)).to(torch.int64)",
+        "    weight = None",
+        "    ignore_index = -100",
+        "    label_smoothing = 0.1",
+        "    gamma = 0.0",
+        "    row_weight = sample_weight.to(torch.float32).reshape((5, 1)).expand((5, 6)).reshape((30,))",
+        "    reduction = mean",
+        "    normalizer = None",
+        "    gradients = logits",
+        "  )",
+    ]
+    said = str(lossary.explain(lossary.mse_loss, LOGITS, LOGITS.double(), sample_weight=drawn(6)))
+    assert "normalizer = sum_of_weights(sample_weight.reshape((6, 1)), dtype=torch.float64, share=4.0)" in said
+    assert "input = input.to(torch.float64)" in said
+    assert "torch.ops" not in str(lossary.explain(lossary.mse_loss, LOGITS.numpy(), LOGITS.numpy()))
+
+
+@pytest.mark.filterwarnings("ignore:kl_div")
+def test_a_recipe_has_every_array_of_its_call() -> None:
+    """Or the second derivative, which is the formula's, would lack it."""
+    for loss in lossary.catalogue():
+        for case in cases(loss.public, lambda: 0, LIBRARIES["torch"], "float32", range(8)):
+            call = check(loss, loss.bind((), dict(case.arguments)))
+            if implementations.choose(call) is implementations.FUSED:
+                recipe, _ = make(call)
+                given = {name for source in recipe.sources if isinstance(source, Source) for name in source.arguments()}
+                assert given == set(call.arrays()), f"{loss.name}: {recipe}"
+
+
+def casts_left_out(known: Remembered) -> Remembered:
+    sources = tuple(replace(s, steps=tuple(x for x in s.steps if x[0] != "to")) for s in known.recipe.sources)
+    return remade(known, sources)
+
+
+def slots_exchanged(known: Remembered) -> Remembered:
+    return remade(known, known.recipe.sources[::-1])
+
+
+def remade(known: Remembered, sources: Any) -> Remembered:
+    recipe = replace(known.recipe, sources=sources)
+    in_cpp = known.step is not None
+    return replace(known, recipe=recipe, step=autograd.step(recipe, dict(known.places)) if in_cpp else None)
+
+
+def agrees_with_weights_of_another_dtype() -> None:
+    weight = drawn(6, seed=5).exp()
+    for seed in range(2):
+        x = drawn(6, 4, seed=seed).float()
+        got = lossary.cross_entropy(x, LABELS, reduction="sum", sample_weight=weight)
+        torch.testing.assert_close(got, (weight * F.cross_entropy(x, LABELS, reduction="none")).sum().float())
+
+
+def agrees_with_two_of_a_kind() -> None:
+    for seed in range(2):
+        p, t = drawn(2, 6, seed=seed).sigmoid()
+        torch.testing.assert_close(lossary.binary_cross_entropy(p, t), F.binary_cross_entropy(p, t))
+
+
+def agrees_with_another_option() -> None:
+    for delta in (1.0, 0.5):
+        got = lossary.huber_loss(LOGITS, 9 * LOGITS, delta=delta)
+        torch.testing.assert_close(got, F.huber_loss(LOGITS, 9 * LOGITS, delta=delta))
+
+
+RECIPES_BROKEN: dict[str, tuple[Callable[[Remembered], Remembered] | None, Callable[[], None]]] = {
+    "wrong cast": (casts_left_out, agrees_with_weights_of_another_dtype),
+    "wrong slot": (slots_exchanged, agrees_with_two_of_a_kind),
+    "stale option": (None, agrees_with_another_option),
+}
+
+
+@pytest.mark.parametrize("broken", RECIPES_BROKEN)
+def test_a_broken_recipe_is_caught(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_, agrees = RECIPES_BROKEN[broken]
+    agrees()
+    REMEMBERED.clear()
+    recall, key = calls.recall, calls.cache_key
+    if break_ is None:  # a key without the values of options
+
+        def without_values(loss: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            return key(loss, args, dict.fromkeys(kwargs))
+
+        monkeypatch.setattr(calls, "cache_key", without_values)
+    else:
+        monkeypatch.setattr(calls, "recall", lambda key: (known := recall(key)) and break_(known))
+    with pytest.raises((AssertionError, RuntimeError)):
+        agrees()

@@ -20,7 +20,7 @@ from lossary.core.strict import depth
 from lossary.kernels.recipe import Formula, Recipe
 
 MAX_REMEMBERED = 4096
-"""Many batch sizes and sequence lengths of many losses, about four kilobytes each."""
+"""Many batch sizes and sequence lengths of many losses, 2.6 kB each."""
 OPTIONS = (int, float, bool, str, type(None))
 
 REMEMBERED: OrderedDict[Any, Remembered] = OrderedDict()
