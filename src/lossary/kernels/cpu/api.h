@@ -13,7 +13,7 @@ enum DType { float64, float32, float16, bfloat16, dtypes };
 struct Loss {
   static constexpr const char* out_of_domain = "target holds a value outside [0, 1]";
 
-  int64_t rows, rows_of_unit, units;  // a unit of work is some rows, of one image where classes are not the last dimension
+  int64_t rows, rows_of_unit, units;  // a unit of work is some rows, of one image where classes are strided
   const void* row_weight;             // (rows), in the dtype of computation. A row of weight 0 is not read
   double scale;                       // of the gradients
   void* gradients[3];                 // like the inputs, each null where none is wanted
@@ -81,22 +81,22 @@ struct Ctc : Loss {
 };
 
 // What is done to logits first: softcap * tanh(x / softcap), if it is not 0, divided by the temperature.
-struct Shape {
+struct LogitTransform {
   double softcap, temperature;
 };
 
-// Cross-entropy of rows of shaped logits (N, C), whose place the gradient may take.
-struct Shaped : Rows {
-  Shape shape;
-  const void* shares;  // (N, picks), of the classes that `index` (N, picks) holds; in the dtype of computation; null for 1
+// Cross-entropy of rows of transformed logits (N, C), whose place the gradient may take.
+struct TransformedRows : Rows {
+  LogitTransform transform;
+  const void* shares;  // (N, picks), of the classes in `index` (N, picks); in the dtype of computation, or null for 1
   int64_t picks;
   double z_loss;
 };
 
-// Log-probability of a class, entropy, log-sum-exp and most probable class of rows of shaped logits (N, C).
+// Log-probability of a class, entropy, log-sum-exp and most probable class of rows of transformed logits (N, C).
 struct LogProb {
   const void* logits;
-  Shape shape;
+  LogitTransform transform;
   const int64_t* index;  // (N)
   int64_t rows, classes, ignore_index;
   void* values[3];          // (N) each, in the dtype of computation, or null
@@ -119,7 +119,7 @@ struct Kernels {
   Kernel<Divergence> divergences;
   Kernel<Pairs> pairs;
   Kernel<Ctc> ctc;
-  Kernel<Shaped> shaped;
+  Kernel<TransformedRows> transformed_rows;
   Kernel<LogProb> log_probs;
 };
 

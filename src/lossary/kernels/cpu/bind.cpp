@@ -18,8 +18,8 @@ std::string instruction_set() { return kernels().instruction_set; }
 }  // namespace
 }  // namespace lossary
 
-// What is called when the library is loaded. No operators: whatever mode or transformation is at work then would take them
-// for the program's own.
+// What is called when the library is loaded. No operators: whatever mode or transformation is at work then would take
+// them for the program's own.
 extern "C" {
 #define VISIBLE __attribute__((visibility("default")))
 

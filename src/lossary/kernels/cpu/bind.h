@@ -152,7 +152,7 @@ class Sums {
   }
 };
 
-// Whether caches would not keep the gradient of x until somebody reads it, and it is written in runs of whole lines.
+// Whether the gradient of x exceeds the caches, and is written in runs of whole cache lines.
 inline bool exceeds_caches(const Tensor& x, int64_t run) {
   const int64_t size = x.element_size();
   return x.numel() * size >= 8 << 20 && run * size >= 256;
@@ -218,7 +218,7 @@ struct Unreduced {
   }
 };
 
-// Units depend on sizes alone, so that sums do not depend on the number of threads.
+// Work units depend on sizes only, so that sums are independent of the number of threads.
 inline void divide(Loss& call, int64_t rows_of_unit) {
   call.rows_of_unit = std::max<int64_t>(rows_of_unit, 1);
   call.units = (call.rows + call.rows_of_unit - 1) / call.rows_of_unit;
@@ -351,9 +351,9 @@ inline void set_rows(Rows& call, const Tensor& logits, const CrossEntropy& optio
   call.gamma = options.gamma;
 }
 
-// Of plain logits and of shaped ones. gradient: where it is written, which may be over the logits, or null.
+// Of plain logits and of transformed ones. gradient: where it is written, which may be over the logits, or null.
 Tensor softmax_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail);
-Tensor shaped_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail);
+Tensor transformed_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail);
 
 // Log-probabilities of the classes, entropies, log-sum-exps and most probable classes of rows.
 using LogProbs = std::array<Tensor, 4>;

@@ -47,7 +47,8 @@ std::vector<int64_t> begins_of(const Ctc& call, const Tensor& targets, bool conc
   return begins;
 }
 
-// input: (T, N, C) or (T, C), contiguous, or (N, T, C) transposed. targets: padded, (N, S) or (S), or those of all samples, concatenated.
+// input: (T, N, C) or (T, C), contiguous, or (N, T, C) transposed. targets: padded, (N, S) or (S), or those of all
+// samples, concatenated.
 Answer ctc(const Tensor& input, const Tensor& targets, const Tensor& input_lengths, const Tensor& target_lengths,
            int64_t blank, bool zero_infinity, bool from_logits, const MaybeTensor& row_weight, int64_t reduction,
            const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {

@@ -58,12 +58,11 @@ Answer linear_cross_entropy(const Tensor& input, const Tensor& linear_weight, co
     sizes[0] = chunk.count;
     const Tensor logits = dense_view(chunk.logits, sizes), target = chunk.part(options.target);
     const MaybeTensor shares = chunk.part(options.shares), weights = chunk.part(tail.row_weight);
-    const CrossEntropy here{target,         options.ignore_index,   shares,
-                            options.class_weight, options.label_smoothing, 0,
-                            options.softcap,      options.temperature,     options.z_loss};
-    const Tensor value = (here.is_plain() ? softmax_rows_into : shaped_rows_into)(
-        wanted ? logits.mutable_data_ptr() : nullptr, logits, here,
-        {weights, values.has_value() ? none : sum, nothing, scale});
+    const CrossEntropy here{target, options.ignore_index, shares, options.class_weight, options.label_smoothing, 0,
+                            options.softcap, options.temperature, options.z_loss};
+    const auto into = here.is_plain() ? softmax_rows_into : transformed_rows_into;
+    const Tensor value = into(wanted ? logits.mutable_data_ptr() : nullptr, logits, here,
+                              {weights, values.has_value() ? none : sum, nothing, scale});
     values.has_value() ? chunk.put(*values, value) : void(total += value_of(value));
     gradients.add(chunk);
   });
@@ -111,8 +110,9 @@ LogProbAnswer linear_log_prob(const Tensor& input, const Tensor& linear_weight, 
   std::fill_n(static_cast<int64_t*>(all[3].mutable_data_ptr()), input.size(0), -1);
   layer.each_chunk([&](const Chunk& chunk) {
     const LogProbs here = room_for_log_probs(chunk.count, dtype_of(input));
-    log_probs_into(here, chunk.own(chunk.logits),
-                   {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature});
+    log_probs_into(here, chunk.without_padding(chunk.logits),
+                   {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap,
+                    .temperature = temperature});
     for (int i = 0; i < 4; ++i) chunk.put(all[i], here[i]);
   });
   return std::tuple_cat(all);
@@ -134,7 +134,7 @@ std::vector<Tensor> linear_log_prob_backward(const Tensor& input, const Tensor& 
   const Layer layer = layer_of_classes(input, linear_weight, linear_bias, target, ignore_index, memory_budget);
   Gradients gradients(layer, wanted);
   layer.each_chunk([&](const Chunk& chunk) {
-    const Tensor logits = chunk.own(chunk.logits);
+    const Tensor logits = chunk.without_padding(chunk.logits);
     log_prob_gradient_into(
         logits.mutable_data_ptr(), logits,
         {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature},

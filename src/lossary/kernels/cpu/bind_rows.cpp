@@ -4,8 +4,8 @@
 namespace lossary {
 namespace {
 
-// Units of rows, or of positions of an image, which has eight at least. An odd number of vectors: what lies a power of 2
-// apart shares few places in a cache.
+// Units of rows, or of positions of an image, which has eight at least. An odd number of vectors: strides of a power of 2
+// share few sets of a cache.
 void divide(Rows& call, int64_t elements, int64_t fewest, int64_t most) {
   const int64_t classes = std::max<int64_t>(call.classes, 1), inner = std::max<int64_t>(call.inner, 1);
   if (inner == 1) return divide(call, 16384 / classes);

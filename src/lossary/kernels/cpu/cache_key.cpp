@@ -1,5 +1,5 @@
-// The key that a call is remembered by: what its check depends on, as bytes. plans.py has the same in Python, whose tuples
-// of small objects take longer than a small loss.
+// The key that a call is remembered by: what its check depends on, as bytes. plans.py has the same in Python, whose
+// tuples of small objects take longer than a small loss.
 //
 // Of data: dtype, requires_grad and shape of a contiguous tensor on the CPU. Of options: type and value.
 #include <Python.h>
@@ -18,7 +18,7 @@
 
 namespace {
 
-// Modes, transformations and tracers announce themselves to the dispatcher, which is told to pass autocast by otherwise.
+// Modes, transformations and tracers announce themselves to the dispatcher, which otherwise passes autocast by.
 bool is_plain() {
   const c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
   return (keys.included_ - c10::default_included_set).empty() && keys.excluded_.has(c10::DispatchKey::AutocastCPU);

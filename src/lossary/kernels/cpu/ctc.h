@@ -1,16 +1,21 @@
 // Connectionist temporal classification (Graves et al., 2006): value and gradient of one sample after another.
 //
-// Of S labels there are S + 1 blanks: blank i follows label i, label 0 does not exist. A forward pass over the frames
-// keeps its states, a backward pass meets them: the posterior of a class in a frame is what its states have of all
-// paths. Probabilities are wide.h's: no digits are lost, whatever the data. Of logits the softmax is taken on the way,
-// twice, so that nothing of their size is kept but the gradient, whose rows are written once.
+// Shapes: input, gradient (T, N, C), time or batch first in memory; labels (S) of each sample; lengths, row weights,
+// values (N).
+//
+// Of S labels there are S + 1 blanks: blank i follows label i, label 0 does not exist.
+// 1. The forward variables (alpha) of every frame are kept. Of logits the softmax is taken on the way.
+// 2. The backward variables (beta) meet them: the posterior of a class in a frame is its states' part of all paths.
+// 3. The gradient of a frame, softmax less posterior, is written once, from a second softmax: nothing else of the size
+//    of the logits is kept.
+// Probabilities are scaled_double.h's: no digits are lost, whatever the data.
 #pragma once
 
 #include <algorithm>
 #include <numeric>
 
 #include "rows.h"
-#include "wide.h"
+#include "scaled_double.h"
 
 namespace {
 
@@ -18,8 +23,8 @@ using lossary::Ctc;
 
 // e^x for x <= 0 to the digits that storage keeps, in loops that become vector code in fp64 too.
 INLINED double exp_of_row(double x, double) {
-  const Wide y = wide_exp(x);
-  return y.m * power_of_2(y.e);
+  const ScaledDouble y = scaled_exp(x);
+  return y.mantissa * power_of_2(y.exponent);
 }
 template <class S>
 INLINED float exp_of_row(float x, S) {
@@ -38,8 +43,8 @@ Softmax softmax_of(const T* x, int64_t n, S) {
   double others = -1;
   for (int64_t begin = 0; begin < n; begin += TILE) {
     const T* const z = x + begin;
-    Lanes<T> rest(0), ties(0);
-    in_lanes<T>(n - begin < TILE ? n - begin : TILE, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+    Accumulators<T> rest(0), ties(0);
+    for_lanes<T>(n - begin < TILE ? n - begin : TILE, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       const T e = exp_of_row(z[i] - largest, S{});
       rest.at[lane] += select(z[i] == largest, T(0), e);
       ties.at[lane] += select(z[i] == largest, T(1), T(0));
@@ -58,7 +63,7 @@ void scaled_softmax(const S* x, To* to, int64_t n, const Softmax& row, double sc
   write(to, n, false, [=](int64_t i) ALWAYS_INLINE { return exp_of_row(below(widen(x[i]), largest), S{}) * factor; });
 }
 
-// Loops over states take whole vectors: S + 1 is rounded up to a multiple of it, by labels of no probability.
+// Loops over states take whole vectors: S + 1 is padded to a multiple of it, with labels of no probability.
 constexpr int64_t STATES = 8;
 
 inline int64_t rounded_up(int64_t states) { return (states + STATES - 1) / STATES * STATES; }
@@ -68,15 +73,15 @@ struct States {
   double* at;
   int64_t width;
 
-  ALWAYS_INLINE Wide blank(int64_t i) const { return {at[i], at[width + i]}; }
-  ALWAYS_INLINE Wide label(int64_t i) const { return {at[2 * width + i], at[3 * width + i]}; }
-  ALWAYS_INLINE void set_blank(int64_t i, Wide x) const {
-    at[i] = x.m;
-    at[width + i] = x.e;
+  ALWAYS_INLINE ScaledDouble blank(int64_t i) const { return {at[i], at[width + i]}; }
+  ALWAYS_INLINE ScaledDouble label(int64_t i) const { return {at[2 * width + i], at[3 * width + i]}; }
+  ALWAYS_INLINE void set_blank(int64_t i, ScaledDouble x) const {
+    at[i] = x.mantissa;
+    at[width + i] = x.exponent;
   }
-  ALWAYS_INLINE void set_label(int64_t i, Wide x) const {
-    at[2 * width + i] = x.m;
-    at[3 * width + i] = x.e;
+  ALWAYS_INLINE void set_label(int64_t i, ScaledDouble x) const {
+    at[2 * width + i] = x.mantissa;
+    at[3 * width + i] = x.exponent;
   }
   void clear(int64_t n) const {
     for (int64_t i = -1; i <= n; ++i) {
@@ -87,21 +92,21 @@ struct States {
 };
 
 // A label is reached from itself, from the blank before it, and, if it differs, from the label before it: `skip` is 0
-// there, else -FAR. Probabilities of a frame: of the blank at 0, of label i at i.
+// there, else -HUGE_EXPONENT. Probabilities of a frame: of the blank at 0, of label i at i.
 void go_forward(States from, States to, double* p_m, double* p_e, double* skip, int64_t states) {
   to.set_blank(-1, NOTHING);
   to.set_label(-1, NOTHING);
 #pragma omp simd
   for (int64_t i = 0; i < states; ++i) {
     to.set_blank(i, normalised(times(sum(from.blank(i), from.label(i)), p_m[0], p_e[0])));
-    to.set_label(i, normalised(times(
-                        sum(from.label(i), from.blank(i - 1), times(from.label(i - 1), 1.0, skip[i])), p_m[i], p_e[i])));
+    to.set_label(i, normalised(times(sum(from.label(i), from.blank(i - 1), times(from.label(i - 1), 1.0, skip[i])),
+                                     p_m[i], p_e[i])));
   }
 }
 
 // Meets the paths to a frame, `before`, and those from it, `after`, given one over all: the posterior of each label,
 // and that of the blank, which it answers. `after` becomes what the frame before will see.
-double meet(States before, States after, Wide per_all, const double* p_m, const double* p_e, double* posterior,
+double meet(States before, States after, ScaledDouble per_all, const double* p_m, const double* p_e, double* posterior,
             int64_t states) {
   double blanks = 0;
 #pragma omp simd reduction(+ : blanks)
@@ -203,22 +208,22 @@ struct CtcKernel {
     const int64_t labels = call.lengths[n], frames = call.frames[n], all_states = rounded_up(labels + 1);
     const int64_t* const label = call.labels + call.begin[n];  // the state of label[i - 1] is i
     const double share = call.mean ? 1 / static_cast<double>(labels ? labels : 1) : 1.0;
-    std::fill(skip, skip + all_states + 1, -FAR);
-    for (int64_t i = 2; i <= labels; ++i) skip[i] = label[i - 1] != label[i - 2] ? 0.0 : -FAR;
+    std::fill(skip, skip + all_states + 1, -HUGE_EXPONENT);
+    for (int64_t i = 2; i <= labels; ++i) skip[i] = label[i - 1] != label[i - 2] ? 0.0 : -HUGE_EXPONENT;
 
     double strange = 0;
     states(0).clear(all_states);
     states(0).set_blank(0, CERTAIN);
     if (frames) load(0, n, label, labels);
     for (int64_t t = 0; t < frames; ++t) {
-      if (t + 1 < frames) load(t + 1, n, label, labels);  // a frame ahead: what is stored singly is slow to load at once
+      if (t + 1 < frames) load(t + 1, n, label, labels);  // a frame ahead: vector loads of scalar stores stall
       double* const p = probabilities(t);
       strange += exponentiate(t, p, p + width, all_states);
       go_forward(states(t), states(t + 1), p, p + width, skip, all_states);
     }
     const States last = states(frames);
-    Wide all = normalised(sum(last.blank(labels), last.label(labels)));
-    double value = strange ? nan<double> : -wide_log(all);
+    ScaledDouble all = normalised(sum(last.blank(labels), last.label(labels)));
+    double value = strange ? nan<double> : -scaled_log(all);
     const bool near = call.from_logits && value < NEAR;
     if (near) {
       value = -std::log1p(-astray(n, label, labels, frames));
@@ -231,7 +236,7 @@ struct CtcKernel {
       return call.zero_infinity ? 0.0 : value;
     }
     if (call.gradients[0]) {
-      const Wide per_all = {strange ? nan<double> : 1 / all.m, -all.e};
+      const ScaledDouble per_all = {strange ? nan<double> : 1 / all.mantissa, -all.exponent};
       write_gradient(n, label, labels, frames, per_all, slope * share, near);
     }
     return value * share;
@@ -250,7 +255,7 @@ struct CtcKernel {
     double* const p = probabilities(t);
     p[0] = static_cast<double>(widen(x[call.blank]));
     for (int64_t i = 1; i <= labels; ++i) p[i] = static_cast<double>(widen(x[label[i - 1]]));
-    std::fill(p + labels + 1, p + rounded_up(labels + 1), -FAR);
+    std::fill(p + labels + 1, p + rounded_up(labels + 1), -HUGE_EXPONENT);
   }
 
   // The probabilities of a frame from its logits; how many of them are NaN.
@@ -261,10 +266,10 @@ struct CtcKernel {
 #pragma omp simd reduction(+ : strange)
     for (int64_t i = 0; i < all_states; ++i) {
       const double y = below(p_m[i], from) - less;
-      const Wide p = wide_exp(y);
+      const ScaledDouble p = scaled_exp(y);
       strange += y == y ? 0.0 : 1.0;
-      p_m[i] = p.m;
-      p_e[i] = p.e;
+      p_m[i] = p.mantissa;
+      p_e[i] = p.exponent;
     }
     return strange;
   }
@@ -331,7 +336,7 @@ struct CtcKernel {
     return total;
   }
 
-  void write_gradient(int64_t n, const int64_t* label, int64_t labels, int64_t frames, Wide per_all,
+  void write_gradient(int64_t n, const int64_t* label, int64_t labels, int64_t frames, ScaledDouble per_all,
                       double slope, bool near) const {
     const int64_t classes = find_classes(label, labels), all_states = rounded_up(labels + 1);
     States now{after, width}, next{after + 4 * width, width};

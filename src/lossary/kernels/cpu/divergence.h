@@ -1,8 +1,12 @@
 // KL(softmax(t / T) || softmax(x / T)) of rows of logits t and x: value and gradients from one reading.
 //
-// As rows.h: a tile of both rows at a time, its exponentials against its own maximum kept for the second pass.
-// KL = E[d] + log E[e^-d] with d = (t - x) / T under the target's probabilities. Where it is small both parts cancel:
-// then d is taken less its mean, v, and KL = E[v] + log(1 + E[e^-v - 1]) is a sum of positive terms e^-v - 1 + v.
+// Shapes: logits x and t and their gradients (N, C); row weights, values (N).
+//
+// 1. As in rows.h, a tile of both rows at a time: its exponentials against its own maximum, kept for the gradients.
+// 2. KL = E[d] + log E[e^-d] with d = (t - x) / T, under the target's probabilities.
+// 3. Where that is small both parts cancel: then d less its mean is v, and KL = E[v] + log(1 + E[e^-v - 1]) is a sum of
+//    positive terms e^-v - 1 + v.
+// 4. The gradients, tile by tile, from the exponentials.
 #pragma once
 
 #include "rows.h"
@@ -36,19 +40,19 @@ struct DivergenceKernel {
   const int64_t C = call.classes, tiles = (C + TILE - 1) / TILE;
   const T per_temperature = static_cast<T>(1 / call.temperature);
 
-  // A thread's scratch: logits of a tile, what is known of each tile, the exponentials of both rows.
-  struct Known {
+  // A thread's scratch: logits of a tile, the statistics of each tile, the exponentials of both rows.
+  struct Tile {
     Side<T> x, t;
     T distance;  // Σ e^t d
   };
   T* const x_room;
   T* const t_room = x_room + TILE;
-  Known* const tile = reinterpret_cast<Known*>(t_room + TILE);
+  Tile* const tile = reinterpret_cast<Tile*>(t_room + TILE);
   T* const ex_room = reinterpret_cast<T*>(tile + tiles);
   T* const et_room = ex_room + C;
 
   static size_t scratch(int64_t classes) {
-    return sizeof(T) * 2 * (TILE + classes) + sizeof(Known) * (classes / TILE + 1);
+    return sizeof(T) * 2 * (TILE + classes) + sizeof(Tile) * (classes / TILE + 1);
   }
 
   DivergenceKernel(const Divergence& c, char* scratch) : call(c), x_room(reinterpret_cast<T*>(scratch)) {}
@@ -56,8 +60,8 @@ struct DivergenceKernel {
   int64_t begin(int64_t k) const { return k * TILE; }
   int64_t size(int64_t k) const { return C - k * TILE < TILE ? C - k * TILE : TILE; }
 
-  // What a tile's exponentials must be multiplied by, to be against the row's maximum.
-  T lift(const Side<T>& side, T largest) const {
+  // The factor that makes exponentials against a tile's maximum those against the row's.
+  T rescale(const Side<T>& side, T largest) const {
     if (side.largest == largest) return T(1);
     return side.largest == -infinity<T> ? T(0) : exp_of_nonpositive((side.largest - largest) * per_temperature);
   }
@@ -88,14 +92,14 @@ struct DivergenceKernel {
     const T mx = of_x.reference(), mt = of_t.reference();
     double sum_x = 0, sum_t = 0, distance = 0;
     for (int64_t k = 0; k < tiles; ++k) {
-      const Known& known = tile[k];
-      const double here = static_cast<double>(known.t.sum) * lift(known.t, of_t.largest);
-      sum_x += static_cast<double>(known.x.sum) * lift(known.x, of_x.largest);
+      const Tile& known = tile[k];
+      const double here = static_cast<double>(known.t.sum) * rescale(known.t, of_t.largest);
+      sum_x += static_cast<double>(known.x.sum) * rescale(known.x, of_x.largest);
       sum_t += here;
       if (known.distance == infinity<T>) distance = infinity<double>;
       if (here == 0 || distance == infinity<double>) continue;
       const T down_x = below(known.x.reference(), mx), down_t = below(known.t.reference(), mt);
-      distance += known.distance * lift(known.t, of_t.largest) + here * (down_t - down_x) * per_temperature;
+      distance += known.distance * rescale(known.t, of_t.largest) + here * (down_t - down_x) * per_temperature;
     }
     if (!(sum_x > 0) || !(sum_t > 0)) sum_t = nan<double>;  // nothing but -inf, or a NaN
     const double mean = distance / sum_t, log_ratio = std::log(sum_x / sum_t);
@@ -128,8 +132,8 @@ struct DivergenceKernel {
              });
   }
 
-  template <class Depth, class Counted>
-  INLINED void add_tile(int64_t k, Side<T> of_x, Side<T> of_t, const T* logits, const T* targets, Depth depth,
+  template <class Shift, class Counted>
+  INLINED void add_tile(int64_t k, Side<T> of_x, Side<T> of_t, const T* logits, const T* targets, Shift shift,
                         Counted counted) const {
     const int64_t n = size(k);
     const T mx = of_x.reference(), mt = of_t.reference();
@@ -138,7 +142,7 @@ struct DivergenceKernel {
     T sum_x = 0, sum_t = 0, distance = 0;
 #pragma omp simd reduction(+ : sum_x, sum_t, distance)
     for (int64_t i = 0; i < n; ++i) {
-      const T down_x = depth(logits[i], mx) * per_temperature, down_t = depth(targets[i], mt) * per_temperature;
+      const T down_x = shift(logits[i], mx) * per_temperature, down_t = shift(targets[i], mt) * per_temperature;
       const T e = exp_of_nonpositive(down_x, S{}), p = exp_of_nonpositive(down_t, S{});
       ex[i] = e;
       et[i] = p;
@@ -161,8 +165,8 @@ struct DivergenceKernel {
       const T* const targets = read(t + begin(k), t_room, n);
       const T* const ex = ex_room + begin(k);
       const T* const et = et_room + begin(k);
-      const T up_t = lift(tile[k].t, of_t.largest);
-      const T up_x = lift(tile[k].x, of_x.largest) * static_cast<T>(std::exp(mean));
+      const T up_t = rescale(tile[k].t, of_t.largest);
+      const T up_x = rescale(tile[k].x, of_x.largest) * static_cast<T>(std::exp(mean));
       T sum = 0, rest = 0;
 #pragma omp simd reduction(+ : sum, rest)
       for (int64_t i = 0; i < n; ++i) {
@@ -188,8 +192,8 @@ struct DivergenceKernel {
       const int64_t n = size(k);
       const T* const ex = ex_room + begin(k);
       const T* const et = et_room + begin(k);
-      const T fx = static_cast<T>(factor_x * lift(tile[k].x, of_x.largest));
-      const T ft = static_cast<T>(factor_t * lift(tile[k].t, of_t.largest));
+      const T fx = static_cast<T>(factor_x * rescale(tile[k].x, of_x.largest));
+      const T ft = static_cast<T>(factor_t * rescale(tile[k].t, of_t.largest));
       if (dx) {
         write(dx + begin(k), n, call.non_temporal, [=](int64_t i) ALWAYS_INLINE { return ex[i] * fx - et[i] * ft; });
       }

@@ -1,7 +1,10 @@
-// Losses of single elements: one functor each, of value and gradient, and the loop that serves them all.
+// Losses of single elements: one functor each, of value and gradient, and the loop that serves them all. A new one is a
+// functor here and its line in functions.inc.
+//
+// Shapes: all flat (n); weights repeat as a cycle, row weights cover `inner` elements each.
 #pragma once
 
-#include "coarse.h"
+#include "elementary_bf16.h"
 #include "units.h"
 
 #include <type_traits>
@@ -127,7 +130,8 @@ struct Gaussian {
     const T v = degenerate ? T(1) : raised, dx = error / v, squares = error * dx;
     const T at_zero = error == 0 ? -infinity<T> : infinity<T>, half = T(0.5) * (log_(v) + squares);
     const T du = T(0.5) * (T(1) - squares) / v;
-    return {(degenerate ? at_zero : half) + constant, degenerate ? T(0) : dx, u < eps ? T(0) : (degenerate ? T(0) : du), -u};
+    return {(degenerate ? at_zero : half) + constant, degenerate ? T(0) : dx,
+            u < eps ? T(0) : (degenerate ? T(0) : du), -u};
   }
 };
 
@@ -208,7 +212,8 @@ using SigmoidFocalOfSquares = SigmoidFocalOf<Square>;
 struct KLDiv {
   template <class O, class T>
   INLINED static Element<T> at(const O& o, T x, T t) {
-    return {t * log_of_positive(t == 0 ? T(1) : t, o.storage) - times(t, x), -t, T(0), excess_of_probability(t, o.slack)};
+    return {t * log_of_positive(t == 0 ? T(1) : t, o.storage) - times(t, x), -t, T(0),
+            excess_of_probability(t, o.slack)};
   }
 };
 
@@ -288,8 +293,11 @@ double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char
   const T* const u = !call.third        ? nullptr
                      : call.third_cycle ? cyclic(static_cast<const T*>(call.third), call.third_cycle, begin, n, rooms)
                                         : read(static_cast<const S*>(call.third) + begin, rooms, n);
-  S* const dx = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + begin : reinterpret_cast<S*>(rooms + stride);
-  S* const du = call.gradients[1] ? static_cast<S*>(call.gradients[1]) + begin : reinterpret_cast<S*>(rooms + 2 * stride);
+  const auto gradient = [&](int i) {
+    void* const g = call.gradients[i];
+    return g ? static_cast<S*>(g) + begin : reinterpret_cast<S*>(rooms + (i + 1) * stride);
+  };
+  S *const dx = gradient(0), *const du = gradient(1);
   Options<S, count> options{};
   for (int i = 0; i < count; ++i) options.parameters[i] = static_cast<T>(call.parameters[i]);
   const T scale = static_cast<T>(call.scale);

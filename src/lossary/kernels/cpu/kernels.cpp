@@ -4,8 +4,8 @@
 #include "elementwise.h"
 #include "nll.h"
 #include "pairs.h"
-#include "segments.h"
-#include "shaped.h"
+#include "strided_rows.h"
+#include "transformed_rows.h"
 
 #define LOSSARY_JOIN_(a, b) a##b
 #define LOSSARY_JOIN(a, b) LOSSARY_JOIN_(a, b)
@@ -24,7 +24,7 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(divergences),
     LOSSARY_KERNEL(pairs),
     LOSSARY_KERNEL(ctc),
-    LOSSARY_KERNEL(shaped),
+    LOSSARY_KERNEL(transformed_rows),
     LOSSARY_KERNEL(log_probs),
 };
 

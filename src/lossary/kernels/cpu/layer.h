@@ -15,12 +15,12 @@
 namespace lossary {
 namespace {
 
-// Rows of a product are multiples of it: BLAS computes what is left over another way, with other last bits.
+// Products have a multiple of so many rows: BLAS computes a tail another way, with other last bits.
 constexpr int64_t BLOCK = 16;
 // Rows of the weights' gradient that are made at once in half precision: they stay in the cache until fp32 has them.
 constexpr int64_t PART = 4096;
 
-int64_t in_blocks(int64_t rows) { return (rows + BLOCK - 1) / BLOCK * BLOCK; }
+int64_t padded(int64_t rows) { return (rows + BLOCK - 1) / BLOCK * BLOCK; }
 
 class WithoutGradMode {
   const bool before_ = aoti_torch_grad_mode_is_enabled();
@@ -31,7 +31,7 @@ class WithoutGradMode {
   WithoutGradMode(const WithoutGradMode&) = delete;
 };
 
-// Past the dispatcher, where a view takes as long as a small product.
+// Bypasses the dispatcher, where a view takes as long as a small product.
 Tensor view(const Tensor& x, const Sizes& sizes, const Sizes& strides, int64_t offset = 0) {
   AtenTensorHandle made;
   STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch__reinterpret_tensor(x.get(), static_cast<int64_t>(sizes.size()),
@@ -87,7 +87,7 @@ void add_to(const Tensor& sums, const Tensor& more) {
   }
 }
 
-// In fp32 what is not wider; for layers whose half precision is computed so as a whole.
+// A copy in fp32, for layers that compute half precision in fp32 throughout.
 Tensor widened(const Tensor& x) {
   const Tensor made = empty(sizes_of(x), ScalarType::Float);
   copy(made, x);
@@ -105,7 +105,7 @@ std::vector<Tensor> narrowed(std::vector<Tensor> all, ScalarType dtype) {
   return all;
 }
 
-// Rows [begin, begin + count) of those that count, with their features and logits in whole blocks.
+// Rows [begin, begin + count) of those that count, with their features and logits padded to whole blocks.
 struct Chunk {
   const int64_t* places;  // of all rows that count, or null where that is every row
   int64_t begin, count;
@@ -115,12 +115,11 @@ struct Chunk {
   // Rows of the input are dense, as are those of all that is gathered.
   Chunk(const Tensor& input, const int64_t* places, int64_t begin, int64_t count, const Tensor& buffer)
       : places(places), begin(begin), count(count), features_are_copied(places || count % BLOCK) {
-    features = features_are_copied ? gathered(input, in_blocks(count)) : slice(input, begin, count);
-    logits = slice(buffer, 0, in_blocks(count));
+    features = features_are_copied ? gathered(input, padded(count)) : slice(input, begin, count);
+    logits = slice(buffer, 0, padded(count));
   }
 
-  // Without the rows of zeros.
-  Tensor own(const Tensor& blocks) const { return slice(blocks, 0, count); }
+  Tensor without_padding(const Tensor& blocks) const { return slice(blocks, 0, count); }
   Tensor part(const Tensor& x) const { return places ? gathered(x, count) : slice(x, begin, count); }
   MaybeTensor part(const MaybeTensor& x) const { return x.has_value() ? MaybeTensor(part(*x)) : x; }
 
@@ -174,7 +173,7 @@ struct Layer {
         places(std::move(those)), rows(places ? static_cast<int64_t>(places->size()) : x.size(0)) {
     const int64_t most = std::max<int64_t>(memory_budget / (columns.size(0) * x.element_size()) / BLOCK, 1) * BLOCK;
     chunks = (rows + most - 1) / most;
-    rows_of_chunk = in_blocks((rows + chunks - 1) / std::max<int64_t>(chunks, 1));  // about equal
+    rows_of_chunk = padded((rows + chunks - 1) / std::max<int64_t>(chunks, 1));  // about equal
   }
 
   template <class Work>
@@ -237,8 +236,8 @@ class Gradients {
 
   // The chunk's logits are their gradient now.
   void add(const Chunk& chunk) {
-    const Tensor gradient = chunk.own(chunk.logits);
-    if (sums_.has_value()) add_products(transposed(gradient), chunk.own(chunk.features));
+    const Tensor gradient = chunk.without_padding(chunk.logits);
+    if (sums_.has_value()) add_products(transposed(gradient), chunk.without_padding(chunk.features));
     if (wants_bias_) add_bias(gradient);
     first_ = false;
     if (!input_.has_value()) return;

@@ -1,4 +1,6 @@
-// Negative log-likelihood of log-probabilities: one number is read of each row, and the gradient is 0 but for one.
+// Negative log-likelihood of log-probabilities: a gather, whose gradient is 0 but at the target class.
+//
+// Shapes: log-probabilities, gradient (N, C, S); class indices, row weights, values (N, S); class weights (C).
 #pragma once
 
 #include "units.h"
@@ -12,8 +14,8 @@ double nll_of_unit(const Rows& call, int64_t first, int64_t n) {
   using T = typename Compute<S>::type;
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const row_weight = static_cast<const T*>(call.row_weight);
-  const int64_t step = call.inner, next = step == 1 ? call.classes : 1;  // from class to class, and from row to row
-  const int64_t at = first / step * step * call.classes + first % step;  // of class 0 of the first row
+  const int64_t step = call.inner, next = step == 1 ? call.classes : 1;  // strides of classes and of rows
+  const int64_t at = first / step * step * call.classes + first % step;  // offset of class 0 of the first row
   const S* const x = static_cast<const S*>(call.logits) + at;
   S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + at : nullptr;
   if (g && step == 1) std::memset(g, 0, n * call.classes * sizeof(S));

@@ -1,7 +1,9 @@
 // Losses of rows of vectors: cosine embedding, triplet margin with the 2-norm.
+//
+// Shapes: vectors and their gradients (N, D); targets, row weights, values (N).
 #pragma once
 
-#include "lanes.h"
+#include "accumulators.h"
 #include "units.h"
 
 namespace {
@@ -68,7 +70,7 @@ struct PairKernel {
     return read(static_cast<const S*>(x) + row * D, room + place * D, D);
   }
 
-  void silent(int64_t row) const {
+  void zero_gradients(int64_t row) const {
     for (void* g : call.gradients) {
       if (g) std::memset(static_cast<S*>(g) + row * D, 0, D * sizeof(S));
     }
@@ -78,7 +80,7 @@ struct PairKernel {
     const T weight = call.row_weight ? static_cast<const T*>(call.row_weight)[r] : T(1);
     T value = 0;
     if (weight == 0) {
-      silent(r);
+      zero_gradients(r);
     } else {
       value = weight * (call.triplet ? triplet(r, weight * scale) : cosine(r, weight * scale));
     }
@@ -91,8 +93,8 @@ struct PairKernel {
     const T* const a = vector(call.x[0], r, 0);
     const T* const b = vector(call.x[1], r, 1);
     const T target = static_cast<const T*>(call.target)[r];
-    Lanes<T> squares_a(0), squares_b(0);
-    in_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+    Accumulators<T> squares_a(0), squares_b(0);
+    for_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       squares_a.at[lane] += a[i] * a[i];
       squares_b.at[lane] += b[i] * b[i];
     });
@@ -144,8 +146,8 @@ struct PairKernel {
     const S *const a = row(0), *const p = row(1), *const n = row(2);
     T *const ap = room, *const an = room + D, *const pn = room + 2 * D;
     const T apart = eps;
-    Lanes<T> near_squares(0), far_squares(0);
-    in_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+    Accumulators<T> near_squares(0), far_squares(0);
+    for_lanes<T>(D, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       const T anchor = widen(a[i]), to_p = anchor - widen(p[i]) + apart, to_n = anchor - widen(n[i]) + apart;
       ap[i] = to_p;
       an[i] = to_n;

@@ -1,12 +1,15 @@
-// Cross-entropy and focal loss of rows of logits: value and gradient from one reading.
+// Cross-entropy and focal loss of rows of logits with contiguous classes: value and gradient from one reading.
 //
-// Row by row where classes are contiguous: a tile of the row at a time, e = exp(x - maximum of the tile) is written
-// where the gradient will stand, and a second pass over the row, which lies in the cache by then, scales it.
-// The sum over the other classes is kept apart from the own class: 1 - p and log(1 + small) keep their digits.
+// Shapes: logits, probabilities, gradient (N, C); class indices, row weights, values (N); class weights (C).
+//
+// 1. Of each tile of a row its maximum m and the exponentials e = exp(x - m), written where the gradient will stand.
+// 2. Of the row the tiles' sums, rescaled to the row's maximum (online softmax), and the loss.
+// 3. A second pass over the row, which lies in the cache by then, scales the exponentials to the gradient.
+// The sum over the other classes is kept apart from the target's: 1 - p and log(1 + small) keep their digits.
 #pragma once
 
-#include "coarse.h"
-#include "lanes.h"
+#include "elementary_bf16.h"
+#include "accumulators.h"
 #include "units.h"
 
 namespace {
@@ -23,24 +26,24 @@ INLINED T below(T x, T largest) {
 
 template <class T>
 INLINED T maximum(const T* x, int64_t n) {
-  Lanes<T> m(-infinity<T>);
-  in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { m.at[lane] = x[i] > m.at[lane] ? x[i] : m.at[lane]; });
+  Accumulators<T> m(-infinity<T>);
+  for_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { m.at[lane] = x[i] > m.at[lane] ? x[i] : m.at[lane]; });
   return m.largest();
 }
 
 template <class T>
 INLINED T sum(const T* x, int64_t n) {
-  Lanes<T> s(0);
-  in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { s.at[lane] += x[i]; });
+  Accumulators<T> s(0);
+  for_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE { s.at[lane] += x[i]; });
   return s.total();
 }
 
 template <class S, class T>
 INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
-  const auto against = [&](auto depth) ALWAYS_INLINE {
-    Lanes<T> s(0);
-    in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
-      e[i] = exp_of_nonpositive(depth(x[i]), S{});
+  const auto against = [&](auto shift) ALWAYS_INLINE {
+    Accumulators<T> s(0);
+    for_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+      e[i] = exp_of_nonpositive(shift(x[i]), S{});
       s.at[lane] += e[i];
     });
     return s.total();
@@ -49,7 +52,7 @@ INLINED T exponentials(const T* x, T reference, T* e, int64_t n) {
   return against([=](T z) ALWAYS_INLINE { return below(z, reference); });
 }
 
-// Asks for a tile before its turn: while exponentials are computed the memory would rest.
+// Prefetches a tile: while exponentials are computed the memory would idle.
 template <class S>
 INLINED void fetch(const S* x, int64_t n) {
   for (int64_t i = 0; i < n; i += 64 / sizeof(S)) __builtin_prefetch(x + i, 0, 2);
@@ -61,7 +64,7 @@ struct Focal {
   T value, slope;
 };
 
-// (1 - p)^gamma * nll, and its derivative with respect to nll. odds = (1 - p) of the own class.
+// (1 - p)^gamma * nll, and its derivative with respect to nll. rest = 1 - p of the target class.
 template <class T>
 INLINED Focal<T> focal(T nll, T rest, T gamma) {
   const T power = rest > 0 ? exp_(gamma * log_(rest)) : T(0);
@@ -76,20 +79,20 @@ struct Tile {
 
   T reference() const { return largest == -infinity<T> ? T(0) : largest; }
 
-  // What the exponentials must be multiplied by, to be against the row's maximum.
-  T lift(T row_largest) const {
+  // The factor that makes exponentials against the tile's maximum those against the row's.
+  T rescale(T row_largest) const {
     return largest == -infinity<T> ? T(0) : largest == row_largest ? T(1) : exp_of_nonpositive(largest - row_largest);
   }
 };
 
-// Of a row: its class, its logit, its exponential, the sum of the others in its tile, and its gradient.
+// The target class of a row: its logit, its exponential, the sum of the others in its tile, and its gradient.
 template <class T>
-struct Own {
+struct TargetClass {
   int64_t index;
   T logit, e, others, gradient;
 };
 
-// What a class has of a target, and how far the given probability lies outside its range.
+// The weight of a class in a target, and how far the given probability lies outside its range.
 template <class T>
 struct Target {
   T weight, excess;
@@ -108,7 +111,7 @@ struct RowKernel {
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  // A thread's scratch: logits or gradients of a tile, what is known of each tile, the exponentials of a row.
+  // A thread's scratch: logits or gradients of a tile, the statistics of each tile, the exponentials of a row.
   T* const x_room;
   Tile<T>* const tile = reinterpret_cast<Tile<T>*>(x_room + TILE);
   T* const e_room = reinterpret_cast<T*>(tile + tiles);
@@ -134,17 +137,17 @@ struct RowKernel {
     if (weight == 0 || (call.index && y == call.ignore_index)) {
       if (g) std::memset(g, 0, C * sizeof(S));
     } else {
-      Own<T> own{y, widen(x[y]), T(0), T(0), T(0)};  // now: the gradient may be written over the logits
+      TargetClass<T> own{y, widen(x[y]), T(0), T(0), T(0)};  // now: the gradient may be written over the logits
       T largest = -infinity<T>;
       for (int64_t k = 0; k < tiles; ++k) {
         T* const tile_e = g ? e + begin(k) : e;  // without a gradient nobody needs them again
         read_tile(k, x, t, tile_e);
-        if (call.index && k == y / TILE) take_own(own, tile_e);
+        if (call.index && k == y / TILE) take_target_class(own, tile_e);
         largest = tile[k].largest > largest ? tile[k].largest : largest;
       }
       double total = 0, distance = 0, mass = 0;
       for (int64_t k = 0; k < tiles; ++k) {
-        total += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
+        total += static_cast<double>(tile[k].sum) * tile[k].rescale(largest);
         distance += tile[k].distance;
         if (tile[k].largest != largest) distance += times(tile[k].mass, largest - tile[k].reference());
         mass += tile[k].mass;
@@ -211,13 +214,13 @@ struct RowKernel {
     });
   }
 
-  template <class At, class Depth, class Counted>
-  INLINED void add_tile(int64_t k, const T* logits, T* e, At target, Depth depth, Counted counted) const {
+  template <class At, class Shift, class Counted>
+  INLINED void add_tile(int64_t k, const T* logits, T* e, At target, Shift shift, Counted counted) const {
     const int64_t n = size(k);
-    Lanes<T> total(0), distance(0), mass(0), excess(0);
-    in_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
+    Accumulators<T> total(0), distance(0), mass(0), excess(0);
+    for_lanes<T>(n, [&](int64_t i, int64_t lane) ALWAYS_INLINE {
       const Target<T> here = target(i);
-      const T down = depth(logits[i]), value = exp_of_nonpositive(down, S{});
+      const T down = shift(logits[i]), value = exp_of_nonpositive(down, S{});
       e[i] = value;
       total.at[lane] += value;
       distance.at[lane] -= counted(here.weight, here.weight * down);
@@ -228,19 +231,19 @@ struct RowKernel {
     if (excess.largest() > 0) call.outside->store(true, std::memory_order_relaxed);
   }
 
-  void take_own(Own<T>& own, const T* e) const {
+  void take_target_class(TargetClass<T>& own, const T* e) const {
     const int64_t k = own.index / TILE, at = own.index - begin(k);
     own.e = e[at];
     const bool leads = !(own.e < T(0.5) * tile[k].sum);  // then it would take digits of the others with it
     own.others = leads ? sum(e, at) + sum(e + at + 1, size(k) - at - 1) : tile[k].sum - own.e;
   }
 
-  double of_index(Own<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,
+  double of_index(TargetClass<T>& own, S* g, const T* e, T weight, T largest, double total, double distance,
                   double mass) const {
-    const T lift = tile[own.index / TILE].lift(largest);
-    double others = static_cast<double>(own.others) * lift;
+    const T rescale = tile[own.index / TILE].rescale(largest);
+    double others = static_cast<double>(own.others) * rescale;
     for (int64_t k = 0; k < tiles; ++k) {
-      if (k != own.index / TILE) others += static_cast<double>(tile[k].sum) * tile[k].lift(largest);
+      if (k != own.index / TILE) others += static_cast<double>(tile[k].sum) * tile[k].rescale(largest);
     }
     const T rest = static_cast<T>(others / total);
     const T nll = own.logit == largest ? log1p_(static_cast<T>(others))
@@ -251,7 +254,7 @@ struct RowKernel {
     if (smoothing > 0) value += spread * (mass * std::log(total) + distance);
     if (g) {
       const T slope = own_weight * f.slope * scale, flat = spread * scale;
-      const T p = static_cast<T>(static_cast<double>(own.e) * lift / total);
+      const T p = static_cast<T>(static_cast<double>(own.e) * rescale / total);
       own.gradient = -slope * rest + flat * (static_cast<T>(mass) * p - class_weight_of(own.index));
       write_gradient(nullptr, g, e, (slope + flat * mass) / total, flat, largest, &own);
     }
@@ -268,18 +271,18 @@ struct RowKernel {
 
   // The second pass over a row: each tile's exponentials become its gradient, less `flat` for each part of the target.
   void write_gradient(const S* t, S* g, const T* exponentials, double factor, T flat, T largest,
-                      const Own<T>* own) const {
+                      const TargetClass<T>* own) const {
     for (int64_t k = 0; k < tiles; ++k) {
       const int64_t n = size(k);
       const bool has_own = own && k == own->index / TILE, non_temporal = call.non_temporal && !in_place;
       const T* const e = exponentials + begin(k);
-      const T exact = static_cast<T>(factor * tile[k].lift(largest)), lift = exact == exact ? exact : nan<T>;
+      const T exact = static_cast<T>(factor * tile[k].rescale(largest)), rescale = exact == exact ? exact : nan<T>;
       const auto into = [&](auto* to, bool past) ALWAYS_INLINE {
         if (flat == 0) {
-          write<false>(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * lift; });
+          write<false>(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * rescale; });
         } else {
           with_targets(t, k, [&](auto target) ALWAYS_INLINE {
-            write(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * lift - flat * target(i).weight; });
+            write(to, n, past, [=](int64_t i) ALWAYS_INLINE { return e[i] * rescale - flat * target(i).weight; });
           });
         }
       };

@@ -1,4 +1,4 @@
-// Half-precision storage: tiles of it as numbers that can be computed with, and numbers back into it.
+// Half-precision storage: conversions to the dtype of computation and back, also with streaming stores.
 #pragma once
 
 #include "elementary.h"
@@ -19,7 +19,7 @@ struct Half {
   uint16_t raw;
 };
 
-// What a dtype is computed in.
+// The dtype of computation.
 template <class S>
 struct Compute {
   using type = float;
@@ -69,7 +69,7 @@ INLINED void widen_all(const S* from, typename Compute<S>::type* to, int64_t n) 
   for (int64_t i = 0; i < n; ++i) to[i] = widen(from[i]);
 }
 
-// `n` numbers at `from`: where they lie if they can be computed with as they are, else in `room`.
+// `n` numbers in the dtype of computation: `from` itself where it is that, else a copy in `room`.
 template <class S>
 INLINED const typename Compute<S>::type* read(const S* from, typename Compute<S>::type* room, int64_t n) {
   if constexpr (sizeof(S) == sizeof(typename Compute<S>::type)) {
@@ -112,8 +112,8 @@ INLINED __m512i packed(const float* x, BFloat16) {
 }
 #endif
 
-// at(0), at(1), ... into storage. non_temporal: around them, which need not fetch then what is overwritten; for gradients
-// that are more than caches hold. nans: as above; of bf16 those whose lower half is 0 need no mention.
+// at(0), at(1), ... into storage. non_temporal: streaming stores, with no read for ownership; for gradients that exceed
+// the caches. nans: as above; of bf16 those whose lower half is 0 need no mention.
 template <bool nans = true, class S, class At>
 INLINED void write(S* to, int64_t n, bool non_temporal, At at) {
   int64_t i = 0;
@@ -128,7 +128,8 @@ INLINED void write(S* to, int64_t n, bool non_temporal, At at) {
 #pragma omp simd
       for (int64_t j = 0; j < line; ++j) room[j] = at(i + j);
       const __m512i whole = packed<nans>(room, S{});
-      non_temporal ? _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), whole) : _mm512_storeu_si512(to + i, whole);
+      __m512i* const line_to = reinterpret_cast<__m512i*>(to + i);
+      non_temporal ? _mm512_stream_si512(line_to, whole) : _mm512_storeu_si512(line_to, whole);
     }
   }
 #else
@@ -143,7 +144,7 @@ INLINED void write(const typename Compute<S>::type* from, S* to, int64_t n, bool
   write(to, n, non_temporal, [=](int64_t i) ALWAYS_INLINE { return from[i]; });
 }
 
-// Others see what was written past the caches from here on.
+// Orders streaming stores before whatever comes next.
 INLINED void finish_writing() {
 #if defined(__AVX512F__)
   _mm_sfence();

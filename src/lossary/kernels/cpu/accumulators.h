@@ -1,5 +1,5 @@
-// Sums and maxima over a row with a lane for each number of a vector. What a reduction of OpenMP does at its end, one lane
-// after the other, takes longer than a short row.
+// SIMD accumulators with a tree reduction, for sums and maxima of a row. OpenMP's reduction ends lane after lane, which
+// takes longer than a short row.
 #pragma once
 
 #include "elementary.h"
@@ -10,24 +10,24 @@ template <class T>
 constexpr int64_t LANES = 64 / sizeof(T);
 
 template <class T>
-struct Lanes {
+struct Accumulators {
   T at[LANES<T>];
 
-  INLINED explicit Lanes(T start) {
+  INLINED explicit Accumulators(T start) {
     for (T& x : at) x = start;
   }
 
   INLINED T total() const {
-    return by_halves([](T a, T b) ALWAYS_INLINE { return a + b; });
+    return tree([](T a, T b) ALWAYS_INLINE { return a + b; });
   }
 
   INLINED T largest() const {
-    return by_halves([](T a, T b) ALWAYS_INLINE { return a > b ? a : b; });
+    return tree([](T a, T b) ALWAYS_INLINE { return a > b ? a : b; });
   }
 
  private:
   template <class Join>
-  INLINED T by_halves(Join join) const {
+  INLINED T tree(Join join) const {
     T room[LANES<T>];
     for (int64_t j = 0; j < LANES<T>; ++j) room[j] = at[j];
     for (int64_t half = LANES<T> / 2; half > 0; half /= 2) {
@@ -47,9 +47,9 @@ INLINED int64_t in_vectors(int64_t i, int64_t n, Use use) {
   return i;
 }
 
-// use(i, the lane of i) for i < n, in whole vectors, then in smaller ones: what is left over takes longer one by one.
+// use(i, the lane of i) for i < n, in whole vectors, then in halves and quarters: a scalar tail takes longer.
 template <class T, class Use>
-INLINED void in_lanes(int64_t n, Use use) {
+INLINED void for_lanes(int64_t n, Use use) {
   int64_t i = in_vectors<LANES<T>>(0, n, use);
   i = in_vectors<LANES<T> / 2>(i, n, use);
   i = in_vectors<LANES<T> / 4>(i, n, use);

@@ -1,8 +1,14 @@
-// Rows of logits that are capped and divided by a temperature first: their cross-entropy, with z-loss and with targets
-// of a few classes, and their log-probabilities, entropies and log-sum-exps.
+// Rows of logits that are soft-capped and divided by a temperature first: their cross-entropy, with z-loss and with
+// sparse targets, and their log-probabilities, entropies and log-sum-exps.
 //
-// A row at a time lies in the thread's scratch, in the dtype of computation. One class of the largest logit is left out
-// of the sum of exponentials: log(1 + the others) and 1 - p keep their digits.
+// Shapes: logits x, probabilities, gradient (N, C); class indices and shares of sparse targets (N, K); row weights and
+// values (N); class weights (C).
+//
+// 1. y = softcap tanh(x / softcap) / temperature, a row at a time, in the thread's scratch.
+// 2. e = exp(y - max y). One class of the largest logit is left out of the sum: log(1 + others) and 1 - p keep their
+//    digits.
+// 3. The loss and its gradient with respect to y, over e.
+// 4. The gradient with respect to x, by the derivative of 1.
 #pragma once
 
 #include "rows.h"
@@ -10,8 +16,8 @@
 namespace {
 
 using lossary::LogProb;
-using lossary::Shaped;
-using lossary::Shape;
+using lossary::TransformedRows;
+using lossary::LogitTransform;
 
 // tanh: near 0 its series, where 1 - e^-2x would lose digits.
 INLINED float tanh_(float x) {
@@ -29,12 +35,12 @@ INLINED float tanh_(float x) {
 INLINED double tanh_(double x) { return std::tanh(x); }
 
 template <class S>
-struct ShapedRow {
+struct TransformedRow {
   using T = typename Compute<S>::type;
 
   const int64_t C, tiles = (C + TILE - 1) / TILE;
   const T cap, sharpness;
-  T* const y;  // shaped logits
+  T* const y;  // transformed logits
   T* const e;  // their exponentials, against the largest
 
   T largest = 0;
@@ -42,8 +48,8 @@ struct ShapedRow {
   double others = 0, total = 0;    // sums of exponentials, without that class and with it
   double log_total = 0, lse = 0;
 
-  ShapedRow(int64_t classes, const Shape& shape, char* room)
-      : C(classes), cap(static_cast<T>(shape.softcap)), sharpness(static_cast<T>(1 / shape.temperature)),
+  TransformedRow(int64_t classes, const LogitTransform& transform, char* room)
+      : C(classes), cap(static_cast<T>(transform.softcap)), sharpness(static_cast<T>(1 / transform.temperature)),
         y(reinterpret_cast<T*>(room)), e(y + classes) {}
 
   int64_t size(int64_t begin) const { return C - begin < TILE ? C - begin : TILE; }
@@ -81,10 +87,10 @@ struct ShapedRow {
     lse = log_total + largest;
   }
 
-  // How far a class lies below the largest; inf - inf is 0.
-  T depth(int64_t c) const { return below(y[c], largest); }
+  // A logit less the largest; inf - inf is 0.
+  T below_largest(int64_t c) const { return below(y[c], largest); }
 
-  // Gradients with respect to the shaped logits, which lie in e, as those of the logits x, which may lie in their place.
+  // The gradient with respect to x, from that with respect to y, which lies in e; g may be x.
   // 1 - tanh^2 from an exponential: where the cap is reached nothing of it would be left of the difference.
   void write_gradient(const S* x, S* g) const {
     const T inverse = T(1) / cap, sharpness_ = sharpness;
@@ -103,24 +109,24 @@ struct ShapedRow {
 };
 
 template <class S>
-struct ShapedKernel {
+struct TransformedRowsKernel {
   using T = typename Compute<S>::type;
 
-  const Shaped& call;
-  ShapedRow<S> row;
+  const TransformedRows& call;
+  TransformedRow<S> row;
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const shares = static_cast<const T*>(call.shares);
   const T kept = static_cast<T>(1 - call.smoothing), share = static_cast<T>(call.smoothing / call.classes);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  ShapedKernel(const Shaped& c, char* scratch) : call(c), row(c.classes, c.shape, scratch) {}
+  TransformedRowsKernel(const TransformedRows& c, char* scratch) : call(c), row(c.classes, c.transform, scratch) {}
 
   T weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
   const S* probabilities(int64_t r) const {
     return call.probabilities ? static_cast<const S*>(call.probabilities) + r * call.classes : nullptr;
   }
 
-  // What the target of row r gives to class c, and c itself: the k-th of a few classes; 0 of one that is ignored.
+  // The k-th class c of row r's sparse target and its weight, 0 where it is ignored.
   T picked(int64_t r, int64_t k, int64_t& c) const {
     const int64_t at = r * call.picks + k;
     c = call.index[at];
@@ -153,7 +159,7 @@ struct ShapedKernel {
         }
         if (q == 0) continue;
         mass += q;
-        distance -= static_cast<double>(q) * row.depth(c);
+        distance -= static_cast<double>(q) * row.below_largest(c);
       }
       value = (mass == 0 ? 0 : mass * row.log_total) + distance + 0 * row.total;
       if (call.z_loss > 0) value += call.z_loss * row.lse * row.lse;
@@ -246,9 +252,9 @@ struct LogProbKernel {
   using T = typename Compute<S>::type;
 
   const LogProb& call;
-  ShapedRow<S> row;
+  TransformedRow<S> row;
 
-  LogProbKernel(const LogProb& c, char* scratch) : call(c), row(c.classes, c.shape, scratch) {}
+  LogProbKernel(const LogProb& c, char* scratch) : call(c), row(c.classes, c.transform, scratch) {}
 
   void of_row(int64_t r) {
     const int64_t y = call.index[r];
@@ -261,7 +267,7 @@ struct LogProbKernel {
     double spread = 0;  // Σ e (m - y)
     for (int64_t k = 0; k < call.classes; k += TILE) spread += spread_of_tile(k);
     const double entropy = row.log_total + spread / row.total;
-    answer(r, static_cast<double>(row.depth(y)) - row.log_total, entropy, row.lse, row.best);
+    answer(r, static_cast<double>(row.below_largest(y)) - row.log_total, entropy, row.lse, row.best);
     if (g) {
       gradient(y, upstream(0, r), upstream(1, r), upstream(2, r), entropy);
       row.write_gradient(static_cast<const S*>(call.logits) + r * call.classes, g);
@@ -315,12 +321,12 @@ struct LogProbKernel {
 };
 
 template <class S>
-void shaped(const Shaped& call, int64_t begin, int64_t end, char* scratch) {
-  ShapedKernel<S> kernel(call, scratch);
+void transformed_rows(const TransformedRows& call, int64_t begin, int64_t end, char* scratch) {
+  TransformedRowsKernel<S> kernel(call, scratch);
   for_rows(call, begin, end, [&](int64_t r) { return kernel.of_row(r); });
 }
 
-inline size_t shaped_scratch(const Shaped& call) { return 2 * sizeof(double) * call.classes; }
+inline size_t transformed_rows_scratch(const TransformedRows& call) { return 2 * sizeof(double) * call.classes; }
 
 template <class S>
 void log_probs(const LogProb& call, int64_t begin, int64_t end, char* scratch) {

@@ -1,13 +1,13 @@
-// The operators of shaped logits.
+// The operators of transformed logits.
 #include "bind.h"
 
 namespace lossary {
 
-Tensor shaped_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail) {
+Tensor transformed_rows_into(void* gradient, const Tensor& logits, const CrossEntropy& options, const Tail& tail) {
   const DType dtype = dtype_of(logits);
-  Shaped call{};
+  TransformedRows call{};
   set_rows(call, logits, options);
-  call.shape = {options.softcap, options.temperature};
+  call.transform = {options.softcap, options.temperature};
   call.shares = data(options.shares);
   call.picks = options.shares.has_value() ? options.target.size(1) : 1;
   call.z_loss = options.z_loss;
@@ -16,7 +16,8 @@ Tensor shaped_rows_into(void* gradient, const Tensor& logits, const CrossEntropy
   Rows targets = call;
   targets.rows *= call.picks;  // with shares the caller knows the mean
   const double counted = denominator_of(targets, call.shares ? nullptr : data(tail.row_weight), dtype);
-  return run(kernels().shaped, call, dtype, {logits, 1}, tail, counted, grain_of(call.classes * call.rows_of_unit));
+  return run(kernels().transformed_rows, call, dtype, {logits, 1}, tail, counted,
+             grain_of(call.classes * call.rows_of_unit));
 }
 
 namespace {
@@ -28,7 +29,7 @@ Answer shaped_rows(const Tensor& logits, const Tensor& target, const MaybeTensor
   std::vector<Tensor> gradients;
   if (wanted) gradients.push_back(fresh_like(logits));
   const CrossEntropy options{target, ignore_index, shares, weight, label_smoothing, 0, softcap, temperature, z_loss};
-  return {shaped_rows_into(wanted ? gradients[0].mutable_data_ptr() : nullptr, logits, options,
+  return {transformed_rows_into(wanted ? gradients[0].mutable_data_ptr() : nullptr, logits, options,
                            {row_weight, reduction, normalizer, upstream}),
           std::move(gradients)};
 }
@@ -38,7 +39,8 @@ Tensor shaped_rows_(Tensor logits, const Tensor& target, const MaybeTensor& shar
                     const MaybeTensor& row_weight, int64_t reduction, const MaybeTensor& normalizer,
                     const MaybeTensor& upstream) {
   const CrossEntropy options{target, ignore_index, shares, weight, label_smoothing, 0, softcap, temperature, z_loss};
-  return shaped_rows_into(logits.mutable_data_ptr(), logits, options, {row_weight, reduction, normalizer, upstream});
+  return transformed_rows_into(logits.mutable_data_ptr(), logits, options,
+                               {row_weight, reduction, normalizer, upstream});
 }
 
 LogProb log_prob_of(const Tensor& logits, const CrossEntropy& options) {
@@ -48,7 +50,7 @@ LogProb log_prob_of(const Tensor& logits, const CrossEntropy& options) {
   denominator_of(rows, nullptr, dtype_of(logits));  // for its check
   LogProb call{};
   call.logits = rows.logits;
-  call.shape = {options.softcap, options.temperature};
+  call.transform = {options.softcap, options.temperature};
   call.index = rows.index;
   call.rows = rows.rows;
   call.classes = rows.classes;

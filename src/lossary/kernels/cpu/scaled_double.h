@@ -1,4 +1,4 @@
-// Probabilities of any size: m 2^e with 1 <= m < 2, e a whole number in a double.
+// Probabilities of any size: mantissa 2^exponent with 1 <= mantissa < 2, the exponent a whole number in a double.
 //
 // A path of 2,000 near-certain frames leaves states of probability e^-20,000 beside it, which decide all once the path
 // turns out to be impossible. Scaling every state of a frame alike loses them, and logarithms lose digits instead.
@@ -10,13 +10,13 @@ namespace {
 
 // gcc 12 keeps an object of it that has a name, or is bound to one, in memory, and then makes no vectors: functions
 // take it by value, and loops give it no names.
-struct Wide {
-  double m, e;
+struct ScaledDouble {
+  double mantissa, exponent;
 };
 
 // In place of 0 and of infinity: no number comes near, and their differences are numbers.
-constexpr double FAR = 1e300;
-constexpr Wide NOTHING = {1.0, -FAR}, CERTAIN = {1.0, 0.0};
+constexpr double HUGE_EXPONENT = 1e300;
+constexpr ScaledDouble NOTHING = {1.0, -HUGE_EXPONENT}, CERTAIN = {1.0, 0.0};
 
 INLINED double larger(double a, double b) { return a > b ? a : b; }
 
@@ -27,34 +27,36 @@ INLINED double power_of_2(double n) {
 }
 
 // x 2^e for a normal x > 0.
-INLINED Wide normalised(double x, double e) {
+INLINED ScaledDouble normalised(double x, double e) {
   const uint64_t u = bits<uint64_t>(x);
   const double exponent = bits<double>((u >> 52) | 0x4330000000000000u) - (4503599627370496.0 + 1023.0);
   return {bits<double>((u & 0x000FFFFFFFFFFFFFu) | 0x3FF0000000000000u), e + exponent};
 }
 
-INLINED Wide times(Wide x, double m, double e) { return {x.m * m, x.e + e}; }
+INLINED ScaledDouble times(ScaledDouble x, double m, double e) { return {x.mantissa * m, x.exponent + e}; }
 
-INLINED Wide operator*(Wide a, Wide b) { return {a.m * b.m, a.e + b.e}; }
+INLINED ScaledDouble operator*(ScaledDouble a, ScaledDouble b) { return times(a, b.mantissa, b.exponent); }
 
 // As a double, of what is no more than 1 but for rounding, with 1/2 < m: e is then no more than 1.
-INLINED double part(Wide x) { return x.m * power_of_2(x.e > 1 ? 1.0 : x.e); }
+INLINED double part(ScaledDouble x) { return x.mantissa * power_of_2(x.exponent > 1 ? 1.0 : x.exponent); }
 
-INLINED Wide sum(Wide a, Wide b) {
-  const double e = larger(a.e, b.e);
-  return {a.m * power_of_2(a.e - e) + b.m * power_of_2(b.e - e), e};
+INLINED ScaledDouble sum(ScaledDouble a, ScaledDouble b) {
+  const double e = larger(a.exponent, b.exponent);
+  return {a.mantissa * power_of_2(a.exponent - e) + b.mantissa * power_of_2(b.exponent - e), e};
 }
 
-INLINED Wide sum(Wide a, Wide b, Wide c) {
-  const double e = larger(larger(a.e, b.e), c.e);
-  return {a.m * power_of_2(a.e - e) + b.m * power_of_2(b.e - e) + c.m * power_of_2(c.e - e), e};
+INLINED ScaledDouble sum(ScaledDouble a, ScaledDouble b, ScaledDouble c) {
+  const double e = larger(larger(a.exponent, b.exponent), c.exponent);
+  return {a.mantissa * power_of_2(a.exponent - e) + b.mantissa * power_of_2(b.exponent - e) +
+              c.mantissa * power_of_2(c.exponent - e),
+          e};
 }
 
-INLINED Wide normalised(Wide x) { return normalised(x.m, x.e); }
+INLINED ScaledDouble normalised(ScaledDouble x) { return normalised(x.mantissa, x.exponent); }
 
 // e^x = 2^n e^r with |r| <= log(2)/2 and the Taylor series of e^r.
-INLINED Wide wide_exp(double x) {
-  const double above = x < -FAR ? -FAR : x, y = above > FAR ? FAR : above;
+INLINED ScaledDouble scaled_exp(double x) {
+  const double above = x < -HUGE_EXPONENT ? -HUGE_EXPONENT : x, y = above > HUGE_EXPONENT ? HUGE_EXPONENT : above;
   const double n = (y * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0;
   double r = (y - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
   r = r < -0.4 ? -0.4 : r;  // where x has fewer digits than its whole part
@@ -74,11 +76,12 @@ INLINED Wide wide_exp(double x) {
   return {1.0 + (r + r * r * q), n};
 }
 
-// Infinite where FAR takes part; of full digits near 1.
-inline double wide_log(Wide x) {
-  if (x.e < -0.9 * FAR) return -infinity<double>;
-  if (x.e > 0.9 * FAR) return infinity<double>;
-  return x.e == -1 ? std::log1p(0.5 * x.m - 1) : std::log1p(x.m - 1) + x.e * 0.69314718055994531;
+// Infinite where HUGE_EXPONENT takes part; of full digits near 1.
+inline double scaled_log(ScaledDouble x) {
+  if (x.exponent < -0.9 * HUGE_EXPONENT) return -infinity<double>;
+  if (x.exponent > 0.9 * HUGE_EXPONENT) return infinity<double>;
+  if (x.exponent == -1) return std::log1p(0.5 * x.mantissa - 1);
+  return std::log1p(x.mantissa - 1) + x.exponent * 0.69314718055994531;
 }
 
 }  // namespace

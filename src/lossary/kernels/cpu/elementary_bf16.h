@@ -1,5 +1,5 @@
-// Elementary functions to the digits that storage keeps: of bf16 within 2e-5, with half the multiplications. (fp16 keeps
-// eight times as many.) Polynomials as in elementary.h.
+// Elementary functions to the precision of the storage: of bf16 within 2e-5, with half the multiplications. (fp16 has
+// eight times the precision.) Polynomials as in elementary.h.
 #pragma once
 
 #include "storage.h"
@@ -9,10 +9,10 @@
 namespace {
 
 template <class S>
-constexpr bool is_coarse = std::is_same_v<S, BFloat16>;
+constexpr bool is_bf16 = std::is_same_v<S, BFloat16>;
 
 // 2^f for |f| <= 1/2, exact at 0.
-INLINED float coarse_power_of_two(float f) {
+INLINED float bf16_power_of_two(float f) {
   float q = 9.582852945e-3f;
   q = q * f + 5.590642616e-2f;
   q = q * f + 2.402409911e-1f;
@@ -20,24 +20,24 @@ INLINED float coarse_power_of_two(float f) {
   return q * f + 1.0f;
 }
 
-INLINED float coarse_exp_of_nonpositive(float x) {
+INLINED float bf16_exp_of_nonpositive(float x) {
   x = x < -88.0f ? -88.0f : x;
   const float shifted = x * 1.44269504f + 12582912.0f;
   const float f = x * 1.44269504f - (shifted - 12582912.0f);
-  return coarse_power_of_two(f) * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
+  return bf16_power_of_two(f) * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
 }
 
 // 2^(n - 1) twice: the largest answers lie beyond 2^127. At the lower end it is 0.
-INLINED float coarse_exp(float x) {
+INLINED float bf16_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 89.0f ? 89.0f : x;
   const float shifted = x * 1.44269504f + 12582912.0f;
-  const float e = coarse_power_of_two(x * 1.44269504f - (shifted - 12582912.0f));
+  const float e = bf16_power_of_two(x * 1.44269504f - (shifted - 12582912.0f));
   return (e + e) * bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F000000u);
 }
 
 // As log_of_normal.
-INLINED float coarse_log_of_normal(float x, float less = 0) {
+INLINED float bf16_log_of_normal(float x, float less = 0) {
   const int32_t i = static_cast<int32_t>(bits<uint32_t>(x) - 0x3F3504F3u);
   const float n = static_cast<float>(i >> 23) - less;
   const float f = bits<float>((i & 0x007FFFFF) + 0x3F3504F3) - 1.0f;
@@ -48,12 +48,12 @@ INLINED float coarse_log_of_normal(float x, float less = 0) {
   return n * 0.693147181f + (f + f * f * (q * f - 0.5f));
 }
 
-INLINED float coarse_log_of_positive(float x) {
+INLINED float bf16_log_of_positive(float x) {
   const bool tiny = x < 1.17549435e-38f;
-  return coarse_log_of_normal(tiny ? x * 8388608.0f : x, tiny ? 23.0f : 0.0f);
+  return bf16_log_of_normal(tiny ? x * 8388608.0f : x, tiny ? 23.0f : 0.0f);
 }
 
-INLINED float coarse_log1p_of_unit(float e) {
+INLINED float bf16_log1p_of_unit(float e) {
   float q = -2.386915e-2f;
   q = q * e + 1.0122230e-1f;
   q = q * e - 2.1004871e-1f;
@@ -65,25 +65,25 @@ INLINED float coarse_log1p_of_unit(float e) {
 
 template <class S, class T>
 INLINED T exp_of_nonpositive(T x, S) {
-  if constexpr (is_coarse<S>) return coarse_exp_of_nonpositive(x);
+  if constexpr (is_bf16<S>) return bf16_exp_of_nonpositive(x);
   return exp_of_nonpositive(x);
 }
 
 template <class S, class T>
 INLINED T exp_(T x, S) {
-  if constexpr (is_coarse<S>) return coarse_exp(x);
+  if constexpr (is_bf16<S>) return bf16_exp(x);
   return exp_(x);
 }
 
 template <class S, class T>
 INLINED T log_of_normal(T x, S) {
-  if constexpr (is_coarse<S>) return coarse_log_of_normal(x);
+  if constexpr (is_bf16<S>) return bf16_log_of_normal(x);
   return log_of_normal(x);
 }
 
 template <class S, class T>
 INLINED T log_of_positive(T x, S) {
-  if constexpr (is_coarse<S>) return coarse_log_of_positive(x);
+  if constexpr (is_bf16<S>) return bf16_log_of_positive(x);
   return log_of_positive(x);
 }
 
@@ -107,9 +107,9 @@ struct Logistic {
 template <class S, class T>
 INLINED Logistic<T> logistic(T x, S) {
   const T size = std::fabs(x), e = exp_of_nonpositive(-size, S{}), one_more = T(1) + e;
-  if constexpr (is_coarse<S>) {
+  if constexpr (is_bf16<S>) {
     const T major = T(1) / one_more;
-    return {x < 0, size, coarse_log1p_of_unit(e), major, e * major};
+    return {x < 0, size, bf16_log1p_of_unit(e), major, e * major};
   } else {
     const T two_more = T(2) + e, inverse = T(1) / (one_more * two_more), major = two_more * inverse;
     return {x < 0, size, log1p_of_unit(e, e * (one_more * inverse)), major, e * major};

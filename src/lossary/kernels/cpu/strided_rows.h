@@ -1,7 +1,9 @@
-// As rows.h, where classes are not contiguous: logits (N, C, S), dimension 1 of images and sequences.
+// As rows.h, where classes are strided: dimension 1 of images and sequences.
 //
-// A block of positions at a time; vectors run over positions. Its logits are gathered into a scratch that fits the
-// second-level cache: classes lie a power of 2 apart in memory as often as not, where no cache holds many of them.
+// Shapes: logits, probabilities, gradient (N, C, S); class indices, row weights, values (N, S); class weights (C).
+//
+// A block of B positions of an image at a time; vectors run over positions. Its logits are gathered into scratch (C, B) that
+// fits the second-level cache: strides of a power of 2 are common, and of such no cache holds many.
 #pragma once
 
 #include "rows.h"
@@ -11,7 +13,7 @@
 namespace {
 
 template <class S>
-struct SegmentKernel {
+struct StridedRowKernel {
   using T = typename Compute<S>::type;
   using Index = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;  // as wide as T, to be compared beside it
 
@@ -23,8 +25,8 @@ struct SegmentKernel {
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
   const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
-  // A thread's scratch: numbers of each position, then logits (later exponentials) and targets of the block.
-  T* const weight;  // of the row, and of the class it belongs to
+  // A thread's scratch: statistics (B) each, then logits, later exponentials, and targets of the block (C, B) each.
+  T* const weight;  // of the row, times that of its target class
   T* const slope = weight + B;
   T* const largest = slope + B;
   T* const own = largest + B;
@@ -32,7 +34,7 @@ struct SegmentKernel {
   T* const distance = others + B;
   T* const mass = distance + B;
   T* const values = mass + B;
-  Index* const mine = reinterpret_cast<Index*>(values + B);  // the class of each position, or -1
+  Index* const mine = reinterpret_cast<Index*>(values + B);  // the target class of each position, or -1
   T* const z_room = values + 2 * B;
   T* const t_room = z_room + C * B;
 
@@ -40,7 +42,7 @@ struct SegmentKernel {
     return sizeof(T) * positions * (9 + (by_index ? 1 : 2) * classes);
   }
 
-  SegmentKernel(const Rows& c, char* scratch) : call(c), weight(reinterpret_cast<T*>(scratch)) {}
+  StridedRowKernel(const Rows& c, char* scratch) : call(c), weight(reinterpret_cast<T*>(scratch)) {}
 
   T class_weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
 
@@ -80,8 +82,7 @@ struct SegmentKernel {
     }
   }
 
-  // Calls use(c, how many from c on) until all classes had their turn: what is known of the positions is read and written
-  // for four of them at once.
+  // Calls use(c, 4 or 1) over all classes, unrolled by four: statistics are loaded and stored once for four classes.
   template <class Use>
   INLINED void by_fours(Use use) const {
     int64_t c = 0;
@@ -136,8 +137,8 @@ struct SegmentKernel {
     if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
   }
 
-  // Those of the other classes: the own one's place holds 0. spreads: the part of a target that smoothing spreads over all
-  // classes adds to distance and mass.
+  // Those of the other classes: the target's place holds 0. spreads: what smoothing spreads over all classes adds to
+  // distance and mass.
   template <bool spreads>
   void add_exponentials(int64_t n) const {
     int infinite = 0;
@@ -151,8 +152,8 @@ struct SegmentKernel {
     std::fill(mass, mass + n, whole);
   }
 
-  template <bool spreads, class Depth>
-  INLINED void add_exponentials(int64_t n, Depth depth) const {
+  template <bool spreads, class Shift>
+  INLINED void add_exponentials(int64_t n, Shift shift) const {
     by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
       constexpr int K = decltype(together)::value;
       const int64_t room = B;
@@ -165,7 +166,7 @@ struct SegmentKernel {
         T sum = others[b], spread = 0;
 #pragma GCC unroll 4
         for (int k = 0; k < K; ++k) {
-          const T down = depth(e[k * room + b], largest[b]), any = exp_of_nonpositive(down, S{});
+          const T down = shift(e[k * room + b], largest[b]), any = exp_of_nonpositive(down, S{});
           const T value = mine[b] == here + k ? T(0) : any;
           e[k * room + b] = value;
           sum += value;
@@ -177,8 +178,8 @@ struct SegmentKernel {
     });
   }
 
-  // Values; `slope` and `weight` become what the gradient multiplies exponentials and targets by, `own` the gradient
-  // of the own class.
+  // Values; `slope` and `weight` become the gradient's factors of exponentials and targets, `own` the gradient of the
+  // target class.
   template <class OfIndex>
   void finish(int64_t n, OfIndex of_index) const {
     const T hard_share = call.index ? kept : T(0), soft_share = call.index ? share : T(1);
@@ -230,19 +231,19 @@ struct SegmentKernel {
 };
 
 template <class S>
-void segments(const Rows& call, int64_t begin, int64_t end, char* scratch) {
-  const SegmentKernel<S> kernel(call, scratch);
+void strided_rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
+  const StridedRowKernel<S> kernel(call, scratch);
   for_units(call, call.inner, begin, end, [&](int64_t first, int64_t n) { return kernel.block(first, n); });
 }
 
 template <class S>
 void softmax_rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
-  (call.inner == 1 ? rows<S> : segments<S>)(call, begin, end, scratch);
+  (call.inner == 1 ? rows<S> : strided_rows<S>)(call, begin, end, scratch);
 }
 
 inline size_t softmax_rows_scratch(const Rows& call) {
   return call.inner == 1 ? RowKernel<double>::scratch(call.classes)
-                         : SegmentKernel<double>::scratch(call.classes, call.rows_of_unit, call.index != nullptr);
+                         : StridedRowKernel<double>::scratch(call.classes, call.rows_of_unit, call.index != nullptr);
 }
 
 }  // namespace
