@@ -94,15 +94,11 @@ struct TransformedRows : Rows {
 };
 
 // Log-probability of a class, entropy, log-sum-exp and most probable class of rows of transformed logits (N, C).
-struct LogProb {
-  const void* logits;
+struct LogProb : Rows {
   LogitTransform transform;
-  const int64_t* index;  // (N)
-  int64_t rows, classes, ignore_index;
-  void* values[3];          // (N) each, in the dtype of computation, or null
+  void* outputs[3];         // (N) each, in the dtype of computation, or null
   int64_t* predicted;       // (N), or null
-  const void* upstream[3];  // (N) each, likewise: what the gradients of the values are multiplied by
-  void* gradient;           // of all three, like logits, which may be its place, or null
+  const void* upstream[3];  // (N) each, likewise: what the gradients of the outputs are multiplied by; they add up
 };
 
 // of: what works units [begin, end) off, by the dtype of the data. scratch: how many bytes each thread needs.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <thread>
@@ -134,24 +135,6 @@ inline Tensor scalar(double value, ScalarType dtype) {
   return made;
 }
 
-// One partial sum for each unit; up to 16 of them on the stack.
-class Sums {
-  double few_[16];
-  std::unique_ptr<double[]> many_;
-  int64_t n_;
-
- public:
-  explicit Sums(int64_t n) : many_(n > 16 ? new double[n] : nullptr), n_(n) {}
-  double* data() { return many_ ? many_.get() : few_; }
-
-  // In the order of the units: the same sum for any number of threads.
-  double total() {
-    double total = 0;
-    for (int64_t i = 0; i < n_; ++i) total += data()[i];
-    return total;
-  }
-};
-
 // Whether the gradient of x exceeds the caches, and is written in runs of whole cache lines.
 inline bool exceeds_caches(const Tensor& x, int64_t run) {
   const int64_t size = x.element_size();
@@ -243,19 +226,21 @@ Tensor run(const Kernel<Call>& kernel, Call& call, DType dtype, const Unreduced&
   const double divisor = tail.divisor(counted);
   const bool reduced = tail.reduction != none;
   const Tensor value = empty(reduced ? Sizes{} : unreduced.sizes(), computed_in(dtype));
-  Sums sums(call.units);
+  double few[16];
+  const std::unique_ptr<double[]> many(call.units > 16 ? new double[call.units] : nullptr);
   std::atomic<bool> outside = false;
   call.row_weight = data(tail.row_weight);
   call.scale = tail.scale(divisor);
   call.values = reduced ? nullptr : value.mutable_data_ptr();
-  call.sums = sums.data();
+  call.sums = many ? many.get() : few;
   call.outside = &outside;
   const auto of_units = kernel.of[dtype];
   in_parallel(call.units, grain, kernel.scratch(call),
               [&](int64_t begin, int64_t end, char* scratch) { of_units(call, begin, end, scratch); });
   if (outside) throw std::domain_error(Call::out_of_domain);
-  const double total = reduced ? sums.total() : 0;
-  if (reduced) set_value(value, divisor == 0 && total == 0 ? 0 : total / divisor);
+  if (!reduced) return value;
+  const double total = std::accumulate(call.sums, call.sums + call.units, 0.0);  // in order, whatever the threads' was
+  set_value(value, divisor == 0 && total == 0 ? 0 : total / divisor);
   return value;
 }
 
@@ -360,7 +345,7 @@ using LogProbs = std::array<Tensor, 4>;
 using LogProbAnswer = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
 LogProbs room_for_log_probs(int64_t rows, DType dtype);
-void log_probs_into(const LogProbs& found, const Tensor& logits, const CrossEntropy& options);
+LogProbs log_probs(const Tensor& logits, const CrossEntropy& options);
 
 // The gradient of Σ (d_log_prob · log_prob + d_entropy · entropy + d_lse · lse); upstream: these three.
 void log_prob_gradient_into(void* gradient, const Tensor& logits, const CrossEntropy& options,

@@ -109,10 +109,9 @@ LogProbAnswer linear_log_prob(const Tensor& input, const Tensor& linear_weight, 
   for (int i = 0; i < 3; ++i) zero(all[i]);
   std::fill_n(static_cast<int64_t*>(all[3].mutable_data_ptr()), input.size(0), -1);
   layer.each_chunk([&](const Chunk& chunk) {
-    const LogProbs here = room_for_log_probs(chunk.count, dtype_of(input));
-    log_probs_into(here, chunk.without_padding(chunk.logits),
-                   {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap,
-                    .temperature = temperature});
+    const LogProbs here = log_probs(
+        chunk.without_padding(chunk.logits),
+        {.target = chunk.part(target), .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature});
     for (int i = 0; i < 4; ++i) chunk.put(all[i], here[i]);
   });
   return std::tuple_cat(all);

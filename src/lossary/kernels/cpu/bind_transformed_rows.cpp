@@ -44,17 +44,11 @@ Tensor shaped_rows_(Tensor logits, const Tensor& target, const MaybeTensor& shar
 }
 
 LogProb log_prob_of(const Tensor& logits, const CrossEntropy& options) {
-  Rows rows{};
-  set_rows(rows, logits, options);
-  if (!rows.index) throw std::invalid_argument("log_prob takes class indices");
-  denominator_of(rows, nullptr, dtype_of(logits));  // for its check
   LogProb call{};
-  call.logits = rows.logits;
+  set_rows(call, logits, options);
   call.transform = {options.softcap, options.temperature};
-  call.index = rows.index;
-  call.rows = rows.rows;
-  call.classes = rows.classes;
-  call.ignore_index = rows.ignore_index;
+  if (!call.index) throw std::invalid_argument("log_prob takes class indices");
+  denominator_of(call, nullptr, dtype_of(logits));  // for its check
   return call;
 }
 
@@ -72,11 +66,13 @@ LogProbs room_for_log_probs(int64_t rows, DType dtype) {
   return {empty(sizes, wide), empty(sizes, wide), empty(sizes, wide), empty(sizes, ScalarType::Long)};
 }
 
-void log_probs_into(const LogProbs& found, const Tensor& logits, const CrossEntropy& options) {
+LogProbs log_probs(const Tensor& logits, const CrossEntropy& options) {
   LogProb call = log_prob_of(logits, options);
-  for (int i = 0; i < 3; ++i) call.values[i] = found[i].mutable_data_ptr();
+  LogProbs found = room_for_log_probs(call.rows, dtype_of(logits));
+  for (int i = 0; i < 3; ++i) call.outputs[i] = found[i].mutable_data_ptr();
   call.predicted = static_cast<int64_t*>(found[3].mutable_data_ptr());
   run(call, dtype_of(logits));
+  return found;
 }
 
 void log_prob_gradient_into(void* gradient, const Tensor& logits, const CrossEntropy& options,
@@ -86,7 +82,7 @@ void log_prob_gradient_into(void* gradient, const Tensor& logits, const CrossEnt
     if (upstream[i].has_value()) upstream[i] = torch::stable::contiguous(*upstream[i]);
     call.upstream[i] = data(upstream[i]);
   }
-  call.gradient = gradient;
+  call.gradients[0] = gradient;
   run(call, dtype_of(logits));
 }
 
@@ -94,10 +90,8 @@ namespace {
 
 LogProbAnswer log_prob(const Tensor& logits, const Tensor& target, int64_t ignore_index, double softcap,
                        double temperature) {
-  const LogProbs found = room_for_log_probs(logits.size(0), dtype_of(logits));
-  log_probs_into(found, logits,
-                 {.target = target, .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature});
-  return std::tuple_cat(found);
+  return std::tuple_cat(log_probs(
+      logits, {.target = target, .ignore_index = ignore_index, .softcap = softcap, .temperature = temperature}));
 }
 
 Tensor log_prob_backward(const Tensor& logits, const Tensor& target, int64_t ignore_index, double softcap,

@@ -142,7 +142,7 @@ INLINED double log1p_of_unit(double e, double) { return std::log1p(e); }
 
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.
 template <class T>
-INLINED T excess_of_probability(T t, T slack) {
+INLINED T excess_of_probability(T t, T slack = T(4) * std::numeric_limits<T>::epsilon()) {
   const T above = t - T(1), distance = -t > above ? -t : above;
   return distance - slack;
 }

@@ -19,7 +19,6 @@ struct Options {
   using T = typename Compute<S>::type;
 
   T parameters[n ? n : 1];
-  T slack = T(4) * std::numeric_limits<T>::epsilon();
   static constexpr S storage{};
 };
 
@@ -86,7 +85,7 @@ struct BinaryCrossEntropy {
     const T plain = log_of_positive(p, o.storage), lost = (T(1) - rest) - p;  // what rounding took of 1 - p
     const T log_p = low ? T(-100) : plain, log_1mp = high ? T(-100) : log_of_normal(rest, o.storage) + lost * over_rest;
     return {-(t * log_p + other * log_1mp), other * (high ? T(0) : over_rest) - t * (low ? T(0) : over_p), T(0),
-            larger(excess_of_probability(p, T(0)), excess_of_probability(t, o.slack))};
+            larger(excess_of_probability(p, T(0)), excess_of_probability(t))};
   }
 };
 
@@ -96,7 +95,7 @@ struct BinaryCrossEntropyWithLogits {
   INLINED static Element<T> at(const O& o, T x, T t, T u = T(1)) {
     const T positive = u * t, negative = T(1) - t;
     const Logistic<T> l = logistic(x, o.storage);
-    return {l.cost(positive, negative), negative * l.p() - positive * l.q(), T(0), excess_of_probability(t, o.slack)};
+    return {l.cost(positive, negative), negative * l.p() - positive * l.q(), T(0), excess_of_probability(t)};
   }
 };
 
@@ -186,7 +185,7 @@ struct SigmoidFocalOf {
     const bool infinite = nll == infinity<T>;
     const T value = infinite ? nll : m.factor * nll;
     const T slope = infinite ? dnll : m.factor * dnll + m.slope * nll;
-    return {times(balance, value), balance * slope, T(0), excess_of_probability(t, o.slack)};
+    return {times(balance, value), balance * slope, T(0), excess_of_probability(t)};
   }
 };
 
@@ -212,8 +211,7 @@ using SigmoidFocalOfSquares = SigmoidFocalOf<Square>;
 struct KLDiv {
   template <class O, class T>
   INLINED static Element<T> at(const O& o, T x, T t) {
-    return {t * log_of_positive(t == 0 ? T(1) : t, o.storage) - times(t, x), -t, T(0),
-            excess_of_probability(t, o.slack)};
+    return {t * log_of_positive(t == 0 ? T(1) : t, o.storage) - times(t, x), -t, T(0), excess_of_probability(t)};
   }
 };
 

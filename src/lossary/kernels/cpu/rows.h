@@ -98,6 +98,28 @@ struct Target {
   T weight, excess;
 };
 
+// Calls use(target) with the targets t, smoothed and weighted by class, as a function of the place; without t each class
+// has `uniform`.
+template <class S, class T, class Use>
+INLINED void with_targets(const S* t, const T* class_weight, T uniform, T kept, T share, Use use) {
+  const auto smoothed = [=](int64_t i) ALWAYS_INLINE {
+    const T p = widen(t[i]);
+    return Target<T>{p * kept + share, excess_of_probability(p)};
+  };
+  if (!t && !class_weight) {
+    use([=](int64_t) ALWAYS_INLINE { return Target<T>{uniform, T(0)}; });
+  } else if (!t) {
+    use([=](int64_t i) ALWAYS_INLINE { return Target<T>{uniform * class_weight[i], T(0)}; });
+  } else if (!class_weight) {
+    use(smoothed);
+  } else {
+    use([=](int64_t i) ALWAYS_INLINE {
+      const Target<T> q = smoothed(i);
+      return Target<T>{q.weight * class_weight[i], q.excess};
+    });
+  }
+}
+
 template <class S>
 struct RowKernel {
   using T = typename Compute<S>::type;
@@ -109,7 +131,6 @@ struct RowKernel {
   const T* const row_weight = static_cast<const T*>(call.row_weight);
   const T smoothing = static_cast<T>(call.smoothing), kept = T(1) - smoothing, gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
-  const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
   // A thread's scratch: logits or gradients of a tile, the statistics of each tile, the exponentials of a row.
   T* const x_room;
@@ -160,32 +181,9 @@ struct RowKernel {
     return value;
   }
 
-  // Calls use(weight_at) with the targets of a tile, smoothed and weighted by class, as a function of the place.
   template <class Use>
-  INLINED void with_targets(const S* probabilities, int64_t k, Use use) const {
-    const T kept_ = kept, share_ = share, slack_ = slack;
-    const T* const w = class_weight ? class_weight + begin(k) : nullptr;
-    if (!probabilities) {
-      if (w) {
-        use([=](int64_t i) ALWAYS_INLINE { return Target<T>{w[i], T(0)}; });
-      } else {
-        use([](int64_t) ALWAYS_INLINE { return Target<T>{T(1), T(0)}; });
-      }
-      return;
-    }
-    const S* const t = probabilities + begin(k);
-    const auto smoothed = [=](int64_t i) ALWAYS_INLINE {
-      const T plain = widen(t[i]);
-      return Target<T>{plain * kept_ + share_, excess_of_probability(plain, slack_)};
-    };
-    if (w) {
-      use([=](int64_t i) ALWAYS_INLINE {
-        const Target<T> target = smoothed(i);
-        return Target<T>{target.weight * w[i], target.excess};
-      });
-    } else {
-      use(smoothed);
-    }
+  INLINED void with_targets(const S* t, int64_t k, Use use) const {
+    ::with_targets(t ? t + begin(k) : nullptr, class_weight ? class_weight + begin(k) : nullptr, T(1), kept, share, use);
   }
 
   // Σ e^(x - m), and for targets w of every class Σ w (m - x) and Σ w, where 0 * inf = 0.

@@ -23,7 +23,6 @@ struct StridedRowKernel {
   const T* const row_weight = static_cast<const T*>(call.row_weight);
   const T smoothing = static_cast<T>(call.smoothing), kept = T(1) - smoothing, gamma = static_cast<T>(call.gamma);
   const T scale = static_cast<T>(call.scale), share = smoothing / static_cast<T>(C);
-  const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
   // A thread's scratch: statistics (B) each, then logits, later exponentials, and targets of the block (C, B) each.
   T* const weight;  // of the row, times that of its target class
@@ -125,7 +124,7 @@ struct StridedRowKernel {
       const T of_class = class_weight_of(c);
 #pragma omp simd reduction(max : excess)
       for (int64_t b = 0; b < n; ++b) {
-        const T plain = widen(from[b]), outside = excess_of_probability(plain, slack);
+        const T plain = widen(from[b]), outside = excess_of_probability(plain);
         const T here = slope[b] == 0 ? T(0) : outside;  // rows that do not count may hold anything
         const T w = of_class * (plain * kept + share), product = w * below(z[b], largest[b]);
         excess = here > excess ? here : excess;

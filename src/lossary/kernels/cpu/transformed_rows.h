@@ -117,7 +117,6 @@ struct TransformedRowsKernel {
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const shares = static_cast<const T*>(call.shares);
   const T kept = static_cast<T>(1 - call.smoothing), share = static_cast<T>(call.smoothing / call.classes);
-  const T slack = T(4) * std::numeric_limits<T>::epsilon();
 
   TransformedRowsKernel(const TransformedRows& c, char* scratch) : call(c), row(c.classes, c.transform, scratch) {}
 
@@ -154,7 +153,7 @@ struct TransformedRowsKernel {
       if (t || call.smoothing > 0) add_all(t, mass, distance);
       for (int64_t k = 0, c; call.index && k < call.picks; ++k) {
         const T q = picked(r, k, c);
-        if (shares && excess_of_probability(shares[r * call.picks + k], slack) > 0) {
+        if (shares && excess_of_probability(shares[r * call.picks + k]) > 0) {
           call.outside->store(true, std::memory_order_relaxed);
         }
         if (q == 0) continue;
@@ -198,20 +197,7 @@ struct TransformedRowsKernel {
 
   template <class Use>
   INLINED void for_targets(const S* t, int64_t k, Use use) const {
-    const T kept_ = kept, share_ = share, slack_ = slack;
-    const T* const w = class_weight ? class_weight + k : nullptr;
-    const S* const plain = t ? t + k : nullptr;
-    if (!t && !w) return use([=](int64_t) ALWAYS_INLINE { return Target<T>{share_, T(0)}; });
-    if (!t) return use([=](int64_t i) ALWAYS_INLINE { return Target<T>{share_ * w[i], T(0)}; });
-    const auto smoothed = [=](int64_t i) ALWAYS_INLINE {
-      const T p = widen(plain[i]);
-      return Target<T>{p * kept_ + share_, excess_of_probability(p, slack_)};
-    };
-    if (!w) return use(smoothed);
-    use([=](int64_t i) ALWAYS_INLINE {
-      const Target<T> q = smoothed(i);
-      return Target<T>{q.weight * w[i], q.excess};
-    });
+    with_targets(t ? t + k : nullptr, class_weight ? class_weight + k : nullptr, share, kept, share, use);
   }
 
   // scale * ((mass + 2 z lse) p - q) over the exponentials.
@@ -258,7 +244,7 @@ struct LogProbKernel {
 
   void of_row(int64_t r) {
     const int64_t y = call.index[r];
-    S* const g = call.gradient ? static_cast<S*>(call.gradient) + r * call.classes : nullptr;
+    S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + r * call.classes : nullptr;
     if (y == call.ignore_index) {
       if (g) std::memset(static_cast<void*>(g), 0, call.classes * sizeof(S));
       return answer(r, 0, 0, 0, -1);
@@ -291,7 +277,7 @@ struct LogProbKernel {
   void answer(int64_t r, double log_prob, double entropy, double lse, int64_t predicted) const {
     const double found[] = {log_prob, entropy, lse};
     for (int i = 0; i < 3; ++i) {
-      if (call.values[i]) static_cast<T*>(call.values[i])[r] = static_cast<T>(found[i]);
+      if (call.outputs[i]) static_cast<T*>(call.outputs[i])[r] = static_cast<T>(found[i]);
     }
     if (call.predicted) call.predicted[r] = predicted;
   }
