@@ -367,7 +367,7 @@ double elementwise_block(const Elementwise& call, int64_t begin, int64_t n, char
 template <class F, int count, class S>
 void elementwise_of(const Elementwise& call, int64_t begin, int64_t end, char* scratch) {
   for_units(call, call.rows, begin, end,
-            [&](int64_t first, int64_t n) { return elementwise_block<F, count, S>(call, first, n, scratch); });
+            [&](int64_t first, int64_t n, int64_t) { return elementwise_block<F, count, S>(call, first, n, scratch); });
 }
 
 template <class S>

@@ -10,12 +10,12 @@ namespace {
 using lossary::Rows;
 
 template <class S>
-double nll_of_unit(const Rows& call, int64_t first, int64_t n) {
+double nll_of_unit(const Rows& call, int64_t first, int64_t n, int64_t from) {
   using T = typename Compute<S>::type;
   const T* const class_weight = static_cast<const T*>(call.class_weight);
   const T* const row_weight = static_cast<const T*>(call.row_weight);
   const int64_t step = call.inner, next = step == 1 ? call.classes : 1;  // strides of classes and of rows
-  const int64_t at = first / step * step * call.classes + first % step;  // offset of class 0 of the first row
+  const int64_t at = step == 1 ? first * call.classes : (first - from) * call.classes + from;  // of the first class 0
   const S* const x = static_cast<const S*>(call.logits) + at;
   S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + at : nullptr;
   if (g && step == 1) std::memset(g, 0, n * call.classes * sizeof(S));
@@ -41,7 +41,7 @@ double nll_of_unit(const Rows& call, int64_t first, int64_t n) {
 template <class S>
 void nll(const Rows& call, int64_t begin, int64_t end, char*) {
   for_units(call, call.inner == 1 ? call.rows : call.inner, begin, end,
-            [&](int64_t first, int64_t n) { return nll_of_unit<S>(call, first, n); });
+            [&](int64_t first, int64_t n, int64_t from) { return nll_of_unit<S>(call, first, n, from); });
 }
 
 inline size_t nll_scratch(const Rows&) { return 0; }

@@ -45,9 +45,9 @@ struct StridedRowKernel {
 
   T class_weight_of(int64_t c) const { return class_weight ? class_weight[c] : T(1); }
 
-  // The block of positions [first, first + n) of one image.
-  double block(int64_t first, int64_t n) const {
-    const int64_t at = first / call.inner * call.inner * C + first % call.inner;  // where its logits of class 0 begin
+  // The block of positions [first, first + n), which lie in one image from `from` on.
+  double block(int64_t first, int64_t n, int64_t from) const {
+    const int64_t at = (first - from) * C + from;  // offset of class 0 of the first position
     const S* const x = static_cast<const S*>(call.logits) + at;
     const int64_t* const y = call.index ? call.index + first : nullptr;
     S* const g = call.gradients[0] ? static_cast<S*>(call.gradients[0]) + at : nullptr;
@@ -232,7 +232,8 @@ struct StridedRowKernel {
 template <class S>
 void strided_rows(const Rows& call, int64_t begin, int64_t end, char* scratch) {
   const StridedRowKernel<S> kernel(call, scratch);
-  for_units(call, call.inner, begin, end, [&](int64_t first, int64_t n) { return kernel.block(first, n); });
+  for_units(call, call.inner, begin, end,
+            [&](int64_t first, int64_t n, int64_t from) { return kernel.block(first, n, from); });
 }
 
 template <class S>

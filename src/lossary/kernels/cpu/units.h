@@ -6,13 +6,14 @@
 
 namespace {
 
-// of_unit(first, n): the sum over rows [first, first + n), which lie in one image of `inner` rows.
+// of_unit(first, n, from): the sum over rows [first, first + n), which lie in one image of `inner` rows from `from` on.
 template <class OfUnit>
 INLINED void for_units(const lossary::Loss& call, int64_t inner, int64_t begin, int64_t end, OfUnit of_unit) {
   const int64_t units = (inner + call.rows_of_unit - 1) / call.rows_of_unit;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t from = unit % units * call.rows_of_unit, left = inner - from;
-    call.sums[unit] = of_unit(unit / units * inner + from, left < call.rows_of_unit ? left : call.rows_of_unit);
+    const int64_t n = left < call.rows_of_unit ? left : call.rows_of_unit;
+    call.sums[unit] = of_unit(unit / units * inner + from, n, from);
   }
   finish_writing();
 }
@@ -20,7 +21,7 @@ INLINED void for_units(const lossary::Loss& call, int64_t inner, int64_t begin, 
 // of_row(r): the value of a row.
 template <class OfRow>
 INLINED void for_rows(const lossary::Loss& call, int64_t begin, int64_t end, OfRow of_row) {
-  for_units(call, call.rows, begin, end, [&](int64_t first, int64_t n) {
+  for_units(call, call.rows, begin, end, [&](int64_t first, int64_t n, int64_t) {
     double total = 0;
     for (int64_t r = first; r < first + n; ++r) total += of_row(r);
     return total;
