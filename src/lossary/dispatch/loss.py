@@ -52,28 +52,10 @@ def loss(
     torch takes more than the contract says, of the arguments as they were given. variant: the loss and the arguments
     for a call that is of another form.
     """
+    fields = dict(locals())  # the arguments, which are fields of the record
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
-        record = _record(
-            formula_of,
-            unreduced=unreduced,
-            family=family,
-            title=title,
-            formula=formula,
-            sources=sources,
-            properties=properties,
-            elsewhere=elsewhere,
-            examples=examples,
-            pitfalls=pitfalls,
-            plot=plot,
-            kernel=kernel,
-            aten=aten,
-            reductions=reductions,
-            check=check,
-            domains=domains,
-            adapt=adapt,
-            variant=variant,
-        )
+        record = _record(formula_of, **fields)
         _refuse_incomplete(record)
         CATALOGUE[record.name] = record
         return record.public

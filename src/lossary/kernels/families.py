@@ -26,7 +26,6 @@ MAX_WIDENED_WEIGHTS = 2**14
 """The largest layer in bf16 that is computed in fp32: it costs little, and the logits are exact."""
 
 
-@dataclass(frozen=True)
 class Kernel:
     """What fuses a loss.
 
@@ -34,9 +33,9 @@ class Kernel:
     an operator with several values answers.
     """
 
-    inputs: tuple[str, ...] = field(default=("input",), kw_only=True)
     operator: ClassVar[str]
-    answer: ClassVar[Any] = None
+    inputs: tuple[str, ...] = ("input",)
+    answer: Any = None
 
     def for_call(self, call: Checked) -> Kernel:
         """The kernel that serves a call, where options decide it."""
@@ -44,7 +43,7 @@ class Kernel:
 
     def refuse(self, call: Checked) -> str | None:
         """The reason specific to this kernel why it cannot serve a call."""
-        inputs = (call.values[name] for name in self.inputs)
+        inputs = (call.values.get(name) for name in self.inputs)
         return "there is nothing to compute" if any(x is not None and 0 in x.shape for x in inputs) else None
 
     def arrange(self, operands: Operands) -> Operands:
@@ -90,7 +89,8 @@ def refuse(call: Checked) -> str | None:
     if not is_compiling() and torch._C._get_tracing_state() is not None:
         return "torch.jit.trace keeps the formula's operations, which it can save"
     arrays = call.arrays()
-    if any(_dispatches(x) for x in arrays.values()):
+    plain = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]
+    if not is_compiling() and any(type(x).__torch_dispatch__ is not plain for x in arrays.values()):
         return "not supported for tensor subclasses"
     if torch.autograd.forward_ad._current_level >= 0:
         return "forward mode takes the formula's derivatives"
@@ -117,13 +117,6 @@ def refuse_inplace(call: Checked) -> str | None:
     if any(call.values[n].dtype != x.dtype for n in _floating_data(call)):
         return "logits and probabilities are of several dtypes"
     return None
-
-
-def _dispatches(x: Any) -> bool:
-    import torch
-
-    dispatches = type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__  # pyright: ignore
-    return dispatches and not is_compiling()
 
 
 def _floating_data(call: Checked) -> list[str]:
@@ -180,7 +173,6 @@ def _denominator(operands: Operands, *weights: Operand | None, share: float = 1.
 # Rows of logits
 
 
-@dataclass(frozen=True)
 class SoftmaxRows(Kernel):
     """Cross-entropy and focal loss of logits (N, C, ...)."""
 
@@ -206,7 +198,6 @@ class SoftmaxRows(Kernel):
         return operands.get("normalizer")
 
 
-@dataclass(frozen=True)
 class NLLRows(SoftmaxRows):
     """The negative log-likelihood of log-probabilities (N, C, ...)."""
 
@@ -253,14 +244,10 @@ def _shape(values: Options) -> tuple[float, float]:
     return 0.0 if softcap == math.inf else float(softcap), float(values["temperature"])
 
 
-@dataclass(frozen=True)
 class ShapedRows(SoftmaxRows):
     """Cross-entropy of logits (N, C) or (C,) with a softcap, a temperature, a z-loss or sparse targets."""
 
     operator = "shaped_rows"
-
-    def for_call(self, call: Checked) -> Kernel:
-        return self
 
     def refuse(self, call: Checked) -> str | None:
         x = call.first
@@ -302,11 +289,10 @@ def _sparse_denominator(operands: Operands, row_weight: Operand | None) -> Opera
     return Operand.derived(sum_of_shares, shares, operands["target"], weight, row_weight, **options)
 
 
-@dataclass(frozen=True)
 class KLRows(Kernel):
     """The divergence between the softmax of two arrays of logits (N, C)."""
 
-    inputs: tuple[str, ...] = field(default=("input_logits", "target_logits"), kw_only=True)
+    inputs = ("input_logits", "target_logits")
     operator = "kl_rows"
 
     def refuse(self, call: Checked) -> str | None:
@@ -316,11 +302,10 @@ class KLRows(Kernel):
         return *(operands[name].contiguous() for name in self.inputs), float(operands.call.values["temperature"])
 
 
-@dataclass(frozen=True)
 class LinearRows(Kernel):
     """Cross-entropy of a linear layer's outputs, of features (..., D) and weights (C, ..., D)."""
 
-    inputs: tuple[str, ...] = field(default=("input", "linear_weight", "linear_bias"), kw_only=True)
+    inputs = ("input", "linear_weight", "linear_bias")
     operator = "linear_softmax_rows"
 
     def refuse(self, call: Checked) -> str | None:
@@ -378,7 +363,6 @@ def widens(operands: Operands) -> bool:
 # Statistics of rows of logits: nothing is reduced, and the operators' gradients are operators
 
 
-@dataclass(frozen=True)
 class LogProbRows(Kernel):
     """Log-probabilities of logits (N, C, ...)."""
 
@@ -398,11 +382,10 @@ class LogProbRows(Kernel):
         return (operands["input"].contiguous(), _target(operands), values["ignore_index"], *_shape(values))
 
 
-@dataclass(frozen=True)
 class LinearLogProbRows(LogProbRows):
     """Log-probabilities of a linear layer's outputs, of features (..., D) and weights (C, D)."""
 
-    inputs: tuple[str, ...] = field(default=("input", "linear_weight", "linear_bias"), kw_only=True)
+    inputs = ("input", "linear_weight", "linear_bias")
     operator = "linear_log_prob"
 
     def arrange(self, operands: Operands) -> Operands:
@@ -427,8 +410,9 @@ class Elementwise(Kernel):
 
     functor: str | Callable[[Options], tuple[Any, ...]]
     parameters: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = field(default=("input",), kw_only=True)
     weighs_mean: bool = field(default=False, kw_only=True)
-    operator = "elementwise.parameters"
+    operator: ClassVar[str] = "elementwise.parameters"
 
     def refuse(self, call: Checked) -> str | None:
         values, shape = call.values, call.first.shape
@@ -485,11 +469,10 @@ def _is_cycle(weight: Array, shape: Any) -> bool:
 # Rows of vectors
 
 
-@dataclass(frozen=True)
 class CosinePairs(Kernel):
     """The cosine embedding loss of vectors (..., D)."""
 
-    inputs: tuple[str, ...] = field(default=("input1", "input2"), kw_only=True)
+    inputs = ("input1", "input2")
     operator = "pairs"
 
     def refuse(self, call: Checked) -> str | None:
@@ -503,11 +486,10 @@ class CosinePairs(Kernel):
         return *vectors, None, _weights(operands, "target"), float(operands.call.values["margin"]), 0.0, False
 
 
-@dataclass(frozen=True)
 class Triplets(Kernel):
     """The triplet loss of vectors (..., D) with the 2-norm."""
 
-    inputs: tuple[str, ...] = field(default=("anchor", "positive", "negative"), kw_only=True)
+    inputs = ("anchor", "positive", "negative")
     operator = "pairs"
 
     def refuse(self, call: Checked) -> str | None:
@@ -525,11 +507,11 @@ class Triplets(Kernel):
 # Sequences
 
 
-@dataclass(frozen=True)
 class CTC(Kernel):
     """CTC of log-probabilities, or of logits, (T, N, C) or (T, C)."""
 
     operator = "ctc"
+    inputs = ("log_probs", "logits")
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         x, values = operands.first, operands.call.values

@@ -47,7 +47,7 @@ from lossary.kernels.families import CTC
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
     check=check_sequences,
-    kernel=CTC(inputs=("log_probs",)),
+    kernel=CTC(),
 )
 def ctc_loss(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],

@@ -55,7 +55,7 @@ from lossary.kernels.families import CTC
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
     check=check_sequences,
-    kernel=CTC(inputs=("logits",)),
+    kernel=CTC(),
 )
 def ctc_loss_with_logits(
     logits: Annotated[Array, logits("T ?N C")],
