@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -54,6 +55,42 @@ def test_calls_in_cpp_are_built_for_the_torch_that_they_know() -> None:
     if build is None or not build.torch.startswith("2.13.") or not headers.is_file():
         pytest.skip("no kernels, another torch, or no headers of Python")
     assert operators.native is not None and build.torch == torch.__version__
+
+
+WITHOUT_A_LIBRARY = """
+import torch
+from torch._subclasses import FakeTensorMode
+import lossary
+from lossary.kernels import operators
+
+assert operators.missing is not None and operators.native is None
+x, y = torch.randn(6, 4, requires_grad=True), torch.tensor([0, 3, 1, 2, 2, 0])
+assert lossary.explain(lossary.cross_entropy, x, y).chosen == "reference"
+torch.testing.assert_close(lossary.cross_entropy(x, y), torch.nn.functional.cross_entropy(x, y))
+assert not lossary.log_prob(x, y).lse.isnan().any()
+import lossary.ops
+
+for name, operator in operators.OPERATORS.items():
+    assert [a.name for a in operator.overload._schema.arguments] == list(operator.arguments), name
+options = (y, None, -100, 0.0, 0.0, None, 0, None, None, 1)
+try:
+    torch.ops.lossary.softmax_rows(x, *options)
+except NotImplementedError:
+    pass
+with FakeTensorMode():
+    fake = torch.empty(6, 4), torch.empty(6, dtype=torch.long)
+    values, (gradient,) = torch.ops.lossary.softmax_rows(*fake, *options[1:])
+assert values.shape == (6,) and gradient.shape == (6, 4)
+print("whole")
+"""
+
+
+def test_where_none_is_built_losses_work_and_operators_have_their_schemas(tmp_path: Path) -> None:
+    """Which programs exported elsewhere ask for, and kernels of other devices implement."""
+    copy = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.so", "build.json", "cpu"))
+    run = [sys.executable, "-W", "error", "-c", WITHOUT_A_LIBRARY]
+    answer = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
+    assert answer.stdout == "whole\n", answer.stderr
 
 
 def test_torch_is_no_requirement_of_the_build() -> None:

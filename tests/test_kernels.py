@@ -448,7 +448,7 @@ def test_every_elementwise_function_has_a_loss_and_its_number() -> None:
     for loss in lossary.catalogue():
         if isinstance(loss.kernel, Elementwise) and isinstance(loss.kernel.functor, str):
             name = loss.kernel.functor
-            assert name in operators.FUNCTIONS, f"{loss.name}: add LOSSARY_FUNCTION({name}) to functions.inc"
+            assert name in operators.FUNCTIONS, f"{loss.name}: add LOSSARY_FUNCTION({name}, ...) to functions.inc"
     assert list(operators.FUNCTIONS)[: len(NUMBERED)] == NUMBERED, "a function has another number: new ones come last"
 
 

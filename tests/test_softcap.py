@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lossary
-from lossary.core.elementary import shaped
+from lossary.core.elementary import transformed
 from lossary.kernels.status import missing
 
 X, CAP, CLASS = np.array([[30.0, 0.5, -45.0, 0.0]]), 3.0, 1
@@ -38,11 +38,11 @@ def test_jax_keeps_the_digits_of_the_slope() -> None:
 
 def test_infinite_logits_and_second_derivatives() -> None:
     x = torch.tensor([-torch.inf, -1e30, 0.0, torch.inf], dtype=torch.float64, requires_grad=True)
-    capped = shaped(x, CAP, 1.0)
+    capped = transformed(x, CAP, 1.0)
     (slope,) = torch.autograd.grad(capped.sum(), x, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.sum(), x)
     assert capped.tolist() == [-CAP, -CAP, 0.0, CAP] and slope.tolist() == [0, 0, 1, 0]
     assert curvature.tolist() == [0, 0, 0, 0]
     some = torch.linspace(-9, 9, 13, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(lambda x: shaped(x, CAP, 0.7), some)
-    np.testing.assert_allclose(shaped(X, CAP, 0.7), CAP * np.tanh(X / CAP) / 0.7, rtol=4e-16)
+    assert torch.autograd.gradgradcheck(lambda x: transformed(x, CAP, 0.7), some)
+    np.testing.assert_allclose(transformed(X, CAP, 0.7), CAP * np.tanh(X / CAP) / 0.7, rtol=4e-16)

@@ -119,8 +119,8 @@ def _kernels() -> Finding:
 
             if operators.native is None:
                 chosen += (
-                    "built for another torch: repeated calls go through Python, which small losses notice, and the "
-                    "storage of large gradients cannot be resized (lossary.ops.gradient_memory); "
+                    f"repeated calls go through Python ({operators.native_missing}), which small losses notice, and "
+                    "the storage of large gradients cannot be resized (lossary.ops.gradient_memory); "
                 )
         except Exception as error:  # as above
             return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")

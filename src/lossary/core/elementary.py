@@ -50,7 +50,7 @@ def log_softmax(x: Array, axis: int) -> Array:
     return xp.where(largest == -xp.inf, xp.nan, shifted - log_sum_exp)
 
 
-def shaped(x: Array, softcap: Array | float | None, temperature: Array | float) -> Array:
+def transformed(x: Array, softcap: Array | float | None, temperature: Array | float) -> Array:
     """Logits softcap · tanh(x / softcap), of which inf leaves x, divided by the temperature."""
     if is_array(softcap):
         xp = namespace(x)

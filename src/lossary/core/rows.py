@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lossary.core.arrays import Array, arange, by_rows, cast, detach, is_array, namespace, take_along
 from lossary.core.classes import along, class_axis, pick, targets
-from lossary.core.elementary import below, log_of_sum, shaped, shifted_by_maximum, softplus, times
+from lossary.core.elementary import below, log_of_sum, shifted_by_maximum, softplus, times, transformed
 from lossary.core.projection import counted_logits, rows_at_once
 
 
@@ -226,7 +226,7 @@ def log_prob(
 ) -> LogProb:
     xp, axis = namespace(input), class_axis(input)
     index, counted, outside = targets(target, input.shape[axis], ignore_index)
-    x = shaped(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
+    x = transformed(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
     row = local(x, axis, index, entropy=True, top=True)
     whole = row.whole()
     answers = -softplus(row.log_odds_against()), whole.entropy(), whole.lse()

@@ -179,7 +179,7 @@ class SoftmaxRows(Kernel):
     operator = "softmax_rows"
 
     def for_call(self, call: Checked) -> Kernel:
-        return ShapedRows() if is_shaped(call.values) else self
+        return TransformedRows() if transforms_logits(call.values) else self
 
     def refuse(self, call: Checked) -> str | None:
         if kind(call.values["target"]) == "float" and call.values.get("gamma", 0.0) != 0:
@@ -233,18 +233,18 @@ def _classes_last(operands: Operands) -> Operands:
     return replace(operands, of=made, dims={**operands.dims, "N": rows, "d": ()})
 
 
-def is_shaped(values: Options) -> bool:
+def transforms_logits(values: Options) -> bool:
     """Whether something is done to logits first, or added, or targets are sparse."""
     return "target_shares" in values or any(values.get(name, plain) != plain for name, plain in PLAIN.items())
 
 
-def _shape(values: Options) -> tuple[float, float]:
+def _transform(values: Options) -> tuple[float, float]:
     """softcap, 0 for none, and temperature."""
     softcap = values["softcap"]
     return 0.0 if softcap == math.inf else float(softcap), float(values["temperature"])
 
 
-class ShapedRows(SoftmaxRows):
+class TransformedRows(SoftmaxRows):
     """Cross-entropy of logits (N, C) or (C,) with a softcap, a temperature, a z-loss or sparse targets."""
 
     operator = "shaped_rows"
@@ -266,16 +266,16 @@ class ShapedRows(SoftmaxRows):
         return replace(operands, of=operands.of | made, dims={**operands.dims, "N": 1})
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        return (operands["input"].contiguous(), *_shaped_classes(operands))
+        return (operands["input"].contiguous(), *_transformed_classes(operands))
 
     def normalizer(self, operands: Operands) -> Operand | None:
         return _sparse_denominator(operands, self.row_weight(operands))
 
 
-def _shaped_classes(operands: Operands) -> tuple[Any, ...]:
+def _transformed_classes(operands: Operands) -> tuple[Any, ...]:
     """Targets, also sparse ones, with class weights, and what is done to logits."""
     values, (target, *of_classes) = operands.call.values, _classes(operands)
-    options = float(values["label_smoothing"]), *_shape(values), float(values["z_loss"])
+    options = float(values["label_smoothing"]), *_transform(values), float(values["z_loss"])
     return (target, _weights(operands, "target_shares"), *of_classes, *options)
 
 
@@ -309,7 +309,7 @@ class LinearRows(Kernel):
     operator = "linear_softmax_rows"
 
     def refuse(self, call: Checked) -> str | None:
-        if call.dims["d"] and is_shaped(call.values):
+        if call.dims["d"] and transforms_logits(call.values):
             return "softcap, temperature, z_loss and sparse targets are for rows of classes"
         return super().refuse(call)
 
@@ -318,7 +318,7 @@ class LinearRows(Kernel):
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         options = operands.call.values["memory_budget"], widens(operands)
-        return (*_layer(operands), *_shaped_classes(operands), *options)
+        return (*_layer(operands), *_transformed_classes(operands), *options)
 
     def normalizer(self, operands: Operands) -> Operand | None:
         return _sparse_denominator(operands, self.row_weight(operands))
@@ -379,7 +379,7 @@ class LogProbRows(Kernel):
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         values = operands.call.values
-        return (operands["input"].contiguous(), _target(operands), values["ignore_index"], *_shape(values))
+        return (operands["input"].contiguous(), _target(operands), values["ignore_index"], *_transform(values))
 
 
 class LinearLogProbRows(LogProbRows):
@@ -393,7 +393,7 @@ class LinearLogProbRows(LogProbRows):
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         values = operands.call.values
-        given = (*_layer(operands), _target(operands), values["ignore_index"], *_shape(values))
+        given = (*_layer(operands), _target(operands), values["ignore_index"], *_transform(values))
         return (*given, values["memory_budget"], widens(operands))
 
 

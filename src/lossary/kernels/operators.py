@@ -35,13 +35,17 @@ if missing is not None:
     for schema in SCHEMAS:
         definitions.define(schema)
 native: Any = None
-"""The module that calls recipes in C++, where it was built for this very torch; else they are called from Python."""
+"""The module that runs recipes in C++, where it was built for this very torch and Python; else Python runs them."""
+native_missing = ""
+"""Why there is none."""
 build = status.build()
-if missing is None and build is not None and build.torch == torch.__version__:
+if missing is None and build is not None:
     try:
+        if build.torch != torch.__version__:
+            raise ImportError(f"the kernels were built for torch {build.torch}, and this is {torch.__version__}")
         native = importlib.import_module("lossary.kernels._autograd")
-    except ImportError:  # none was built, or for another Python
-        native = None
+    except ImportError as error:
+        native_missing = str(error)
 FUNCTIONS: dict[str, int] = {}
 """The numbers of elementwise functions."""
 if missing is None:

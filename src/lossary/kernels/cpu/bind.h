@@ -309,7 +309,7 @@ inline bool set_target(Rows& call, const Tensor& target) {
 inline const MaybeTensor nothing;
 
 // What cross-entropy is taken against, and its options: for the operators of logits and those of linear layers.
-// target: class indices, few classes of each row (N, K) whose parts are the shares, or probabilities like the logits.
+// target: class indices, sparse targets (N, K) whose parts are the shares, or probabilities like the logits.
 struct CrossEntropy {
   const Tensor& target;
   int64_t ignore_index;

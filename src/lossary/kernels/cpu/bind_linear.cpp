@@ -4,7 +4,7 @@
 namespace lossary {
 namespace {
 
-// The targets of all rows, one after the other: N, N positions, or N few classes.
+// The targets of all rows, one after the other: N, N positions, or N sparse targets.
 Rows targets_of(const CrossEntropy& options, const Tensor& linear_weight) {
   if (!linear_weight.numel()) throw std::invalid_argument("linear_weight holds no weights; give a row for each class");
   Rows targets{};

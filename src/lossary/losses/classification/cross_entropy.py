@@ -11,9 +11,9 @@ from lossary.core.elementary import (
     is_number,
     log_softmax,
     logsumexp,
-    shaped,
     softplus,
     times,
+    transformed,
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
@@ -53,7 +53,7 @@ def of_sparse_targets(
     classes = input.shape[axis]
     index, counted, outside = targets(target, classes, ignore_index)
     counts = xp.any(counted, axis=axis)
-    x = shaped(xp.where(xp.expand_dims(counts, axis=axis), input, 0.0), softcap, temperature)
+    x = transformed(xp.where(xp.expand_dims(counts, axis=axis), input, 0.0), softcap, temperature)
     part = xp.where(counted, target_shares, 0.0)
     if weight is not None:
         part = part * xp.reshape(xp.take(weight, xp.reshape(index, (-1,)), axis=0), index.shape)
@@ -223,13 +223,13 @@ def cross_entropy(
     class_weight = 1.0 if weight is None else along(weight, axis, input.ndim)
     if kind(target) == "float":
         smoothed = target if is_number(label_smoothing, 0) else target * (1 - label_smoothing) + share
-        x = shaped(input, softcap, temperature)
+        x = transformed(input, softcap, temperature)
         values = xp.sum(times(class_weight * smoothed, -log_softmax(x, axis)), axis=axis)
         return values if is_number(z_loss, 0) else values + times(z_loss, logsumexp(x, axis) ** 2)
 
     index, counted, outside = targets(target, classes, ignore_index)
     # An ignored row may hold inf or NaN: nothing of it enters.
-    x = shaped(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
+    x = transformed(xp.where(xp.expand_dims(counted, axis=axis), input, 0.0), softcap, temperature)
     row = local(x, axis, index, weights=None if is_number(label_smoothing, 0) else share * class_weight)
     row_weight = xp.astype(counted, x.dtype)
     if weight is not None:
