@@ -299,13 +299,6 @@ def mse_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Unreduc
     return Unreduced(of_errors(lambda e: e**2, input, target, weight), None if weight is None else exact(weight))
 
 
-@reduces("input target reduction")
-def log_cosh_loss(input: Numbers, target: Numbers) -> Unreduced:
-    return Unreduced(
-        of_errors(lambda e: e if mp.isinf(e) else mp.log(mp.cosh(e)) if e < 1000 else e - mp.log(2), input, target)
-    )
-
-
 @reduces("input target size_average reduce reduction beta")
 def smooth_l1_loss(input: Numbers, target: Numbers, beta: float = 1.0) -> Unreduced:
     b = exact(beta).item()

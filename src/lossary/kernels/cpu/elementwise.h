@@ -71,18 +71,6 @@ struct Huber {
   }
 };
 
-// log cosh e = 1/2 log(1 + sinh^2 e) where that keeps digits.
-
-// log cosh e = 1/2 log(1 + sinh^2 e) where that keeps digits.
-struct LogCosh {
-  template <class O, class T>
-  INLINED static Element<T> at(const O&, T x, T t) {
-    const T error = x - t, size = std::fabs(error), sinh = std::sinh(size < 1 ? size : T(0));
-    const T near = T(0.5) * std::log1p(sinh * sinh), far = size - T(0.69314718055994531) + std::log1p(std::exp(-2 * size));
-    return {size < 1 ? near : far, std::tanh(error), T(0), false};
-  }
-};
-
 template <class T>
 INLINED T larger(T a, T b) {
   return a > b ? a : b;
