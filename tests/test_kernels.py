@@ -408,7 +408,7 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
             "cannot differentiate targets or weights",
             lambda: ((LOGITS, LABELS), {"weight": torch.ones(4, requires_grad=True)}),
         ),
-        ("nothing to compute", lambda: ((LOGITS[:0], LABELS[:0]), {})),
+        ("an argument is empty", lambda: ((LOGITS[:0], LABELS[:0]), {})),
         ("torch tensors; these are numpy", lambda: ((LOGITS.numpy(), LABELS.numpy()), {})),
     ],
 )

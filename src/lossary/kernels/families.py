@@ -44,7 +44,7 @@ class Kernel:
     def refuse(self, call: Checked) -> str | None:
         """The reason specific to this kernel why it cannot serve a call."""
         inputs = (call.values.get(name) for name in self.inputs)
-        return "there is nothing to compute" if any(x is not None and 0 in x.shape for x in inputs) else None
+        return "an argument is empty" if any(x is not None and 0 in x.shape for x in inputs) else None
 
     def arrange(self, operands: Operands) -> Operands:
         """Tensors in the layout and the dtype that the operator takes; the formula must take them so too."""
@@ -87,13 +87,13 @@ def refuse(call: Checked) -> str | None:
     if torch._C._are_functorch_transforms_active():
         return "not supported inside vmap and torch.func"
     if not is_compiling() and torch._C._get_tracing_state() is not None:
-        return "torch.jit.trace keeps the formula's operations, which it can save"
+        return "not supported inside torch.jit.trace, which saves the operations of the formula"
     arrays = call.arrays()
     plain = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]
     if not is_compiling() and any(type(x).__torch_dispatch__ is not plain for x in arrays.values()):
         return "not supported for tensor subclasses"
     if torch.autograd.forward_ad._current_level >= 0:
-        return "forward mode takes the formula's derivatives"
+        return "not supported in forward-mode differentiation"
     if torch.is_grad_enabled() and any(x.requires_grad for n, x in arrays.items() if n not in kernel.inputs):
         return "cannot differentiate targets or weights"
     return kernel.for_call(call).refuse(call)
@@ -183,7 +183,7 @@ class SoftmaxRows(Kernel):
 
     def refuse(self, call: Checked) -> str | None:
         if kind(call.values["target"]) == "float" and call.values.get("gamma", 0.0) != 0:
-            return "focal loss of probabilities modulates each class, which it does not"
+            return "it has no focal loss of probabilities, which modulates each class"
         return super().refuse(call)
 
     def arrange(self, operands: Operands) -> Operands:
@@ -253,7 +253,7 @@ class TransformedRows(SoftmaxRows):
         x = call.first
         sequences = x.ndim > 2 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
         if x.ndim > 2 and ("target_shares" in call.values or not sequences):
-            return "softcap, temperature, z_loss and sparse targets are for rows of classes"
+            return "softcap, temperature, z_loss and sparse targets need logits (N, C), or classes last in memory"
         return super().refuse(call)
 
     def arrange(self, operands: Operands) -> Operands:
@@ -296,7 +296,7 @@ class KLRows(Kernel):
     operator = "kl_rows"
 
     def refuse(self, call: Checked) -> str | None:
-        return "it takes logits (N, C)" if call.first.ndim > 2 else super().refuse(call)
+        return "it takes logits (N, C) or (C,)" if call.first.ndim > 2 else super().refuse(call)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         return *(operands[name].contiguous() for name in self.inputs), float(operands.call.values["temperature"])
@@ -310,7 +310,7 @@ class LinearRows(Kernel):
 
     def refuse(self, call: Checked) -> str | None:
         if call.dims["d"] and transforms_logits(call.values):
-            return "softcap, temperature, z_loss and sparse targets are for rows of classes"
+            return "softcap, temperature, z_loss and sparse targets need logits (N, C), or classes last in memory"
         return super().refuse(call)
 
     def arrange(self, operands: Operands) -> Operands:
@@ -419,10 +419,10 @@ class Elementwise(Kernel):
         if any(values[n].shape != shape for n in ("target", *self.inputs[1:])):
             return "its arguments differ in shape"
         if values.get("full") and "var" not in values:
-            return "it has no Stirling's term (full=True)"
+            return "it does not add Stirling's term (full=True)"
         for name in ("weight", "pos_weight"):
             if values.get(name) is not None and not _is_cycle(values[name], shape):
-                return f"{name} is repeated along dimensions in the middle"
+                return f"{name}, of shape {tuple(values[name].shape)}, must be as the last dimensions of {tuple(shape)}"
         return None
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
@@ -494,7 +494,7 @@ class Triplets(Kernel):
 
     def refuse(self, call: Checked) -> str | None:
         if call.values["p"] != 2:
-            return "it knows the 2-norm"
+            return f"it takes the 2-norm, and p is {call.values['p']}"
         if any(call.values[name].shape != call.first.shape for name in self.inputs):
             return "its arguments differ in shape"
         return super().refuse(call)
