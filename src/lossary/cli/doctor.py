@@ -143,7 +143,7 @@ def _remembered() -> Iterator[Finding]:
     if imported("torch") is None:
         return
     known = list(REMEMBERED.values())
-    in_cpp, fused = sum(k.step is not None for k in known), sum(isinstance(k.recipe, Recipe) for k in known)
+    in_cpp, fused = sum(k.in_cpp for k in known), sum(isinstance(k.recipe, Recipe) for k in known)
     of = f"{fused} of kernels, {in_cpp} of them called from C++, and {len(known) - fused} of formulas"
     room = f"up to {MAX_REMEMBERED} are kept, and the least recently used goes first"
     yield Finding("remembered calls", "ok", f"{len(known)}: {of}; {room}")

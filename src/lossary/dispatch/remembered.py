@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,29 +30,11 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A recipe for later callers.
-
-    places: where they have each argument that it takes, in order or by name. constants: arrays made of numbers, which
-    are as in the first call. run: what runs the recipe. step: what does all this in C++, where that is built.
-    warnings: what each caller is told.
-    """
+    """A recipe for later callers. repeat: what runs it, with their args and kwargs. in_cpp: that is C++."""
 
     recipe: Recipe | Formula
-    places: tuple[tuple[str, int | str], ...]
-    constants: dict[str, Array]
-    run: Callable[[Any, list[Array]], Any]
-    step: Any
-    warnings: tuple[tuple[str, type[Warning]], ...]
-
-    def repeat(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.step is not None:
-            answer = self.step(self.recipe, args, kwargs)
-        else:
-            arrays = {n: args[at] if isinstance(at, int) else kwargs[at] for n, at in self.places} | self.constants
-            answer = self.run(self.recipe, [source.of(arrays) for source in self.recipe.sources])
-        for message, category in self.warnings:
-            warn(message, category)
-        return answer
+    repeat: Callable[[tuple[Any, ...], dict[str, Any]], Any]
+    in_cpp: bool
 
 
 def cache_key(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -116,8 +98,7 @@ def recall(key: Any) -> Remembered | None:
 
 def remember(key: Any, recipe: Recipe | Formula, call: Checked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Keep a recipe, if all that it takes can be had from any caller with this key."""
-    fused = isinstance(recipe, Recipe)
-    if fused and recipe.inplace:  # who made the logits decides whether that is safe
+    if isinstance(recipe, Recipe) and recipe.inplace:  # who made the logits decides whether that is safe
         return
     places: dict[str, int | str] = dict(zip(call.loss.signature.parameters, range(len(args)), strict=False))
     places |= {name: name for name in kwargs}
@@ -126,17 +107,41 @@ def remember(key: Any, recipe: Recipe | Formula, call: Checked, args: tuple[Any,
     given = {name: args[at] if isinstance(at, int) else kwargs[at] for name, at in places.items()}
     if not all(type(given.get(name)) in (int, float) for name in constants):  # which the key knows
         return
-    from lossary.kernels import autograd, operators
-
-    known = Remembered(
-        recipe=recipe,
-        places=tuple((name, places[name]) for name in needed - constants.keys()),
-        constants=constants,
-        run=autograd.run if fused else Formula.run,
-        step=autograd.step(recipe, places) if fused and operators.native is not None and not constants else None,
-        warnings=tuple(GIVEN.warnings),
-    )
+    repeat, in_cpp = repeater(recipe, {n: at for n, at in places.items() if n in needed}, constants, GIVEN.warnings)
     with _lock:
-        REMEMBERED[key] = known
+        REMEMBERED[key] = Remembered(recipe, repeat, in_cpp)
         if len(REMEMBERED) > MAX_REMEMBERED:
             REMEMBERED.popitem(last=False)
+
+
+def repeater(
+    recipe: Recipe | Formula,
+    places: dict[str, int | str],
+    constants: dict[str, Array],
+    warnings: Iterable[tuple[str, type[Warning]]] = (),
+) -> tuple[Callable[[tuple[Any, ...], dict[str, Any]], Any], bool]:
+    """What runs a recipe for a later caller, and whether that is C++.
+
+    places: where the caller has each argument that it takes, in order or by name. constants: arrays that were made of
+    numbers, which are in the key. warnings: what each caller is told.
+    """
+    from lossary.kernels import autograd, operators
+
+    warnings, step, run = tuple(warnings), None, Formula.run
+    if isinstance(recipe, Recipe):
+        run: Any = autograd.run
+        step = autograd.step(recipe, places) if operators.native is not None and not constants else None
+    if step is not None and not warnings:
+        return step, True
+
+    def repeat(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if step is not None:
+            answer = step(args, kwargs)
+        else:
+            arrays = {n: args[at] if isinstance(at, int) else kwargs[at] for n, at in places.items()} | constants
+            answer = run(recipe, [source.of(arrays) for source in recipe.sources])
+        for message, category in warnings:
+            warn(message, category)
+        return answer
+
+    return repeat, step is not None

@@ -114,7 +114,7 @@ def step(recipe: Recipe, places: Mapping[str, int | str]) -> Any:
     if not recipe.operator.reduces or recipe.shape is not None:
         return None
     arguments, name = (*recipe.arguments, None, recipe.at_once), f"lossary::{recipe.operator.name}"
-    return operators.native.Step(name, arguments, tuple(parts), recipe.dtype, gradients, DataError)
+    return operators.native.Step(recipe, name, arguments, tuple(parts), recipe.dtype, gradients, DataError)
 
 
 def takes_formula(upstream: Tensor) -> bool:

@@ -1,6 +1,6 @@
-// Calls of plans whose gradients are nodes of autograd in C++: a function of autograd in Python takes longer than a
-// small loss. torch promises nothing about these interfaces from version to version, so lossary/ops.py loads this with
-// the torch that it was built for, and runs its own function with any other.
+// Recipes run with gradients that are nodes of autograd in C++: a function of autograd in Python takes longer than a small
+// loss. torch promises nothing about these interfaces from version to version, so kernels/operators.py loads this with
+// the torch that it was built for; with any other kernels/autograd.py does the same in Python.
 #include <Python.h>
 
 #include <ATen/ScalarOps.h>
@@ -54,31 +54,31 @@ struct Part {
   }
 };
 
-// What a plan knows (lossary/kernels/plans.py).
+// What a recipe says (kernels/recipe.py), ready to be run.
 struct Call {
   c10::OperatorHandle operation;
   torch::jit::Stack arguments;
   std::vector<Part> parts;
   at::ScalarType dtype;
-  PyObject* gradients;  // ops.gradients(plan, upstream, tensors), of a module that stays
-  PyObject* complaint;  // the type of what an operator says of its data, of a module that stays
+  Reference recipe;
+  PyObject* gradients;   // gradients(recipe, upstream, tensors), of a module that stays
+  PyObject* data_error;  // the type of what an operator says of its data, of a module that stays
 };
 
 struct LossBackward : torch::autograd::Node {
   std::shared_ptr<const Call> call;
-  Reference plan;
   std::vector<torch::autograd::SavedVariable> saved;
   std::vector<at::Tensor> ready;  // gradients for the first backward
+  bool released = false;
 
   std::string name() const override { return "LossBackward"; }
 
   void release_variables() override {
-    Reference plan_let_go;
     std::vector<torch::autograd::SavedVariable> saved_let_go;
     const std::lock_guard<std::mutex> lock(mutex_);  // released first: what is let go may wait for the GIL
     ready.clear();
     saved_let_go.swap(saved);
-    plan_let_go.swap(plan);
+    released = true;
   }
 
   variable_list apply(variable_list&& upstreams) override {
@@ -109,26 +109,22 @@ struct LossBackward : torch::autograd::Node {
     return answer;
   }
 
-  // The saved tensors, and a reference to the plan. Who holds the mutex may wait for the GIL, never the other way round.
-  variable_list unpacked(Reference& kept) {
+  variable_list unpacked() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    TORCH_CHECK(plan, torch::autograd::ERR_BACKWARD_TWICE);
+    TORCH_CHECK(!released, torch::autograd::ERR_BACKWARD_TWICE);
     variable_list tensors;
     tensors.reserve(saved.size());
     for (const auto& x : saved) tensors.push_back(x.unpack());
-    const pybind11::gil_scoped_acquire gil;
-    kept.reset(Py_NewRef(plan.get()));
     return tensors;
   }
 
   variable_list by_python(const at::Tensor& upstream) {
-    Reference kept;
-    const variable_list given = unpacked(kept);
+    const variable_list given = unpacked();
     const pybind11::gil_scoped_acquire gil;
     const Reference factor(THPVariable_Wrap(upstream)), tensors(PyTuple_New(static_cast<Py_ssize_t>(given.size())));
     for (size_t i = 0; i < given.size(); ++i) PyTuple_SET_ITEM(tensors.get(), i, THPVariable_Wrap(given[i]));
     const Reference list(
-        PyObject_CallFunctionObjArgs(call->gradients, kept.get(), factor.get(), tensors.get(), nullptr));
+        PyObject_CallFunctionObjArgs(call->gradients, call->recipe.get(), factor.get(), tensors.get(), nullptr));
     if (!list) {
       python_error error;
       error.persist();
@@ -153,7 +149,7 @@ at::Tensor rounded(const at::Tensor& value, at::ScalarType dtype) {
   return value.scalar_type() == dtype ? value : at::detail::scalar_tensor_static(value.item(), dtype, value.device());
 }
 
-// step(plan, args, kwargs), of a call with the key of the plan
+// step(args, kwargs), of a call with the key of the recipe
 PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
   HANDLE_TH_ERRORS
   const std::shared_ptr<const Call>& call = reinterpret_cast<Step*>(self)->call;
@@ -164,32 +160,31 @@ PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
   edges.reserve(call->parts.size());
   bool wanted = false;
   for (const Part& part : call->parts) {
-    const at::Tensor& x = tensors.emplace_back(part.of(given[1], given[2]));
+    const at::Tensor& x = tensors.emplace_back(part.of(given[0], given[1]));
     stack[part.slot] = x;
     wanted |= part.gradient >= 0;
     edges.push_back(part.gradient < 0 ? torch::autograd::Edge() : torch::autograd::impl::gradient_edge(x));
   }
   at::Tensor value;
-  std::optional<std::string> complaint;
+  std::optional<std::string> data_error;
   {
     const at::AutoDispatchBelowADInplaceOrView below;
     const pybind11::gil_scoped_release no_gil;
     try {
       call->operation.callBoxed(stack);
     } catch (const std::exception& error) {
-      complaint = error.what();
+      data_error = error.what();
     }
-    if (!complaint) value = rounded(stack[0].toTensor(), call->dtype);
+    if (!data_error) value = rounded(stack[0].toTensor(), call->dtype);
   }
-  if (complaint) {
-    PyErr_SetString(call->complaint, complaint->c_str());
+  if (data_error) {
+    PyErr_SetString(call->data_error, data_error->c_str());
     return nullptr;
   }
   if (wanted) {
     const auto node = c10::make_intrusive<LossBackward>();
     node->set_next_edges(std::move(edges));
     node->call = call;
-    node->plan.reset(Py_NewRef(given[0]));
     node->saved.reserve(tensors.size());
     for (const at::Tensor& x : tensors) node->saved.emplace_back(x, /*is_output=*/false);
     node->ready = stack[1].toTensorVector();
@@ -229,20 +224,20 @@ Part part_of(PyObject* given) {
   return part;
 }
 
-// Step(operator, also with an overload's name, arguments, parts, dtype, gradients, complaint)
+// Step(recipe, operator, also with an overload's name, arguments, parts, dtype, gradients, data_error)
 PyObject* make(PyTypeObject* type, PyObject* given, PyObject*) {
   HANDLE_TH_ERRORS
   const char* name;
-  PyObject *arguments, *parts, *dtype, *gradients, *complaint;
-  if (!PyArg_ParseTuple(given, "sO!O!OOO", &name, &PyTuple_Type, &arguments, &PyTuple_Type, &parts, &dtype,
-                        &gradients, &complaint)) {
+  PyObject *recipe, *arguments, *parts, *dtype, *gradients, *data_error;
+  if (!PyArg_ParseTuple(given, "OsO!O!OOO", &recipe, &name, &PyTuple_Type, &arguments, &PyTuple_Type, &parts, &dtype,
+                        &gradients, &data_error)) {
     return nullptr;
   }
   const std::string full = name, base = full.substr(0, full.find('.'));
   const std::string overload = full.substr(std::min(base.size() + 1, full.size()));
   auto call = std::make_shared<Call>(Call{
       c10::Dispatcher::singleton().findSchemaOrThrow(base.c_str(), overload.c_str()), {}, {}, dtype_of(dtype),
-      Py_NewRef(gradients), Py_NewRef(complaint)});
+      Reference(Py_NewRef(recipe)), Py_NewRef(gradients), Py_NewRef(data_error)});
   const auto& schema = call->operation.schema().arguments();
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arguments); ++i) {
     call->arguments.push_back(value_of(PyTuple_GET_ITEM(arguments, i), schema.at(i)));

@@ -1,4 +1,4 @@
-// The key that a call is remembered by: what its check depends on, as bytes. plans.py has the same in Python, whose
+// The key that a call is remembered by: what its check depends on, as bytes. dispatch/remembered.py has the same in Python, whose
 // tuples of small objects take longer than a small loss.
 //
 // Of data: dtype, requires_grad and shape of a contiguous tensor on the CPU. Of options: type and value.
