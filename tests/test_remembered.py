@@ -244,6 +244,8 @@ def test_calls_of_the_formula_are_remembered_and_still_look_at_data() -> None:
 
 
 def test_statistics_of_rows_are_remembered() -> None:
+    assert "log_prob(" in str(lossary.explain(lossary.log_prob, LOGITS, LABELS))
+    assert lossary.explain(lossary.ctc_align, drawn(5, 4), LABELS[2:4], 5, 2).chosen == "reference"
     weight = drawn(4, 3, seed=2)
     for seed in range(2):
         x, features = drawn(6, 4, seed=seed).requires_grad_(), drawn(6, 3, seed=seed).requires_grad_()

@@ -147,7 +147,8 @@ def _scaled_by(ctx: Any, upstream: Tensor) -> list[Any]:
 
 def _over_logits(ctx: Any, upstream: Tensor) -> Tensor:
     if torch.is_grad_enabled():
-        raise RuntimeError("cross_entropy: inplace_backward=True has no second derivative; leave it out")
+        name = ctx.recipe.formula.call.loss.name
+        raise RuntimeError(f"{name}: inplace_backward=True has no second derivative; leave it out")
     logits, *rest = _scaled_by(ctx, upstream)
     gradient = logits.detach()
     ctx.recipe.operator.over_logits(gradient, *rest)
