@@ -3,9 +3,9 @@
 Kernels reduce by themselves, to save a pass over data: decision 0009 says who computes which part.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lossary.core.arrays import Array, is_jax, is_torch, namespace, pairwise_sum, size
+from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, pairwise_sum, size
 
 FEW, MANY = 2**8, 2**16
 """Elements up to which XLA's own sum will do, and up to which a copy of them in fp64 costs nothing."""
@@ -80,3 +80,28 @@ def reduce(loss: Unreduced, reduction: str, sample_weight: Array | None, normali
             # One row of the batch counts once, however many elements it has.
             normalizer = normalizer * (values.shape[0] / max(size(values), 1))
     return mean(values, normalizer)
+
+
+# Denominators that kernels do not count by themselves: decision 0009.
+
+
+def sum_of_weights(*weights: Array, dtype: Any, share: float) -> Array:
+    """The sum of their product, times how often each stands for an element."""
+    product = cast(weights[0], dtype)
+    for weight in weights[1:]:
+        product = product * cast(weight, dtype)
+    made = cast(total(product), dtype)
+    return made if share == 1 else made * share
+
+
+def sum_of_shares(
+    shares: Array, target: Array, weight: Array | None, rows: Array | None, *, ignore_index: int, is_mixed: bool
+) -> Array:
+    """Of sparse targets: their class weights, mixed as they are, or the rows that count."""
+    xp, counted = namespace(shares), target != ignore_index
+    if is_mixed:
+        of_row = shares * counted if weight is None else shares * counted * weight[target * counted]
+        of_row = xp.sum(of_row, axis=1)
+    else:
+        of_row = cast(xp.any(counted, axis=1), shares.dtype)
+    return cast(total(of_row if rows is None else of_row * rows), shares.dtype)

@@ -7,7 +7,7 @@ the gradient are those of the formula.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,13 +38,6 @@ def _call(recipe: Recipe, tensors: Any, *rest: Any) -> Any:
         raise DataError from error
 
 
-class Saved(NamedTuple):
-    """Stands for the context of a node of autograd: the recipe, and the tensors that were saved."""
-
-    recipe: Recipe
-    saved_tensors: tuple[Tensor, ...]
-
-
 class Fused(torch.autograd.Function):
     """The call of an operator. Kept lean: on small inputs what stands here is most of the time."""
 
@@ -60,12 +53,12 @@ class Fused(torch.autograd.Function):
         if ctx.recipe.inplace:
             return _in_slots(ctx.recipe, [_over_logits(ctx, upstream)])
         if takes_formula(upstream):
-            return _in_slots(ctx.recipe, _of_formula(ctx, upstream))
+            return _in_slots(ctx.recipe, _of_formula(ctx.recipe, ctx.saved_tensors, upstream))
         ready, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
         factor = upstream.item() if ready and upstream.is_cpu else None  # elsewhere reading it would wait
         # Small gradients of fp16 are 0 before a loss scale comes to them.
         if not ready or (factor != 1 and ready[0].dtype is torch.float16):
-            return _in_slots(ctx.recipe, _of_operator(ctx, upstream))
+            return _in_slots(ctx.recipe, _of_operator(ctx.recipe, ctx.saved_tensors, upstream))
         if factor != 1:
             for gradient in ready:
                 gradient.mul_(upstream)
@@ -91,13 +84,12 @@ class Traced(torch.autograd.Function):
         ready = ctx.saved_tensors[len(ctx.recipe.slots) :]
         if ready:
             return _in_slots(ctx.recipe, [(g * upstream).to(g.dtype) for g in ready])
-        return _in_slots(ctx.recipe, _of_operator(ctx, upstream))
+        return _in_slots(ctx.recipe, _of_operator(ctx.recipe, ctx.saved_tensors, upstream))
 
 
 def gradients(recipe: Recipe, upstream: Tensor, tensors: tuple[Tensor, ...]) -> list[Tensor]:
     """The wanted gradients, computed now."""
-    saved = Saved(recipe, tensors)
-    return _of_formula(saved, upstream) if takes_formula(upstream) else _of_operator(saved, upstream)
+    return (_of_formula if takes_formula(upstream) else _of_operator)(recipe, tensors, upstream)
 
 
 def step(recipe: Recipe, places: Mapping[str, int | str]) -> Any:
@@ -129,13 +121,13 @@ def _in_slots(recipe: Recipe, found: Any) -> tuple[Any, ...]:
     return (None, *[found[i] for i in recipe.order])
 
 
-def _of_operator(ctx: Any, upstream: Tensor) -> list[Tensor]:
-    return ctx.recipe.operator.overload(*_scaled_by(ctx, upstream), ctx.recipe.wanted)[1]
+def _of_operator(recipe: Recipe, tensors: tuple[Tensor, ...], upstream: Tensor) -> list[Tensor]:
+    return recipe.operator.overload(*_scaled_by(upstream, recipe, tensors), recipe.wanted)[1]
 
 
-def _scaled_by(ctx: Any, upstream: Tensor) -> list[Any]:
+def _scaled_by(upstream: Tensor, recipe: Recipe, tensors: tuple[Tensor, ...]) -> list[Any]:
     """An operator's arguments, for a gradient that is multiplied by the incoming one."""
-    recipe, tensors = ctx.recipe, ctx.saved_tensors[: len(ctx.recipe.slots)]
+    tensors = tensors[: len(recipe.slots)]
     *given, row_weight, reduction, normalizer = recipe.filled(tensors)
     weight = upstream.to(computed_in(tensors[0])).contiguous()
     if reduction != REDUCTIONS["none"]:
@@ -146,18 +138,18 @@ def _scaled_by(ctx: Any, upstream: Tensor) -> list[Any]:
 
 
 def _over_logits(ctx: Any, upstream: Tensor) -> Tensor:
+    recipe: Recipe = ctx.recipe
     if torch.is_grad_enabled():
-        name = ctx.recipe.formula.call.loss.name
+        name = recipe.formula.call.loss.name
         raise RuntimeError(f"{name}: inplace_backward=True has no second derivative; leave it out")
-    logits, *rest = _scaled_by(ctx, upstream)
+    logits, *rest = _scaled_by(upstream, recipe, ctx.saved_tensors)
     gradient = logits.detach()
-    ctx.recipe.operator.over_logits(gradient, *rest)
+    operators.OPERATORS[f"{recipe.operator.name}_"].overload(gradient, *rest)
     torch.autograd.graph.increment_version(logits)  # so that whoever saved the logits too is told
     return gradient
 
 
-def _of_formula(ctx: Any, upstream: Tensor) -> list[Tensor]:
-    recipe, tensors = ctx.recipe, ctx.saved_tensors
+def _of_formula(recipe: Recipe, tensors: tuple[Tensor, ...], upstream: Tensor) -> list[Tensor]:
     inputs = [tensors[recipe.order.index(i)] for i in range(len(recipe.order) - recipe.order.count(-1))]
     return _differentiate(lambda: [reference.run(recipe.formula.call_of(tensors))], inputs, [upstream])
 

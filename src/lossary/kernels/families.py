@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lossary.core.arrays import Array, cast, is_array, is_compiling, is_torch, kind, library
+from lossary.core.arrays import Array, is_array, is_compiling, is_torch, kind, library
 from lossary.core.contract import BESIDE
-from lossary.core.reduce import total
+from lossary.core.reduce import sum_of_shares, sum_of_weights
 from lossary.core.rows import LogProb
 from lossary.kernels.recipe import Operand, Operands
 
@@ -135,31 +135,6 @@ def _weights(operands: Operands, name: str) -> Operand | None:
     """In the dtype of computation."""
     weight = operands.get(name)
     return None if weight is None else weight.to(operands.call.dtype).contiguous()
-
-
-# Denominators of means that the operator is not to count: decision 0009 has the table.
-
-
-def sum_of_weights(*weights: Array, dtype: Any, share: float) -> Array:
-    """The sum of their product, times how often each stands for an element."""
-    product = cast(weights[0], dtype)
-    for weight in weights[1:]:
-        product = product * cast(weight, dtype)
-    made = cast(total(product), dtype)
-    return made if share == 1 else made * share
-
-
-def sum_of_shares(
-    shares: Array, target: Array, weight: Array | None, rows: Array | None, *, ignore_index: int, is_mixed: bool
-) -> Array:
-    """Of sparse targets: their class weights, mixed as they are, or the rows that count."""
-    counted = target != ignore_index
-    if is_mixed:
-        of_row = shares * counted if weight is None else shares * counted * weight[(target * counted).long()]
-        of_row = of_row.sum(1)
-    else:
-        of_row = cast(counted.any(1), shares.dtype)
-    return cast(total(of_row if rows is None else of_row * rows), shares.dtype)
 
 
 def _denominator(operands: Operands, *weights: Operand | None, share: float = 1.0) -> Operand | None:

@@ -78,11 +78,6 @@ class Operator:
         return getattr(getattr(torch.ops.lossary, packet), overload or "default")
 
     @property
-    def over_logits(self) -> Any:
-        """The operator that writes its gradient over the logits."""
-        return getattr(torch.ops.lossary, f"{self.name}_").default
-
-    @property
     def reduces(self) -> bool:
         return "reduction" in self.arguments
 

@@ -167,7 +167,7 @@ class Recipe:
     wanted, at_once: a bit for each input whose gradient is wanted, and for each that the forward answers.
     order: which of these gradients belongs to each tensor, -1 for none. inplace: it is written over the logits.
     dtype, shape: of the answer; the shape where it is not the operator's. answer: what holds several values.
-    formula: the same call of the formula, which takes the tensors of the operator.
+    formula: the same call as a Formula, which takes the tensors of the operator; None in compiled code.
     """
 
     operator: Operator
@@ -181,7 +181,7 @@ class Recipe:
     dtype: Any
     shape: tuple[int, ...] | None
     answer: Any
-    formula: Formula | None
+    formula: Any
 
     def filled(self, tensors: Any) -> list[Any]:
         """The operator's arguments, but for `upstream` and `gradients`, which follow."""
