@@ -157,6 +157,13 @@ def half_at_ties(f: Loss) -> Loss:
     return broken
 
 
+def slope_at_no_error(f: Loss) -> Loss:
+    def broken(input: Any, target: Any, **k: Any) -> Any:
+        return torch.where(input >= target, input - target, target - input).sum()
+
+    return broken
+
+
 def batch_centred(f: Loss) -> Loss:
     return lambda input, **k: f(input=input + 1e-3 * input.mean(), **k)
 
@@ -289,7 +296,10 @@ MUTANTS = {
     ],
     "second_derivative": [Mutant("zeros", "cross_entropy", second_derivative_zero, "input, error", dtype="float64")],
     "forward_mode": [Mutant("tangent dropped", "mse_loss", tangent_dropped, "jvp of input")],
-    "ties": [Mutant("half the slope at a tie", "hinge_embedding_loss", half_at_ties, "at a hinge")],
+    "ties": [
+        Mutant("half the slope at a tie", "hinge_embedding_loss", half_at_ties, "at a hinge"),
+        Mutant("as JAX's |x| has it", "l1_loss", slope_at_no_error, "at a hinge or a perfect prediction"),
+    ],
     "vmap": [Mutant("wrong when mapped", "mse_loss", wrong_when(lambda **k: is_mapped(k["input"])), "vmap over input")],
     "compiled": [
         Mutant("wrong when compiled", "mse_loss", wrong_when(lambda **k: torch.compiler.is_compiling()), "compiled")

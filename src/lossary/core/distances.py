@@ -3,6 +3,7 @@
 import math
 
 from lossary.core.arrays import Array, detach, is_array, namespace
+from lossary.core.elementary import absolute
 
 
 def norm(x: Array, p: Array | float) -> Array:
@@ -20,7 +21,7 @@ def norm(x: Array, p: Array | float) -> Array:
     elif math.isinf(p):
         length = xp.max(xp.abs(scaled), axis=-1)
     elif p == 1:
-        length = xp.sum(xp.abs(scaled), axis=-1)
+        length = xp.sum(absolute(scaled), axis=-1)
     elif p == 2:
         length = xp.sqrt(xp.sum(scaled * scaled, axis=-1))
     else:

@@ -338,7 +338,7 @@ def check_forward_mode(case: Case) -> None:
 
 @check(needs=("derivatives",), dtypes=("float32",), samples=2)
 def check_ties(case: Case) -> None:
-    """At a hinge that is exactly 0 the derivative is 0: what costs nothing rests."""
+    """At a hinge that is exactly 0, and at a perfect prediction, the derivative is 0: what costs nothing rests."""
     wanted, impls = 4, ("auto", "reference") if case.library.name == "torch" else ("auto",)
     for seed in range(64 * case.sample.seed, 64 * (case.sample.seed + 1)):
         tied = case.of(samples.on_halves(case.loss, seed))
@@ -346,21 +346,28 @@ def check_ties(case: Case) -> None:
         for name, at in hinges.items():
             for impl in impls if at.any() else ():
                 gradient = tied.gradient(name, reduction="sum", impl=impl)[at]
-                assert (gradient == 0).all(), f"{case.loss.name}: {name} has the gradient {gradient} at a hinge"
+                assert (gradient == 0).all(), (
+                    f"{case.loss.name}: {name} has the gradient {gradient} at a hinge or a perfect prediction"
+                )
             wanted -= at.any()
         if wanted <= 0 or not hinges:
             return
 
 
 def _hinges(case: Case, name: str) -> np.ndarray:
-    """The elements of an argument that may change at no cost one way only, by the formula on NumPy."""
+    """The elements of an argument that cost nothing and may not change both ways at no cost, by the formula on NumPy.
+
+    Where a loss may be negative, those that may change one way.
+    """
     x, dims = case.sample.arrays[name], case.sample.dims
     rows, names = ([n for n, _ in axes(s, dims)] for s in (case.loss.unreduced, case.sample.specs[name].shape))
     within = [i for i, n in enumerate(names) if n not in rows]  # the other axes count rows, which are independent
+    elsewhere = tuple(i for i, n in enumerate(rows) if n not in names)  # an element is part of several losses
     found = np.zeros(x.shape, bool)
 
     def is_free(x: np.ndarray) -> np.ndarray:
-        return np.asarray(case.loss.public(**{**case.sample.arguments, name: x, "reduction": "none"})) == 0
+        losses = np.asarray(case.loss.public(**{**case.sample.arguments, name: x, "reduction": "none"}))
+        return (losses == 0).all(axis=elsewhere)
 
     here = is_free(x)
     for place in np.ndindex(*(x.shape[i] for i in within)) if here.any() else ():
@@ -368,7 +375,7 @@ def _hinges(case: Case, name: str) -> np.ndarray:
         step = np.zeros(x.shape)
         step[at] = 0.125
         less, more = (is_free(x + side * step) & is_free(x + 2 * side * step) for side in (-1, 1))
-        found[at] = here & (less != more)
+        found[at] = here & ((less != more) | ("nonnegative" in case.loss.properties and ~(less | more)))
     return found
 
 
@@ -518,13 +525,23 @@ def check_properties(case: Case) -> None:
         middle, there = (case.value(**{name: case.convert(p)}, reduction="sum") for p in ((x + other) / 2, other))
         assert middle <= (here + there) / 2 + 1e-9 * (1 + abs(here)), f"{loss} is not convex"
     if "zero_at_target" in held:
-        assert case.value(target=case.arguments[name]) == 0, f"{loss} of a perfect prediction is not 0"
+        perfect = case.convert(_predicting(case, name, "target"))
+        assert case.value(**{name: perfect}) == 0, f"{loss} of a perfect prediction is not 0"
     if "symmetric" in held:
         mirrored = case.value(**{name: case.arguments["target"], "target": case.arguments[name]}, reduction="sum")
         assert_close(mirrored, here, case.scale, case.dtype, f"{loss} is not symmetric")
     if "shift_invariant" in held:
         shifted = case.value(**{name: case.convert(x + 3.0)}, reduction="sum")
         assert_close(shifted, here, case.scale + 3, case.dtype, f"{loss} changes when all logits shift")
+
+
+def _predicting(case: Case, name: str, target: str) -> np.ndarray:
+    """The target in the shape of the predictions, which may have dimensions of their own."""
+    dims, specs = case.sample.dims, case.sample.specs
+    of_target = [n for n, _ in axes(specs[target].shape, dims)]
+    sizes = [(n, size) for n, size in axes(specs[name].shape, dims)]
+    y = case.rounded[target].reshape([size if n in of_target else 1 for n, size in sizes])
+    return np.array(np.broadcast_to(y, [size for _, size in sizes]))
 
 
 def _held(case: Case) -> set[str]:

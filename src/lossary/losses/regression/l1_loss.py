@@ -1,8 +1,8 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import Array
 from lossary.core.contract import real, weights
-from lossary.core.elementary import scaled
+from lossary.core.elementary import absolute, scaled
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
@@ -87,5 +87,4 @@ def l1_loss(
     >>> float(l1_loss(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 1.0])))
     2.0
     """
-    xp = namespace(input)
-    return Unreduced(scaled(xp.abs(input - target), weight), denominator=weight)
+    return Unreduced(scaled(absolute(input - target), weight), denominator=weight)

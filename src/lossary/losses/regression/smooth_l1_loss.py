@@ -2,6 +2,7 @@ from typing import Annotated
 
 from lossary.core.arrays import Array, is_array, namespace
 from lossary.core.contract import Range, real
+from lossary.core.elementary import absolute
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -87,9 +88,10 @@ def smooth_l1_loss(
     error = input - target
     smallest = float(xp.finfo(error.dtype).smallest_normal)  # below it as 0: the quotient below would be 0 / 0
     if not is_array(beta) and beta < smallest:
-        return xp.abs(error)
-    small = (xp.abs(error) < beta) & (beta >= smallest)
+        return absolute(error)
+    size = absolute(error)
+    small = (size < beta) & (beta >= smallest)
     near = xp.where(small, error, 0.0)
-    far = xp.where(small, 0.0, xp.abs(error) - 0.5 * beta)
+    far = xp.where(small, 0.0, size - 0.5 * beta)
     width = xp.where(beta < smallest, 1.0, beta) if is_array(beta) else beta
     return near * (near / (2 * width)) + far
