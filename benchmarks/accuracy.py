@@ -36,6 +36,7 @@ OF_ONE_SIGN = {
     "mse_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "quantile_loss",
     "smooth_l1_loss",
     "soft_margin_loss",
 }

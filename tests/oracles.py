@@ -311,6 +311,14 @@ def huber_loss(input: Numbers, target: Numbers, delta: float = 1.0, weight: Numb
     return Unreduced(of_errors(lambda e: e**2 / 2 if e <= d else d * (e - d / 2), input, target, weight))
 
 
+@reduces("input target quantiles reduction")
+def quantile_loss(input: Numbers, target: Numbers, quantiles: Numbers = 0.5) -> Unreduced:
+    q, t = exact(quantiles), exact(target)
+    return Unreduced(
+        each(lambda x, t, q: max(q * (t - x), (q - 1) * (t - x)), exact(input), t[..., None] if q.ndim else t, q)
+    )
+
+
 @reduces("input target size_average reduce reduction")
 def soft_margin_loss(input: Numbers, target: Numbers) -> Unreduced:
     return Unreduced(each(lambda x, y: mp.log1p(mp.exp(-times(x, y))), exact(input), exact(target)))

@@ -9,10 +9,22 @@ import oracles
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lossary.core.contract import BESIDE, Dims, Flag, Function, Range, Spec, axes, label_sequences, lengths, shape_of
+from lossary.core.contract import (
+    BESIDE,
+    Dims,
+    Flag,
+    Function,
+    Levels,
+    Range,
+    Spec,
+    axes,
+    label_sequences,
+    lengths,
+    shape_of,
+)
 from lossary.core.record import Loss
 from lossary.testing import LIBRARIES, Case, Library, Sample
-from lossary.testing.samples import EXTREMES, drawn_options, manhattan
+from lossary.testing.samples import EXTREMES, drawn_options, manhattan, wrong_levels
 
 WIDTH: dict[str, Any] = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 32}
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -98,6 +110,8 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
     if "lengths" in domains:
         specs = _sequence_specs(specs, dims)
     options = {n: draw(_option(n, allowed, dims, loss)) for n, allowed in drawn_options(loss).items()}
+    for name, allowed in loss.options.items():
+        dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if "ignore_index" in options and "class indices" not in domains:
         options["ignore_index"] = loss.defaults["ignore_index"]
     given, meant = dict(options), dict(options)
@@ -131,6 +145,10 @@ def _option(name: str, allowed: Any, dims: Dims, loss: Loss) -> st.SearchStrateg
     default = st.just(loss.defaults[name])
     if isinstance(allowed, Flag):
         return st.booleans()
+    if isinstance(allowed, Levels):
+        level = numbers(allowed.low, allowed.high, "float32", subnormal=False)
+        level = level.filter(lambda x: allowed.refuse(x) is None)
+        return default | level | st.lists(level, min_size=1, max_size=3, unique=True).map(lambda x: tuple(sorted(x)))
     if not isinstance(allowed, Range):
         return default | st.just(manhattan) if isinstance(allowed, Function) else default
     if name == "ignore_index":
@@ -276,6 +294,8 @@ def broken(call: Call) -> dict[str, tuple[Any, ...]]:
 
 
 def _no_options(allowed: Any) -> tuple[Any, ...]:
+    if isinstance(allowed, Levels):
+        return (*NO_NUMBERS, True, 10**400, None, *wrong_levels(allowed))
     if not isinstance(allowed, Range):
         return tuple(x for x in (*NOTHING, [1.0]) if not callable(x))
     outside = [np.nextafter(end, sign * np.inf) for end, sign in ((allowed.low, -1), (allowed.high, 1))]

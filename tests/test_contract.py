@@ -25,6 +25,18 @@ def test_beside_dimensions_that_may_be_missing():
     assert bind("?N *d 4", (7, 2, 4), dims := {}) and dims == {"N": 7, "d": (2,)}
 
 
+@pytest.mark.parametrize(("size", "shape", "rest"), [(3, (7, 2, 3), (7, 2)), (3, (3,), ()), (None, (7, 3), (7, 3))])
+def test_an_option_says_whether_the_last_dimension_is_there(size, shape, rest):
+    dims = {"Q": size}
+    assert bind("*s ?Q", shape, dims) and dims == {"Q": size, "s": rest}
+    assert bind("*s", rest, dims)
+
+
+@pytest.mark.parametrize("shape", [(7, 2), ()])
+def test_and_then_no_other_size_will_do(shape):
+    assert not bind("*s ?Q", shape, {"Q": 3})
+
+
 def test_messages_name_the_size():
     boxes = np.zeros((3, 5))
     with pytest.raises(ValueError, match=r"iou: input is float64 of shape \(3, 5\); it must be .* of shape \(N, 4\)"):

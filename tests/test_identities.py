@@ -283,7 +283,8 @@ def test_every_identity_that_can_take_data_gets_some():
     drawn_only = {"information_adds", "rarer_is_more_informative", "entropy_of_one_hot_is_zero",
                   "relative_entropy_is_not_symmetric", "two_logits_are_one", "two_focal_logits_are_one",
                   "ctc_of_one_frame_is_nll", "ctc_sums_over_alignments", "ctc_of_logits_is_ctc_of_log_softmax",
-                  "linear_cross_entropy_is_cross_entropy_of_linear"}  # fmt: skip
+                  "linear_cross_entropy_is_cross_entropy_of_linear",
+                  "quantile_losses_are_the_ranked_probability_score"}  # fmt: skip
     assert reached == set(BY_NAME) - drawn_only
 
 

@@ -34,6 +34,7 @@ from lossary.losses.margin.soft_margin_loss import soft_margin_loss as soft_marg
 from lossary.losses.regression.huber_loss import huber_loss as huber_loss
 from lossary.losses.regression.l1_loss import l1_loss as l1_loss
 from lossary.losses.regression.mse_loss import mse_loss as mse_loss
+from lossary.losses.regression.quantile_loss import quantile_loss as quantile_loss
 from lossary.losses.regression.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
 from lossary.losses.sequence.ctc_loss import ctc_loss as ctc_loss
 from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as ctc_loss_with_logits

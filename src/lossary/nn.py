@@ -239,6 +239,13 @@ class PoissonNLLLoss(LossModule, torch.nn.PoissonNLLLoss, of=F.poisson_nll_loss)
         return self._run(log_input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class QuantileLoss(LossModule, of=F.quantile_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class SigmoidFocalLoss(LossModule, of=F.sigmoid_focal_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

@@ -1,5 +1,6 @@
 """`lossary show NAME`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
@@ -59,8 +60,9 @@ def _differences(shown: Page) -> Iterator[RenderableType]:
 def _legend(shown: Page) -> str:
     """What the marks in the shapes mean, if there are any."""
     shapes = "".join(argument.allowed for argument in shown.arguments)
-    meanings = {"?": "?N may be missing", "*": "*d and *s are any number of dimensions"}
-    return "; ".join(meaning for mark, meaning in meanings.items() if mark in shapes)
+    optional = dict.fromkeys(re.findall(r"\?\w+", shapes))
+    meanings = [f"{' and '.join(optional)} may be missing"] if optional else []
+    return "; ".join([*meanings, "*d and *s are any number of dimensions"] if "*" in shapes else meanings)
 
 
 def _section(title: str, *parts: RenderableType) -> Iterator[RenderableType]:

@@ -35,12 +35,14 @@ from lossary.core.contract import (
     BESIDE,
     Bytes,
     Dims,
+    Levels,
     Range,
     Spec,
     as_plain,
     axes,
     check_array,
     check_device,
+    check_levels,
     check_sums,
     check_values,
     describe,
@@ -241,7 +243,7 @@ def check_options(loss: Loss, values: dict[str, Any]) -> None:
             values[name] = int(values[name]) if allowed.integer else float(values[name])
         if isinstance(allowed, Range) and allowed.integer:
             values[name] = int(values[name])
-        if isinstance(allowed, Bytes):
+        if isinstance(allowed, (Bytes, Levels)):
             values[name] = allowed.parse(values[name])
 
 
@@ -249,6 +251,7 @@ def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | 
     """A number of the formula that is given as a 0-d array: itself where it has a derivative or cannot be read."""
     if not isinstance(allowed, Range) or allowed.integer:
         fix = f". Pass int({name})" if isinstance(allowed, Range) else ""
+        fix = f". Pass {name}.tolist()" if isinstance(allowed, Levels) else fix
         raise TypeError(
             f"{loss.name}: {name} is {describe(value)}; it must be {allowed.refuse(value)}, not an array{fix}"
         )
@@ -270,6 +273,10 @@ def _check_data(loss: Loss, values: dict[str, Any], given: dict[str, Steps]) -> 
     specs: dict[str, Spec] = {}
     first_name = next(iter(loss.data))
     first = plain(loss.name, first_name, values[first_name])
+    for option, allowed in loss.options.items():
+        if isinstance(allowed, Levels):
+            check_levels(loss.name, first_name, first, option, values[option])
+            dims |= allowed.dims(values[option])
     for name, spec in loss.data.items():
         if values[name] is None and name in loss.defaults and loss.defaults[name] is None:
             continue

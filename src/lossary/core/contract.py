@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from lossary.core.arrays import (
@@ -195,6 +196,36 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """A number between two others, or several in a tuple or a list: these give the dimension `axis` its size.
+
+    With a single number shapes do not have that dimension.
+    """
+
+    low: float
+    high: float
+    axis: str
+
+    @property
+    def each(self) -> Range:
+        return Range(self.low, self.high, low_open=True, high_open=True)
+
+    def refuse(self, value: Any) -> str | None:
+        levels = value if isinstance(value, (tuple, list)) else (value,)
+        inside = bool(levels) and all(self.each.refuse(level) is None for level in levels)
+        return None if inside and all(a < b for a, b in pairwise(map(float, levels))) else str(self)
+
+    def parse(self, value: Any) -> float | tuple[float, ...]:
+        return tuple(map(float, value)) if isinstance(value, (tuple, list)) else float(value)
+
+    def dims(self, levels: float | tuple[float, ...]) -> Dims:
+        return {self.axis: len(levels) if isinstance(levels, tuple) else None}
+
+    def __str__(self) -> str:
+        return f"a number in {self.each}, or a tuple of such numbers, each larger than the one before"
+
+
+@dataclass(frozen=True)
 class Instance:
     """None, or an object of the class of that name: nothing is imported for it."""
 
@@ -266,10 +297,9 @@ def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
 def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
     """Match `actual` against `shape`, giving sizes to the names that have none. False if it does not fit."""
     tokens = shape.split()
-    absent = sum(t[0] == "?" and dims.get(t[1:], 0) is None for t in tokens)
-    fixed = sum(t[0] not in "?*" for t in tokens)
+    fixed = sum(_is_one(t, dims) for t in tokens)
     starred = any(t[0] == "*" for t in tokens)
-    optional = sum(t[0] == "?" for t in tokens) - absent
+    optional = sum(t[0] == "?" and t[1:] not in dims for t in tokens)
     spare = len(actual) - fixed
     if spare < 0 or (not starred and spare > optional):
         return False
@@ -277,11 +307,11 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
     trial = dict(dims)
     for i, token in enumerate(tokens):
         name = token.lstrip("?*")
-        if token[0] == "?":
-            here = sizes.pop(0) if spare > 0 and dims.get(name, 0) is not None else None
+        if token[0] == "?" and not _is_one(token, dims):
+            here = sizes.pop(0) if sizes and spare > 0 and name not in dims else None
             spare -= here is not None
         elif token[0] == "*":
-            after = sum(t[0] not in "?*" for t in tokens[i + 1 :])
+            after = sum(_is_one(t, dims) for t in tokens[i + 1 :])
             count = len(trial[name]) if name in trial else len(sizes) - after
             here, sizes = tuple(sizes[:count]), sizes[count:]
         elif sizes:
@@ -294,6 +324,11 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
         return False
     dims.update(trial)
     return True
+
+
+def _is_one(token: str, dims: Dims) -> bool:
+    """Whether a part of a shape is known to be one dimension."""
+    return token[0] not in "?*" or (token[0] == "?" and dims.get(token[1:]) is not None)
 
 
 def describe(x: Any) -> str:
@@ -312,6 +347,22 @@ def check_rank(loss: str, name: str, x: Array, spec: Spec) -> None:
     """Raise where an array fits no sizes at all."""
     if not any(s.broadcasts or bind(s.shape, tuple(x.shape), {}) for s in spec):
         raise ValueError(f"{loss}: {name} is {describe(x)}; it must be {_wanted(spec, {})}")
+
+
+def check_levels(loss: str, name: str, x: Any, option: str, levels: float | tuple[float, ...]) -> None:
+    """Raise where an array has no last dimension for the levels, if there are several."""
+    if not isinstance(levels, tuple) or not is_array(x) or kind(x) == "other":  # which has no shape to speak of
+        return
+    if tuple(x.shape[-1:]) == (len(levels),):
+        return
+    places = [i for i, n in enumerate(x.shape) if n == len(levels)]
+    fix = f". Pass {name}.movedim({places[0]}, -1)" if places else ""
+    if len(levels) == 1:
+        fix = f". For a single level without a dimension pass {option}={levels[0]!r}"
+    raise ValueError(
+        f"{loss}: {name} is {describe(x)}; it must be of shape (..., {len(levels)}), its last dimension being that of "
+        f"{option}={levels!r}{fix}"
+    )
 
 
 def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: tuple[str, Array]) -> Spec:

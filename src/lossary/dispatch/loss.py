@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from lossary.core.contract import Bytes, Domain, Flag, Function, Instance, Range, Spec
+from lossary.core.contract import Bytes, Domain, Flag, Function, Instance, Levels, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 from lossary.dispatch.call import call
 from lossary.kernels.families import Kernel
@@ -19,7 +19,7 @@ from lossary.kernels.families import Kernel
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPTIONS = (Range, Flag, Instance, Function, Bytes)
+OPTIONS = (Range, Levels, Flag, Instance, Function, Bytes)
 KEYWORD_TAIL = ("sample_weight", "normalizer", "impl")
 
 

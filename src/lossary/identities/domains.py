@@ -159,6 +159,11 @@ def _scaled(reach: float) -> Callable[[Rng, bool], Inputs]:
     return sample
 
 
+def _members(rng: Rng, extreme: bool) -> Inputs:
+    inputs = _real(rng, extreme)
+    return {"members": np.sort(inputs["input"], axis=1), "target": inputs["target"][:, 0]}
+
+
 def _within_delta(rng: Rng, extreme: bool) -> Inputs:
     inputs = _real(rng, extreme)
     return {**inputs, "delta": 2 * float(abs(inputs["input"] - inputs["target"]).max())}
@@ -199,6 +204,7 @@ YES_NO = Domain("p in [1e-30, 1 - 1e-6]: probabilities of yes; labels: 0 or 1", 
 POSITIVES = Domain("logits of positives and of negatives: real", _positives, data.positives)
 TWO_LOGITS = Domain("logits: real, of two classes; labels: 0 or 1", _two_logits)
 REALS = Domain("input, target: real", _real, data.reals)
+MEMBERS = Domain("members: real, in increasing order; target: real", _members)
 WITHIN_DELTA = Domain("input, target: real; delta >= |input - target|", _within_delta, data.within_delta)
 NEAR_6_SCALES = Domain(
     "input, target: real; |input - target| at most 6 (data: 12) times the scale", _scaled(6), data.within_scales(12)

@@ -17,6 +17,17 @@ def _gaussian_density(error: Array, scale: float) -> Array:
     return namespace(error).exp(-(error**2) / (2 * scale**2)) / (scale * math.sqrt(2 * math.pi))
 
 
+def _level(rng: Rng, extreme: bool) -> float:
+    return float(rng.choice([1e-6, 1 - 1e-6]) if extreme else rng.uniform(0.01, 0.99))
+
+
+def _ranked_probability_score(members: Array, target: Array) -> Array:
+    """Of the distribution that has a step at each member (Gneiting and Raftery, 2007)."""
+    mean = namespace(members).mean
+    apart = mean(mean(abs(members[:, :, None] - members[:, None, :]), axis=2), axis=1)
+    return mean(abs(members - target[:, None]), axis=1) - apart / 2
+
+
 def _laplace_density(error: Array, scale: float) -> Array:
     return namespace(error).exp(-abs(error) / scale) / (2 * scale)
 
@@ -40,7 +51,11 @@ def _scaled(x: Array) -> Array:
     return x / xp.max(xp.abs(x), axis=1, keepdims=True)
 
 
+LEVELS = tuple((k + 0.5) / domains.CLASSES for k in range(domains.CLASSES))
+"""Of the members of an ensemble: the middles of equal parts."""
+
 BETA = domains.with_option(domains.REALS, "beta", "beta > 0", _threshold)
+LEVEL = domains.with_option(domains.REALS, "q", "0 < q < 1", _level)
 DELTA = domains.with_option(domains.REALS, "delta", "delta > 0", _threshold)
 
 REGRESSION = (
@@ -113,6 +128,58 @@ REGRESSION = (
         losses=("l1_loss",),
         ulps=64.0,
         reason="the exponential magnifies the rounding of its argument, 60 at 60 scales",
+    ),
+    Identity(
+        name="quantile_loss_of_the_median_is_half_l1",
+        statement="The quantile loss of the median is half the absolute error.",
+        formula=r"\ell_{1/2}(x, y) = \tfrac12 |x - y|",
+        inputs=domains.REALS,
+        relation="equal",
+        left=lambda input, target: F.quantile_loss(input, target, 0.5, reduction="none"),
+        right=lambda input, target: F.l1_loss(input, target, reduction="none") / 2,
+        losses=("quantile_loss", "l1_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="quantile_losses_of_q_and_1_less_q_add_up",
+        statement="The quantile losses of q and of 1 - q add up to the absolute error.",
+        formula=r"\ell_q(x, y) + \ell_{1-q}(x, y) = |x - y|",
+        inputs=LEVEL,
+        relation="equal",
+        left=lambda input, target, q: (
+            F.quantile_loss(input, target, q, reduction="none")
+            + F.quantile_loss(input, target, 1 - q, reduction="none")
+        ),
+        right=lambda input, target, q: F.l1_loss(input, target, reduction="none"),
+        losses=("quantile_loss", "l1_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="quantile_loss_scales",
+        statement="The quantile loss is as many times larger as predictions and targets are.",
+        formula=r"\ell_q(4 x, 4 y) = 4 \, \ell_q(x, y)",
+        inputs=LEVEL,
+        relation="equal",
+        left=lambda input, target, q: F.quantile_loss(4 * input, 4 * target, q, reduction="none"),
+        right=lambda input, target, q: 4 * F.quantile_loss(input, target, q, reduction="none"),
+        losses=("quantile_loss",),
+        unit=0.0,
+    ),
+    Identity(
+        name="quantile_losses_are_the_ranked_probability_score",
+        statement="Twice the mean quantile loss of the quantiles of an ensemble is its continuous ranked probability "
+        "score.",
+        formula=r"\frac2n \sum_k \ell_{(k - 1/2) / n}(x_k, y) = \frac1n \sum_k |x_k - y| "
+        r"- \frac{1}{2 n^2} \sum_{j,k} |x_j - x_k|",
+        inputs=domains.MEMBERS,
+        relation="equal",
+        left=lambda members, target: (
+            2 * namespace(members).mean(F.quantile_loss(members, target, LEVELS, reduction="none"), axis=1)
+        ),
+        right=lambda members, target: _ranked_probability_score(members, target),
+        losses=("quantile_loss",),
+        ulps=64.0,
+        reason="the two sums of the score cancel",
     ),
     Identity(
         name="cosine_with_itself_is_zero",

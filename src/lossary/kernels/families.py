@@ -391,6 +391,9 @@ class Elementwise(Kernel):
 
     def refuse(self, call: Checked) -> str | None:
         values, shape = call.values, call.first.shape
+        several = [n for n in call.loss.options if isinstance(values[n], tuple)]
+        if several:
+            return f"{several[0]} are several numbers, and it takes one"
         if any(values[n].shape != shape for n in ("target", *self.inputs[1:])):
             return "its arguments differ in shape"
         if values.get("full") and "var" not in values:

@@ -11,7 +11,7 @@ from torch.nn.modules.loss import _Loss
 
 from lossary.core.arrays import is_array, is_traced
 from lossary.core.check import check_options, check_reduction
-from lossary.core.contract import check_rank, shown
+from lossary.core.contract import Levels, check_rank, shown
 from lossary.core.record import Loss, record_of
 from lossary.dispatch.implementations import check_impl
 
@@ -84,7 +84,13 @@ class LossModule(_Loss):
 
     def _is_data(self, name: str, x: Any) -> bool:
         """Whether an array has more dimensions than an option has, or stands where none belongs."""
-        allowed = 1 if name in self.loss.data else 0 if name in self.loss.options else -1
+        allowed = (
+            1
+            if name in self.loss.data or isinstance(self.loss.options.get(name), Levels)
+            else 0
+            if name in self.loss.options
+            else -1
+        )
         return getattr(x, "ndim", 1 if isinstance(x, (list, tuple)) else -1) > allowed
 
     def _run(self, *data: Any, **options: Any) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Range, Spec, axes, is_known
+from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Levels, Range, Spec, axes, is_known
 from lossary.core.record import Loss
 
 EXTREMES = {
@@ -90,6 +90,8 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     if not empty and rng.random() < 0.2:
         dims |= {"N": None, "n": (), "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
+    for name, allowed in loss.options.items():
+        dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if seed % 2:  # among any two seeds
         options |= {name: manhattan for name, allowed in loss.options.items() if isinstance(allowed, Function)}
     specs, arguments = {}, dict(options)
@@ -133,12 +135,19 @@ def manhattan(x: Array, y: Array) -> Array:
 
 
 def _option(
-    name: str, allowed: Range | Flag | Instance | Function | Bytes, dims: Dims, loss: Loss, rng: np.random.Generator
+    name: str,
+    allowed: Range | Levels | Flag | Instance | Function | Bytes,
+    dims: Dims,
+    loss: Loss,
+    rng: np.random.Generator,
 ) -> Any:
     if isinstance(allowed, Flag):
         return bool(rng.integers(2))
     if isinstance(allowed, (Instance, Function, Bytes)):
         return None
+    if isinstance(allowed, Levels):
+        levels = np.sort(rng.uniform(allowed.low, allowed.high, rng.integers(4))).tolist()
+        return tuple(levels) or _option(name, allowed.each, dims, loss, rng)
     if allowed.extra_values and rng.random() < 0.3:
         return float(rng.choice(allowed.extra_values))
     if allowed.integer and np.isfinite(allowed.high):
@@ -246,6 +255,9 @@ def invalid(loss: Loss) -> list[Invalid]:
         wrong += _out_of_domain(sample, name, spec)
     for name, allowed in loss.options.items():
         wrong.append(Invalid(sample.but(**{name: "text"}), ValueError, name))
+        if isinstance(allowed, Levels):
+            wrong += [Invalid(sample.but(**{name: levels}), ValueError, name) for levels in wrong_levels(allowed)]
+            wrong.append(Invalid(sample.but(**{name: np.asarray(allowed.high / 2)}), TypeError, name))
         if isinstance(allowed, Range):
             wrong += [Invalid(sample.but(**{name: v}), ValueError, name) for v in _outside(allowed)]
             array, error = (np.asarray(1), TypeError) if allowed.integer else (np.ones(2), ValueError)
@@ -253,6 +265,13 @@ def invalid(loss: Loss) -> list[Invalid]:
             if not allowed.integer:
                 wrong += [Invalid(sample.but(**{name: np.asarray(v)}), ValueError, name) for v in _outside(allowed)]
     return wrong
+
+
+def wrong_levels(allowed: Levels) -> list[Any]:
+    """Out of range, of nothing, not increasing."""
+    middle = (allowed.low + allowed.high) / 2
+    outside = [allowed.low, allowed.high, np.nan]
+    return [*outside, *((level,) for level in outside), (), (middle, middle), (middle, (allowed.low + middle) / 2)]
 
 
 def _roomy(sample: Sample) -> bool:

@@ -224,6 +224,16 @@ struct KLDivOfLogTargets {
   }
 };
 
+// Slopes of its own to each side of 0, where it rests.
+struct Quantile {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [below, above] = o.parameters;
+    const T error = x - t, slope = error > 0 ? above : below;
+    return {slope * std::fabs(error), slope * sign(error), T(0)};
+  }
+};
+
 // Of a call of few elements the scratch is small too.
 INLINED int64_t stride_of(const Elementwise& call) {
   return call.rows < call.block ? (call.rows + 31) / 32 * 32 : call.block;

@@ -1,0 +1,116 @@
+from typing import Annotated, Any
+
+from lossary.core.arrays import Array, as_array, cast, namespace
+from lossary.core.contract import Levels, real
+from lossary.core.elementary import absolute
+from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
+
+
+def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
+    """1 - q is taken in fp64: near 1 the q of fp32 has few digits of it."""
+    return "Quantile", options["quantiles"], 1 - options["quantiles"]
+
+
+@loss(
+    family="regression",
+    title="Quantile (pinball) loss: regression to a quantile, or to several",
+    formula=r"\ell_{i,q} = \max\left(q (y_i - x_{i,q}),\; (q - 1) (y_i - x_{i,q})\right)",
+    unreduced="*s ?Q",
+    sources=(Source("Koenker, Bassett, Regression Quantiles, 1978", "", "doi.org/10.2307/1913643"),),
+    properties=("convex", "nonnegative", "zero_at_target"),
+    elsewhere=(
+        Elsewhere("scikit-learn", "sklearn.metrics.mean_pinball_loss", "alpha is quantiles, a single number"),
+        Elsewhere(
+            "gluonts",
+            "gluonts.torch.modules.quantile_output.QuantileOutput.quantile_loss",
+            "2 · the sum over quantiles",
+        ),
+        Elsewhere("pytorch-forecasting", "pytorch_forecasting.QuantileLoss", "2 · this, unreduced"),
+        Elsewhere("lossary", "l1_loss", "quantile_loss(quantiles=0.5) = l1_loss / 2"),
+    ),
+    examples=(
+        Example({"input": [1.0], "target": [3.0], "quantiles": 0.9}, 1.8, "0.9·(3 - 1)"),
+        Example({"input": [3.0], "target": [1.0], "quantiles": 0.9}, 0.2, "(1 - 0.9)·(3 - 1)"),
+        Example(
+            {"input": [[1.0, 2.0, 4.0]], "target": [2.0], "quantiles": (0.1, 0.5, 0.9)},
+            0.1,
+            "(0.1·(2 - 1) + 0 + (1 - 0.9)·(4 - 2)) / 3",
+        ),
+    ),
+    pitfalls=(
+        "Of the median it is half of l1_loss. Some libraries double it, and some add up over quantiles what is a mean "
+        "here: learning rates and loss weights do not carry over.",
+        "Quantiles may cross: nothing here keeps the prediction for 0.9 above that for 0.5. Sort the predictions "
+        "afterwards, or let the model add up positive steps.",
+        "Quantiles are the last dimension of the input. Percentages such as 90 are out of range.",
+    ),
+    plot=Plot(-3.0, 3.0, {"target": 0.0}, {"quantiles": (0.1, 0.5, 0.9)}, axis="x - y"),
+    kernel=Elementwise(_functor),
+)
+def quantile_loss(
+    input: Annotated[Array, real("*s ?Q")],
+    target: Annotated[Array, real("*s", broadcasts=True)],
+    quantiles: Annotated[float | tuple[float, ...], Levels(0.0, 1.0, "Q")] = 0.5,
+    reduction: str = "mean",
+    *,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """The quantile loss, or pinball loss: an error costs q below the target, and 1 - q above it.
+
+    Use it to predict quantiles: the best constant prediction is the q-quantile of the targets. Several levels at once
+    make intervals, such as (0.05, 0.5, 0.95), and, the more there are, a distribution: twice the mean over all levels
+    is the continuous ranked probability score. For the median alone use `l1_loss`.
+
+    Parameters
+    ----------
+    input : floating array of any shape, with a last dimension for several quantiles
+        Predictions; of several quantiles one after the other in the last dimension.
+    target : array that broadcasts to the shape of `input`, without the dimension of quantiles
+        True values.
+    quantiles : float in (0, 1), or tuple of them in increasing order
+        The levels. With a tuple of Q the input has the shape (..., Q), the target (...), and the mean is also over
+        quantiles. Constants, not learned: of all levels the loss is least at 0 or 1.
+    reduction : "mean", "sum" or "none"
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    At an error of 0 the gradient is 0. An infinite error is an infinite loss with the gradient -q or 1 - q; inf against
+    inf of the same sign is NaN. An empty mean is 0.
+
+    Differs from torch
+    ------------------
+    torch has no such loss. From those of other libraries it differs so:
+
+    - an error of 0: gradient 0; pytorch-forecasting: 1 - 2q, and 1/2 - q of the maximum of both lines
+    - a target infinitely far above: inf; pytorch-forecasting: NaN
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where quantiles are not increasing numbers in (0, 1), the last dimension of the input is not theirs, or shapes,
+        dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y = np.array([[1.0, 2.0, 4.0]]), np.array([2.0])
+    >>> quantile_loss(x, y, quantiles=(0.25, 0.5, 0.75), reduction="none").tolist()
+    [[0.25, 0.0, 0.5]]
+    """
+    xp = namespace(input)
+    if isinstance(quantiles, tuple):
+        error = input - xp.expand_dims(target, axis=-1)
+        below, above = (
+            cast(as_array(slopes, like=error), error.dtype) for slopes in (quantiles, [1 - q for q in quantiles])
+        )
+    else:
+        error, below, above = input - target, quantiles, 1 - quantiles
+    size = absolute(error)
+    return xp.where(error > 0, above * size, below * size)
