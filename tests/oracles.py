@@ -319,6 +319,12 @@ def quantile_loss(input: Numbers, target: Numbers, quantiles: Numbers = 0.5) -> 
     )
 
 
+@reduces("input target reduction weight")
+def log_cosh_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Unreduced:
+    losses = of_errors(lambda e: e if mp.isinf(e) else mp.log1p(mp.sinh(e) ** 2) / 2, input, target, weight)
+    return Unreduced(losses, None if weight is None else exact(weight))
+
+
 @reduces("input target size_average reduce reduction")
 def soft_margin_loss(input: Numbers, target: Numbers) -> Unreduced:
     return Unreduced(each(lambda x, y: mp.log1p(mp.exp(-times(x, y))), exact(input), exact(target)))

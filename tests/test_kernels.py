@@ -145,6 +145,7 @@ ELEMENTWISE: dict[str, tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tens
     "poisson_nll_loss": ({}, torch.abs),
     "soft_margin_loss": ({}, torch.sign),
     "hinge_embedding_loss": ({"margin": 0.8}, torch.sign),
+    "log_cosh_loss": ({}, lambda t: t),
     "kl_div": ({"log_target": True}, lambda t: t),
 }
 

@@ -160,6 +160,11 @@ HAND = {
         ("delta inf: half the square", ([3.0], [0.0]), {"delta": inf}, mp.mpf(9) / 2),
         ("weight is no denominator: (½ + 3·½) / 2", ([1.0, 1.0], [0.0, 0.0]), {"weight": [1, 3]}, 1),
     ],
+    "log_cosh_loss": [
+        ("log 5/4 and log 5/3", ([log(2), 0.0], [0.0, log(3)]), NONE, [log(5) - log(4), log(5) - log(3)]),
+        ("infinite", ([inf, 0.0], [0.0, 0.0]), NONE, [mp.inf, 0]),
+        ("weight in the mean: 3 log 5/4 / 4", ([log(2), 0.0], [0.0, 0.0]), {"weight": [3, 1]}, 3 * log(1.25) / 4),
+    ],
     "soft_margin_loss": [
         ("log 2 and log(1 + ⅓)", ([0.0, log(3)], [1.0, 1.0]), NONE, [HALF, QUARTER - log(3)]),
         ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),

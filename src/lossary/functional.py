@@ -33,6 +33,7 @@ from lossary.losses.margin.multilabel_soft_margin_loss import multilabel_soft_ma
 from lossary.losses.margin.soft_margin_loss import soft_margin_loss as soft_margin_loss
 from lossary.losses.regression.huber_loss import huber_loss as huber_loss
 from lossary.losses.regression.l1_loss import l1_loss as l1_loss
+from lossary.losses.regression.log_cosh_loss import log_cosh_loss as log_cosh_loss
 from lossary.losses.regression.mse_loss import mse_loss as mse_loss
 from lossary.losses.regression.quantile_loss import quantile_loss as quantile_loss
 from lossary.losses.regression.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss

@@ -184,6 +184,19 @@ class L1Loss(LossModule, torch.nn.L1Loss, of=F.l1_loss):
         return self._run(input, target, weight=weight, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class LogCoshLoss(LossModule, of=F.log_cosh_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, weight=weight, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class MarginRankingLoss(LossModule, torch.nn.MarginRankingLoss, of=F.margin_ranking_loss):
     def forward(
         self, input1: Tensor, input2: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

@@ -157,7 +157,14 @@ def test_pytorch_22965_hinge_of_a_negative_distance_is_negative():
     assert F.hinge_embedding_loss(torch.tensor([-0.5]), ONE).item() == -0.5
 
 
-@pytest.mark.parametrize("loss", ["hinge_embedding_loss", "soft_margin_loss", "margin_ranking_loss"])
+LOSSES_OF_SIGNS = [
+    "hinge_embedding_loss",
+    "soft_margin_loss",
+    "margin_ranking_loss",
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES_OF_SIGNS)
 def test_pytorch_78057_hinge_and_ranking_labels_0_1_rejected(loss):
     """Labels of 0 and 1 are taken for -1 and 1: strict() refuses them. https://github.com/pytorch/pytorch/issues/78057
 

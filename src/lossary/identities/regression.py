@@ -6,7 +6,7 @@ import lossary.functional as F
 from lossary.core.arrays import Array, namespace
 from lossary.identities import domains
 from lossary.identities.domains import Rng
-from lossary.identities.identity import Identity
+from lossary.identities.identity import Identity, gradient
 
 
 def _threshold(rng: Rng, extreme: bool) -> float:
@@ -30,6 +30,10 @@ def _ranked_probability_score(members: Array, target: Array) -> Array:
 
 def _laplace_density(error: Array, scale: float) -> Array:
     return namespace(error).exp(-abs(error) / scale) / (2 * scale)
+
+
+def _log_cosh(input: Array, target: Array) -> Array:
+    return F.log_cosh_loss(input, target, reduction="none")
 
 
 def _cosine_loss(x: Array, y: Array) -> Array:
@@ -102,6 +106,52 @@ REGRESSION = (
         right=lambda input, target, delta: F.mse_loss(input, target, reduction="none") / 2,
         losses=("huber_loss", "mse_loss"),
         unit=0.0,
+    ),
+    Identity(
+        name="log_cosh_is_at_most_half_squared_error",
+        statement="Log-cosh is at most half the squared error, which it tends to at small errors.",
+        formula=r"\log \cosh (x - y) \le \tfrac12 (x - y)^2",
+        inputs=domains.REALS,
+        relation="at_least",
+        left=lambda input, target: F.mse_loss(input, target, reduction="none") / 2,
+        right=_log_cosh,
+        losses=("log_cosh_loss", "mse_loss"),
+        unit=0.0,
+    ),
+    Identity(
+        name="log_cosh_is_near_absolute_error",
+        statement="Log-cosh is at least the absolute error less log 2, which it tends to at large errors.",
+        formula=r"\log \cosh (x - y) \ge |x - y| - \log 2",
+        inputs=domains.REALS,
+        relation="at_least",
+        left=_log_cosh,
+        right=lambda input, target: F.l1_loss(input, target, reduction="none") - math.log(2),
+        losses=("log_cosh_loss", "l1_loss"),
+    ),
+    Identity(
+        name="log_cosh_is_logistic",
+        statement="Log-cosh = the soft margin loss of twice the error on the wrong side, less the error and log 2.",
+        formula=r"\log \cosh e = \log(1 + e^{2 e}) - e - \log 2, \qquad e = x - y",
+        inputs=domains.REALS,
+        relation="equal",
+        left=_log_cosh,
+        right=lambda input, target: (
+            F.soft_margin_loss(2 * (input - target), 0 * input - 1, reduction="none") - (input - target) - math.log(2)
+        ),
+        losses=("log_cosh_loss", "soft_margin_loss"),
+    ),
+    Identity(
+        name="log_cosh_gradient",
+        statement="The gradient of log-cosh is the hyperbolic tangent of the error.",
+        formula=r"\partial_x \log \cosh (x - y) = \tanh(x - y)",
+        inputs=domains.NEAR_60_SCALES,
+        relation="equal",
+        left=lambda input, target, scale: (
+            scale * gradient(lambda x: namespace(x).sum(_log_cosh(x / scale, target / scale), axis=1), input)
+        ),
+        right=lambda input, target, scale: namespace(input).tanh((input - target) / scale),
+        losses=("log_cosh_loss",),
+        differentiates=True,
     ),
     Identity(
         name="squared_error_is_gaussian_likelihood",

@@ -80,6 +80,23 @@ INLINED float exp_of_nonpositive(float x) {
 
 INLINED double exp_of_nonpositive(double x) { return std::exp(x); }
 
+// e^x - 1 for x <= 0, of full digits near 0: 2^n (1 + p) - 1 = (2^n - 1) + 2^n p.
+INLINED float expm1_of_nonpositive(float x) {
+  x = x < -88.0f ? -88.0f : x;
+  const float shifted = x * 1.44269504f + 12582912.0f;
+  const float n = shifted - 12582912.0f;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float q = 1.381459838e-3f;
+  q = q * r + 8.368716898e-3f;
+  q = q * r + 4.166838805e-2f;
+  q = q * r + 1.666652063e-1f;
+  q = q * r + 4.999999345e-1f;
+  const float p = r + r * r * q, power = bits<float>((bits<uint32_t>(shifted) << 23) + 0x3F800000u);
+  return (power - 1.0f) + power * p;
+}
+
+INLINED double expm1_of_nonpositive(double x) { return std::expm1(x); }
+
 // Of normal x > 0: log x = n log(2) + log(1 + f) with 1 + f in [sqrt(1/2), sqrt(2)),
 // log(1 + f) = f - f^2/2 + f^3 q(f). `less` is taken from n.
 INLINED float log_of_normal(float x, float less = 0) {
@@ -139,6 +156,19 @@ INLINED float log1p_of_unit(float, float s) {
 }
 
 INLINED double log1p_of_unit(double e, double) { return std::log1p(e); }
+
+// log cosh x for |x| <= 3/4, given m = e^(-2|x|) - 1: of x^2, or log(1 + sinh^2 x) / 2.
+INLINED float log_cosh_of_small(float x, float) {
+  const float z = x * x;
+  float q = -4.337849663e-4f;
+  q = q * z + 2.020378797e-3f;
+  q = q * z - 6.702145235e-3f;
+  q = q * z + 2.221705048e-2f;
+  q = q * z - 8.333313299e-2f;
+  return z * (q * z + 0.5f);
+}
+
+INLINED double log_cosh_of_small(double, double m) { return 0.5 * std::log1p(m * m / (4 * (1 + m))); }
 
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.
 template <class T>

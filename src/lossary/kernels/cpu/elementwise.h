@@ -71,6 +71,16 @@ struct Huber {
   }
 };
 
+struct LogCosh {
+  template <class O, class T>
+  INLINED static Element<T> at(const O&, T x, T t) {
+    const T error = x - t, size = std::fabs(error), m = expm1_of_nonpositive(T(-2) * size), e = T(1) + m;
+    const T near = log_cosh_of_small(error, m);
+    const T far = (size - T(0.69314718055994531)) + log1p_of_unit(e, e / (T(2) + e));
+    return {size < T(0.75) ? near : far, std::copysign(m / (T(2) + m), error), T(0)};
+  }
+};
+
 template <class T>
 INLINED T larger(T a, T b) {
   return a > b ? a : b;
