@@ -334,6 +334,15 @@ def hinge(x: Real) -> Real:
     return mp.nan if mp.isnan(x) else max(x, mp.zero)
 
 
+@reduces("input target weight reduction")
+def hinge_loss(
+    input: Numbers, target: Numbers, weight: Numbers = None, margin: float = 1.0, power: int = 1
+) -> Unreduced:
+    m, w = exact(margin).item(), None if weight is None else exact(weight)
+    lack = each(lambda x, y: hinge(m - times(y, x)) ** power, exact(input), exact(target))
+    return Unreduced(lack if w is None else each(times, w, lack), w)
+
+
 @reduces("input target margin size_average reduce reduction")
 def hinge_embedding_loss(input: Numbers, target: Numbers, margin: float = 1.0) -> Unreduced:
     m = exact(margin).item()

@@ -170,6 +170,12 @@ HAND = {
         ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),
         ("far on the wrong side", ([-1000.0], [1.0]), {}, 1000 + mp.log1p(exp(-1000))),
     ],
+    "hinge_loss": [
+        ("½, 1 + 2, none", ([0.5, -2.0, 3.0], [1.0, 1.0, 1.0]), NONE, [mp.mpf(1) / 2, 3, 0]),
+        ("the other side, margin 2", ([0.5], [-1.0]), {"margin": 2.0}, mp.mpf(5) / 2),
+        ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),
+        ("weight in the denominator: (3·½ + 3) / 4", ([0.5, -2.0], [1.0, 1.0]), {"weight": [3, 1]}, mp.mpf(9) / 8),
+    ],
     "hinge_embedding_loss": [
         ("¼, and 1 - ¼", ([0.25, 0.25], [1.0, -1.0]), NONE, [mp.mpf(1) / 4, mp.mpf(3) / 4]),
         ("neither 1 nor -1: both terms", ([0.25], [0.0]), {"margin": 2.0}, 2),

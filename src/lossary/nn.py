@@ -144,6 +144,19 @@ class HingeEmbeddingLoss(LossModule, torch.nn.HingeEmbeddingLoss, of=F.hinge_emb
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class HingeLoss(LossModule, of=F.hinge_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, weight=weight, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class HuberLoss(LossModule, torch.nn.HuberLoss, of=F.huber_loss):
     def forward(
         self,

@@ -36,6 +36,7 @@ OTHERS = {
     "kl_div": (),
     "soft_margin_loss": (),
     "hinge_embedding_loss": (),
+    "hinge_loss": (),
     "poisson_nll_loss": (),
     "gaussian_nll_loss": (torch.ones(4, 1),),
     "margin_ranking_loss": (torch.ones(4, 1),),

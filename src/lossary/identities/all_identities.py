@@ -4,7 +4,8 @@ from lossary.identities.binary import BINARY
 from lossary.identities.classification import CLASSIFICATION
 from lossary.identities.identity import Identity
 from lossary.identities.information import INFORMATION
+from lossary.identities.margin import MARGIN
 from lossary.identities.regression import REGRESSION
 from lossary.identities.sequence import SEQUENCE
 
-IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *SEQUENCE)
+IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *MARGIN, *SEQUENCE)

@@ -163,6 +163,16 @@ struct HingeEmbedding {
   }
 };
 
+struct Hinge {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [margin] = o.parameters;
+    const T lack = margin - times(t, x);
+    const bool enough = lack <= 0;
+    return {enough ? T(0) : lack, enough ? T(0) : -t, T(0)};
+  }
+};
+
 // u: the other score.
 struct MarginRanking {
   template <class O, class T>
