@@ -343,6 +343,11 @@ def hinge_loss(
     return Unreduced(lack if w is None else each(times, w, lack), w)
 
 
+@reduces("input target weight reduction")
+def squared_hinge_loss(*args: Numbers, **kwargs: Any) -> Unreduced:
+    return hinge_loss.__wrapped__(*args, **kwargs, power=2)
+
+
 @reduces("input target margin size_average reduce reduction")
 def hinge_embedding_loss(input: Numbers, target: Numbers, margin: float = 1.0) -> Unreduced:
     m = exact(margin).item()

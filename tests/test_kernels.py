@@ -147,6 +147,7 @@ ELEMENTWISE: dict[str, tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tens
     "hinge_embedding_loss": ({"margin": 0.8}, torch.sign),
     "log_cosh_loss": ({}, lambda t: t),
     "hinge_loss": ({"margin": 0.8}, torch.sign),
+    "squared_hinge_loss": ({"margin": 0.8}, torch.sign),
     "kl_div": ({"log_target": True}, lambda t: t),
 }
 

@@ -255,6 +255,7 @@ CASES = (
     wrong("LS131", "margin_ranking_loss", Z, -Z, YES, said=("48 of 64", "max(0, margin)"), meant=(Z, -Z, SIGNS)),
     wrong("LS131", "cosine_embedding_loss", X, X, YES, said=("costs nothing",), meant=(X, X.roll(1, 0), SIGNS)),
     wrong("LS131", "hinge_loss", Z, YES, said=("max(0, margin)",), meant=(Z, SIGNS)),
+    wrong("LS131", "squared_hinge_loss", Z, YES, said=("max(0, margin)²",), meant=(Z, SIGNS)),
     wrong("LS131", "hinge_embedding_loss", Z.abs(), YES, said=("both terms",), meant=(Z.abs(), SIGNS)),
     wrong("LS131", "binary_cross_entropy_with_logits", Z, 255 * YES, said=("{0, 255}", "target / 255"), meant=(Z, YES)),
     wrong("LS131", "binary_cross_entropy_with_logits", Z, SIGNS, said=("{-1, 1}", "(target + 1) / 2"), meant=(Z, YES)),

@@ -176,6 +176,10 @@ HAND = {
         ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),
         ("weight in the denominator: (3·½ + 3) / 4", ([0.5, -2.0], [1.0, 1.0]), {"weight": [3, 1]}, mp.mpf(9) / 8),
     ],
+    "squared_hinge_loss": [
+        ("¼, 3², none", ([0.5, -2.0, 3.0], [1.0, 1.0, 1.0]), NONE, [mp.mpf(1) / 4, 9, 0]),
+        ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),
+    ],
     "hinge_embedding_loss": [
         ("¼, and 1 - ¼", ([0.25, 0.25], [1.0, -1.0]), NONE, [mp.mpf(1) / 4, mp.mpf(3) / 4]),
         ("neither 1 nor -1: both terms", ([0.25], [0.0]), {"margin": 2.0}, 2),

@@ -293,6 +293,19 @@ class SoftMarginLoss(LossModule, torch.nn.SoftMarginLoss, of=F.soft_margin_loss)
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class SquaredHingeLoss(LossModule, of=F.squared_hinge_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, weight=weight, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class TripletMarginLoss(LossModule, torch.nn.TripletMarginLoss, of=F.triplet_margin_loss):
     def forward(
         self,

@@ -160,6 +160,7 @@ def test_pytorch_22965_hinge_of_a_negative_distance_is_negative():
 LOSSES_OF_SIGNS = [
     "hinge_embedding_loss",
     "hinge_loss",
+    "squared_hinge_loss",
     "soft_margin_loss",
     "margin_ranking_loss",
 ]
@@ -185,6 +186,7 @@ def test_pytorch_7999_margin_losses_propagate_nan():
         F.multi_margin_loss(x, y, reduction="none"),
         F.multilabel_margin_loss(x, labels, reduction="none"),
         F.hinge_loss(x, signs, reduction="none").sum(1),
+        F.squared_hinge_loss(x, signs, reduction="none").sum(1),
         F.hinge_embedding_loss(x, -signs, reduction="none").sum(1),
         F.margin_ranking_loss(x, x + 1, signs, reduction="none").sum(1),
         F.triplet_margin_loss(x, signs, signs, reduction="none"),

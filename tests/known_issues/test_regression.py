@@ -37,6 +37,7 @@ OTHERS = {
     "soft_margin_loss": (),
     "hinge_embedding_loss": (),
     "hinge_loss": (),
+    "squared_hinge_loss": (),
     "poisson_nll_loss": (),
     "gaussian_nll_loss": (torch.ones(4, 1),),
     "margin_ranking_loss": (torch.ones(4, 1),),

@@ -30,4 +30,17 @@ MARGIN = (
         losses=("hinge_loss", "margin_ranking_loss"),
         ulps=0.0,
     ),
+    Identity(
+        name="squared_hinge_is_hinge_squared",
+        statement="Squared hinge loss = the square of hinge loss.",
+        formula=r"\mathrm{SquaredHinge}_m(x, y) = \mathrm{Hinge}_m(x, y)^2",
+        inputs=OF_LABELS,
+        relation="equal",
+        left=lambda logits, target, margin: F.squared_hinge_loss(
+            logits, 2 * target - 1, margin=margin, reduction="none"
+        ),
+        right=lambda logits, target, margin: _hinge(logits, target, margin) ** 2,
+        losses=("squared_hinge_loss", "hinge_loss"),
+        unit=0.0,
+    ),
 )

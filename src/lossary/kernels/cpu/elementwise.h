@@ -173,6 +173,15 @@ struct Hinge {
   }
 };
 
+struct SquaredHinge {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t) {
+    const auto& [margin] = o.parameters;
+    const T lack = margin - times(t, x), missing = lack <= 0 ? T(0) : lack;
+    return {missing * missing, T(-2) * t * missing, T(0)};
+  }
+};
+
 // u: the other score.
 struct MarginRanking {
   template <class O, class T>

@@ -16,6 +16,7 @@ NEITHER = {
     "soft_margin_loss": "a target of 0 costs log 2 = 0.6931 whatever the score, and has no gradient",
     "cosine_embedding_loss": "a target of 0 costs nothing, whatever the vectors, and has no gradient",
     "hinge_loss": "a target of 0 costs max(0, margin) whatever the score, and has no gradient",
+    "squared_hinge_loss": "a target of 0 costs max(0, margin)² whatever the score, and has no gradient",
     "hinge_embedding_loss": "a target of 0 pays both terms, the distance and what it lacks to the margin",
 }
 OF_SIGNS = (({0.0, 1.0}, "2 * {} - 1"), ({1.0, 2.0}, "2 * {} - 3"))

@@ -1,0 +1,102 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array
+from lossary.core.contract import Range, real, signs, weights
+from lossary.core.elementary import hinge, scaled, times, without_infinity
+from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.reduce import Unreduced
+from lossary.dispatch.loss import loss
+from lossary.kernels.families import Elementwise
+
+
+@loss(
+    family="margin",
+    title="Squared hinge loss: the square of what a score of labels ±1 lacks to a margin",
+    formula=r"\ell_i = \max(0, m - y_i x_i)^2",
+    unreduced="*s",
+    sources=(
+        Source(
+            "Chang, Hsieh, Lin, Coordinate Descent Method for Large-scale L2-loss Linear Support Vector Machines, 2008",
+            "section 1, L2-SVM",
+        ),
+    ),
+    properties=("convex", "nonnegative"),
+    elsewhere=(
+        Elsewhere(
+            "keras",
+            "keras.losses.SquaredHinge",
+            "of margin 1; its mean is over the last axis, then over the batch; labels 0 and 1 are taken for ±1",
+        ),
+        Elsewhere("lossary", "hinge_loss", "its square, element by element"),
+    ),
+    examples=(
+        Example({"input": [0.5, -2.0], "target": [1.0, 1.0]}, 4.625, "((1 - 0.5)² + (1 + 2)²) / 2"),
+        Example({"input": [0.5], "target": [1.0], "margin": 2.0}, 2.25, "(2 - 0.5)²"),
+        Example(
+            {"input": [0.5, -2.0], "target": [1.0, 1.0], "weight": [3.0, 1.0]}, 2.4375, "(3 · 0.25 + 1 · 9) / (3 + 1)"
+        ),
+    ),
+    pitfalls=(
+        "The target is +1 or -1. A label of 0 costs the squared margin whatever the input, and is never learnt.",
+        "One mislabelled, confident row outweighs many: what it lacks is squared. With noisy labels use hinge_loss.",
+        "Its scores are no logits: a sigmoid of them is not calibrated. For probabilities use "
+        "binary_cross_entropy_with_logits.",
+    ),
+    plot=Plot(-3.0, 3.0, {}, {"target": (1.0, -1.0)}, axis="score"),
+    kernel=Elementwise("SquaredHinge", ("margin",), weighs_mean=True),
+)
+def squared_hinge_loss(
+    input: Annotated[Array, real("*s")],
+    target: Annotated[Array, signs("*s", broadcasts=True)],
+    weight: Annotated[Array | None, weights("*s")] = None,
+    reduction: str = "mean",
+    *,
+    margin: Annotated[Array | float, Range()] = 1.0,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """The square of what a score lacks to the margin on the side of its label.
+
+    Use it for classification where only the decision counts and the slope should have no step: it is the loss of the
+    L2 support vector machine. Mistakes that are far off weigh more than in `hinge_loss`.
+
+    Parameters
+    ----------
+    input : floating array of any shape
+        Scores: positive for the label +1.
+    target : array that broadcasts to the shape of `input`
+        Labels, 1 or -1.
+    weight : array of the shape of `input`, optional
+        Weight of each element; the mean divides by its sum.
+    reduction : "mean", "sum" or "none"
+    margin : float
+        The score from which a right decision costs nothing.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    An infinite score on the right side costs 0 with gradient 0; on the wrong side inf, with an infinite gradient. Any
+    number is taken for a label, and scales the score.
+
+    Differs from torch
+    ------------------
+    torch has no squared hinge loss of scores. From those of other libraries it differs so:
+
+    - labels of 0 and 1: an error under `lossary.strict()`; Keras: taken for ±1 where a whole batch holds no other
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where shapes, dtypes or options do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squared_hinge_loss(np.array([0.5, -2.0, 3.0]), np.array([1.0, 1.0, 1.0]), reduction="none").tolist()
+    [0.25, 9.0, 0.0]
+    """
+    lack = without_infinity(hinge(margin - times(target, input)), weight)
+    return Unreduced(scaled(lack * lack, weight), denominator=weight)
