@@ -348,6 +348,20 @@ def squared_hinge_loss(*args: Numbers, **kwargs: Any) -> Unreduced:
     return hinge_loss.__wrapped__(*args, **kwargs, power=2)
 
 
+@reduces("input target weight ignore_index reduction")
+def categorical_hinge_loss(
+    input: Numbers, target: Numbers, weight: Numbers = None, ignore_index: int = -100, margin: float = 1.0
+) -> Unreduced:
+    rows, labels, m = classes_last(exact(input)), np.asarray(target), exact(margin).item()
+    w = exact(np.ones(rows.shape[-1]) if weight is None else weight)
+
+    def of_row(row: Reals, y: Any) -> Real:
+        lacks = [hinge(m - row[y] + x) for j, x in enumerate(row) if j != y]
+        return times(w[y], mp.nan if any(mp.isnan(l) for l in lacks) else max(lacks, default=mp.zero))
+
+    return Unreduced(of_rows(of_row, rows, labels, ignore_index), weight_of_class(w, labels, ignore_index))
+
+
 @reduces("input target margin size_average reduce reduction")
 def hinge_embedding_loss(input: Numbers, target: Numbers, margin: float = 1.0) -> Unreduced:
     m = exact(margin).item()

@@ -282,6 +282,7 @@ def test_every_identity_that_can_take_data_gets_some():
     reached = {i.name for p, t, _ in DATA.values() for i in IDENTITIES if i.inputs.adopt(p, t) is not None}
     drawn_only = {"information_adds", "rarer_is_more_informative", "entropy_of_one_hot_is_zero",
                   "relative_entropy_is_not_symmetric", "two_logits_are_one", "two_focal_logits_are_one",
+                      "categorical_hinge_of_two_classes_is_hinge", "categorical_hinge_of_two_classes_is_multi_margin",
                   "ctc_of_one_frame_is_nll", "ctc_sums_over_alignments", "ctc_of_logits_is_ctc_of_log_softmax",
                   "linear_cross_entropy_is_cross_entropy_of_linear",
                   "quantile_losses_are_the_ranked_probability_score"}  # fmt: skip

@@ -180,6 +180,12 @@ HAND = {
         ("¼, 3², none", ([0.5, -2.0, 3.0], [1.0, 1.0, 1.0]), NONE, [mp.mpf(1) / 4, 9, 0]),
         ("infinite", ([inf, inf], [1.0, -1.0]), NONE, [0, mp.inf]),
     ],
+    "categorical_hinge_loss": [
+        ("1 + 2 - ½", ([[0.5, 0.0, 2.0]], [0]), {}, mp.mpf(5) / 2),
+        ("a lead of 2, of 0, one of margin 3", ([[-3.0, -5.0]], [0]), {"margin": 3}, 1),
+        ("ignored, and no rival", ([[7.0], [0.0]], [0, -100]), NONE, [0, 0]),
+        ("weights in the denominator: (3·2 + 3/2) / 4", ([[0, 1], [0.5, 0]], [0, 1], [3, 1]), {}, mp.mpf(15) / 8),
+    ],
     "hinge_embedding_loss": [
         ("¼, and 1 - ¼", ([0.25, 0.25], [1.0, -1.0]), NONE, [mp.mpf(1) / 4, mp.mpf(3) / 4]),
         ("neither 1 nor -1: both terms", ([0.25], [0.0]), {"margin": 2.0}, 2),

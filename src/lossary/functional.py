@@ -25,6 +25,7 @@ from lossary.losses.embedding.triplet_margin_with_distance_loss import (
 )
 from lossary.losses.likelihood.gaussian_nll_loss import gaussian_nll_loss as gaussian_nll_loss
 from lossary.losses.likelihood.poisson_nll_loss import poisson_nll_loss as poisson_nll_loss
+from lossary.losses.margin.categorical_hinge_loss import categorical_hinge_loss as categorical_hinge_loss
 from lossary.losses.margin.hinge_embedding_loss import hinge_embedding_loss as hinge_embedding_loss
 from lossary.losses.margin.hinge_loss import hinge_loss as hinge_loss
 from lossary.losses.margin.margin_ranking_loss import margin_ranking_loss as margin_ranking_loss

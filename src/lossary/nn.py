@@ -71,6 +71,13 @@ class BCEWithLogitsLoss(LossModule, torch.nn.BCEWithLogitsLoss, of=F.binary_cros
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class CategoricalHingeLoss(LossModule, of=F.categorical_hinge_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class CosineEmbeddingLoss(LossModule, torch.nn.CosineEmbeddingLoss, of=F.cosine_embedding_loss):
     def forward(
         self, input1: Tensor, input2: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

@@ -177,6 +177,11 @@ def test_pytorch_78057_hinge_and_ranking_labels_0_1_rejected(loss):
         getattr(F, loss)(*scores, torch.tensor([0.0, 1.0]))
 
 
+def test_keras_8083_categorical_hinge_of_scores_below_0():
+    """Rivals below 0 count as 0: a lead of 2 costs 4. https://github.com/keras-team/keras/issues/8083"""
+    assert F.categorical_hinge_loss(torch.tensor([[-3.0, -5.0]]), torch.tensor([0])).item() == 0
+
+
 def test_pytorch_7999_margin_losses_propagate_nan():
     """max(0, NaN) is 0. https://github.com/pytorch/pytorch/issues/7999"""
     x, y = torch.tensor([[0.0, NAN, 0.0], [0.0, 0.0, 1.0]]), torch.tensor([0, 0])
@@ -185,6 +190,7 @@ def test_pytorch_7999_margin_losses_propagate_nan():
     for loss in (
         F.multi_margin_loss(x, y, reduction="none"),
         F.multilabel_margin_loss(x, labels, reduction="none"),
+        F.categorical_hinge_loss(x, y, reduction="none"),
         F.hinge_loss(x, signs, reduction="none").sum(1),
         F.squared_hinge_loss(x, signs, reduction="none").sum(1),
         F.hinge_embedding_loss(x, -signs, reduction="none").sum(1),
