@@ -17,8 +17,7 @@ from lossary.dispatch.loss import loss
     sources=(
         Source(
             "Crammer, Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines, 2001",
-            "eq. (2)",
-            "jmlr.org/papers/v2/crammer01a.html",
+            url="jmlr.org/papers/v2/crammer01a.html",
         ),
     ),
     properties=("convex", "nonnegative", "shift_invariant"),
