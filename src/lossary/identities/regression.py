@@ -28,6 +28,11 @@ def _ranked_probability_score(members: Array, target: Array) -> Array:
     return mean(abs(members - target[:, None]), axis=1) - apart / 2
 
 
+def _of_rows(values: Array) -> Array:
+    """The sum of each row; of a file's numbers each is a row."""
+    return values if values.ndim == 1 else namespace(values).sum(values, axis=1)
+
+
 def _laplace_density(error: Array, scale: float) -> Array:
     return namespace(error).exp(-abs(error) / scale) / (2 * scale)
 
@@ -147,7 +152,7 @@ REGRESSION = (
         inputs=domains.NEAR_60_SCALES,
         relation="equal",
         left=lambda input, target, scale: (
-            scale * gradient(lambda x: namespace(x).sum(_log_cosh(x / scale, target / scale), axis=1), input)
+            scale * gradient(lambda x: _of_rows(_log_cosh(x / scale, target / scale)), input)
         ),
         right=lambda input, target, scale: namespace(input).tanh((input - target) / scale),
         losses=("log_cosh_loss",),
