@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 
 from lossary.core import dtensors
-from lossary.core.alignments import check_sequences, may_skip, padded, states_of
+from lossary.core.alignments import check_labels, check_sequences, may_skip, padded, states_of
 from lossary.core.arrays import Array, as_array, cast, is_traced
 from lossary.core.check import Checked
 from lossary.core.contract import Range, label_sequences, lengths, log_probabilities
@@ -42,7 +42,7 @@ def _rounded(call: Checked, found: Alignment) -> Alignment:
     return replace(found, scores=cast(found.scores, call.answer_dtype))
 
 
-@statistics(unreduced="?N", check=_check, finish=_rounded)
+@statistics(unreduced="?N", check=_check, check_data=check_labels, finish=_rounded)
 def ctc_align(
     log_probs: Annotated[Array, log_probabilities("T ?N C")],
     targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],

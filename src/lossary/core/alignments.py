@@ -9,16 +9,23 @@ from lossary.core.reduce import Unreduced
 
 
 def check_sequences(call: Checked) -> None:
+    """A blank that is a class, and a length for each sample."""
+    loss, values = call.loss.name, call.values
+    blank, samples, classes = values["blank"], call.dims["N"], call.dims["C"]
+    if not 0 <= blank < classes:
+        raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
+    batch = 1 if samples is None else samples
+    for name in ("input_lengths", "target_lengths"):
+        given = values[name]
+        if given.ndim > 1 or (given.ndim == 0 and samples is not None) or (given.ndim and given.shape[0] != batch):
+            raise ValueError(f"{loss}: {name} has shape {tuple(given.shape)}; it must be ({batch},)")
+
+
+def check_labels(call: Checked) -> None:
     """Lengths that fit the arrays, labels that are classes and not blank; padding may hold anything."""
     loss, values = call.loss.name, call.values
     blank, time, samples, classes = values["blank"], call.dims["T"], call.dims["N"], call.dims["C"]
     targets, input_lengths, target_lengths = values["targets"], values["input_lengths"], values["target_lengths"]
-    if not 0 <= blank < classes:
-        raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
-    batch = 1 if samples is None else samples
-    for name, given in (("input_lengths", input_lengths), ("target_lengths", target_lengths)):
-        if given.ndim > 1 or (given.ndim == 0 and samples is not None) or (given.ndim and given.shape[0] != batch):
-            raise ValueError(f"{loss}: {name} has shape {tuple(given.shape)}; it must be ({batch},)")
     if not all(is_concrete(x) for x in (targets, input_lengths, target_lengths)):
         return
     frames, labels = (np.atleast_1d(to_numpy(x)) for x in (input_lengths, target_lengths))

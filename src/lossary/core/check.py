@@ -146,6 +146,8 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
 def prepare(call: Checked) -> dict[str, Any]:
     """The values as the formula takes them: cast to one dtype, rows of weight 0 masked, domains checked."""
     loss, specs, values = call.loss, call.specs, dict(call.values)
+    if loss.check_data is not None:
+        loss.check_data(call)
     for name in loss.options:
         if is_array(values[name]):
             values[name] = _inside(cast(values[name], call.dtype), loss.options[name])

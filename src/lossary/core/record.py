@@ -101,6 +101,7 @@ class Loss:
     aten: str | None = None
     reductions: tuple[str, ...] = ()
     check: Callable[..., None] | None = None
+    check_data: Callable[..., None] | None = None
     domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {}
     adapt: Callable[[dict[str, Any]], dict[str, tuple[int, ...]]] | None = None
     variant: Callable[..., "tuple[Loss, dict[str, Any]]"] | None = None

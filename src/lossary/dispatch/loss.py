@@ -39,6 +39,7 @@ def loss(
     aten: str | None = None,
     reductions: tuple[str, ...] = ("none", "mean", "sum"),
     check: Callable[..., None] | None = None,
+    check_data: Callable[..., None] | None = None,
     domains: Callable[[dict[str, Any]], dict[str, Domain]] = lambda values: {},
     adapt: Callable[[dict[str, Any]], dict[str, tuple[int, ...]]] | None = None,
     variant: Callable[[Loss, dict[str, Any]], tuple[Loss, dict[str, Any]]] | None = None,
@@ -48,9 +49,10 @@ def loss(
     title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction.
     properties: what tests verify, from PROPERTIES. kernel: the family of kernels that fuses it, with what that must
     know. aten: the operator of ATen that answers exactly the formula on equal floating dtypes. check: what the
-    contract's words cannot say, called with every argument. adapt: the shapes in which some arguments are taken, where
-    torch takes more than the contract says, of the arguments as they were given. variant: the loss and the arguments
-    for a call that is of another form.
+    contract's words cannot say, called with the checked call; it reads no data. check_data: what it cannot say of data,
+    called before a formula runs, and where a kernel complains. adapt: the shapes in which some arguments are taken,
+    where torch takes more than the contract says, of the arguments as they were given. variant: the loss and the
+    arguments for a call that is of another form.
     """
     fields = dict(locals())  # the arguments, which are fields of the record
 
@@ -68,6 +70,7 @@ def statistics(
     unreduced: str,
     kernel: Kernel | None = None,
     check: Callable[..., None] | None = None,
+    check_data: Callable[..., None] | None = None,
     finish: Callable[[Any, Any], Any] = lambda call, answer: answer,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function that is no loss and reduces nothing, but is checked, chosen, run and remembered as losses are.
@@ -75,8 +78,10 @@ def statistics(
     finish: what becomes of the body's answer, called with the checked call. Its record is not in the catalogue.
     """
 
+    fields = dict(locals())
+
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
-        return _record(formula_of, unreduced=unreduced, kernel=kernel, check=check, finish=finish).public
+        return _record(formula_of, **fields).public
 
     return decorate
 

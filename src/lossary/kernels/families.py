@@ -1,11 +1,12 @@
 """Kernels by families: what each refuses, and how a checked call of a loss becomes the arguments of its operator.
 
-A loss's record names its family and what the family must know of it: `kernel=Elementwise("Huber", "delta")`.
+A loss's record names its family and what the family must know of it: `kernel=Elementwise("Huber", ("delta",))`.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +27,7 @@ MAX_WIDENED_WEIGHTS = 2**14
 """The largest layer in bf16 that is computed in fp32: it costs little, and the logits are exact."""
 
 
-class Kernel:
+class Kernel(ABC):
     """What fuses a loss.
 
     operator: its name. inputs: the arguments with gradients, in the operator's order. answer: the type that holds what
@@ -50,9 +51,9 @@ class Kernel:
         """Tensors in the layout and the dtype that the operator takes; the formula must take them so too."""
         return _of_one_dtype(operands)
 
+    @abstractmethod
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        """The operator's own arguments, those before the ones that all which reduce end in."""
-        raise NotImplementedError
+        """The operator's own arguments; of one that reduces row_weight, reduction and normalizer follow."""
 
     def row_weight(self, operands: Operands) -> Operand | None:
         """The sample weight as the operator takes it: in the shape of the unreduced loss."""

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.alignments import check_sequences, over_all_alignments
+from lossary.core.alignments import check_labels, check_sequences, over_all_alignments
 from lossary.core.arrays import Array
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
 from lossary.core.record import Elsewhere, Example, Source
@@ -47,6 +47,7 @@ from lossary.kernels.families import CTC
         "The mean divides each loss by its target's length, then averages over the batch.",
     ),
     check=check_sequences,
+    check_data=check_labels,
     kernel=CTC(),
 )
 def ctc_loss(
