@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from lossary.core.contract import (
     BESIDE,
+    Choice,
     Dims,
     Flag,
     Function,
@@ -145,6 +146,8 @@ def _option(name: str, allowed: Any, dims: Dims, loss: Loss) -> st.SearchStrateg
     default = st.just(loss.defaults[name])
     if isinstance(allowed, Flag):
         return st.booleans()
+    if isinstance(allowed, Choice):
+        return st.sampled_from(allowed.words)
     if isinstance(allowed, Levels):
         level = numbers(allowed.low, allowed.high, "float32", subnormal=False)
         level = level.filter(lambda x: allowed.refuse(x) is None)

@@ -196,6 +196,20 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of a few words: those of the Literal that it annotates. voids_properties: as of a Range."""
+
+    words: tuple[str, ...] = ()
+    voids_properties: tuple[str, ...] = ()
+
+    def refuse(self, value: object) -> str | None:
+        return None if isinstance(value, str) and value in self.words else str(self)
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, self.words))}"
+
+
+@dataclass(frozen=True)
 class Levels:
     """A number between two others, or several in a tuple or a list: these give the dimension `axis` its size.
 

@@ -5,13 +5,14 @@ The one piece of magic in Lossary: a loss's signature declares options that its 
 and calls the body, which is the unreduced formula, with the rest.
 """
 
+import dataclasses
 import functools
 import inspect
 import typing
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from lossary.core.contract import Bytes, Domain, Flag, Function, Instance, Levels, Range, Spec
+from lossary.core.contract import Bytes, Choice, Domain, Flag, Function, Instance, Levels, Range, Spec
 from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
 from lossary.dispatch.call import call
 from lossary.kernels.families import Kernel
@@ -19,7 +20,7 @@ from lossary.kernels.families import Kernel
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OPTIONS = (Range, Levels, Flag, Instance, Function, Bytes)
+OPTIONS = (Range, Choice, Levels, Flag, Instance, Function, Bytes)
 KEYWORD_TAIL = ("sample_weight", "normalizer", "impl")
 
 
@@ -116,6 +117,9 @@ def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) ->
     found = {}
     for name, parameter in signature.parameters.items():
         for annotation in typing.get_args(parameter.annotation)[1:]:
+            if isinstance(annotation, Choice):
+                words = typing.get_args(typing.get_args(parameter.annotation)[0])
+                annotation = dataclasses.replace(annotation, words=words)
             if isinstance(annotation, wanted):
                 found[name] = annotation
     return found

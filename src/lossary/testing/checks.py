@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core.contract import Flag, Range, axes
+from lossary.core.contract import Choice, Flag, Range, axes
 from lossary.testing import samples
 from lossary.testing.case import Case
 from lossary.testing.libraries import Library
@@ -634,8 +634,11 @@ def check_remembered(case: Case) -> None:
         other = _another(case, name, x)
         given = (other, case.convert(np.asarray(other)), case.convert(np.asarray(x)))
         made += [(case.arguments | {name: option}, inputs) for option in given]
-    flags = (n for n, allowed in case.loss.options.items() if isinstance(allowed, Flag) and n in case.arguments)
+    given = {n: allowed for n, allowed in case.loss.options.items() if n in case.arguments}
+    flags = [n for n, allowed in given.items() if isinstance(allowed, Flag)]
     made += [(case.arguments | {name: not case.arguments[name]}, inputs) for name in flags]
+    words = [(n, word) for n, allowed in given.items() if isinstance(allowed, Choice) for word in allowed.words]
+    made += [(case.arguments | {name: word}, inputs) for name, word in words]
     with patch.dict(REMEMBERED, clear=True):  # restores what other calls have left
         got = [_answers(case, *call) for call in made + made]
     for answers, call in zip(got, made + made, strict=True):

@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 
 from lossary.core.arrays import Array, namespace
-from lossary.core.contract import Bytes, Dims, Domain, Flag, Function, Instance, Levels, Range, Spec, axes, is_known
+from lossary.core.contract import (
+    Bytes,
+    Choice,
+    Dims,
+    Domain,
+    Flag,
+    Function,
+    Instance,
+    Levels,
+    Range,
+    Spec,
+    axes,
+    is_known,
+)
 from lossary.core.record import Loss
 
 EXTREMES = {
@@ -136,13 +149,15 @@ def manhattan(x: Array, y: Array) -> Array:
 
 def _option(
     name: str,
-    allowed: Range | Levels | Flag | Instance | Function | Bytes,
+    allowed: Range | Choice | Levels | Flag | Instance | Function | Bytes,
     dims: Dims,
     loss: Loss,
     rng: np.random.Generator,
 ) -> Any:
     if isinstance(allowed, Flag):
         return bool(rng.integers(2))
+    if isinstance(allowed, Choice):
+        return str(rng.choice(allowed.words))
     if isinstance(allowed, (Instance, Function, Bytes)):
         return None
     if isinstance(allowed, Levels):
