@@ -104,6 +104,8 @@ def test_its_docstring_has_every_section(loss: Loss):
     described = loss.doc.partition("Parameters\n---")[2].partition("Edge cases\n---")[0]
     for parameter in loss.signature.parameters:
         assert parameter in described, f"{loss.name}: the docstring does not describe {parameter}"
+    for held in loss.held:
+        assert held.term in loss.doc, f"{loss.name}: the docstring does not name {held.term}, which is held"
 
 
 def assert_extends(ours: inspect.Signature, theirs: inspect.Signature) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import lossary
+from lossary.core.record import Held, record_of
 from lossary.dispatch.remembered import REMEMBERED, cache_key
 from lossary.testing import CHECKS, LIBRARIES, Case, cases
 
@@ -423,6 +424,36 @@ def test_the_check_catches_its_mutant(check, mutant):
             torch.set_grad_enabled(before)
     assert words, f"check_{check} passes a {mutant.loss} with this defect: {mutant.what}"
     assert mutant.says in words[0], f"check_{check} fails for another reason than {mutant.what!r}: {words[0]}"
+
+
+def weighed_by_its_error(held: bool) -> Loss:
+    """|x - y| · |x - y|, of which the first factor may be held."""
+
+    def loss(input: Any, target: Any, beta: float = 1.0, **k: Any) -> Any:
+        weight = torch.abs(input - target)
+        return lossary.l1_loss(input, target, weight=weight.detach() if held else weight, **k)
+
+    return loss
+
+
+def true_weighed_by_its_error(input: Any, target: Any, beta: float = 1.0, frozen: Any = None, **k: Any) -> Any:
+    at = frozen or {"input": input, "target": target}
+    weight = np.abs(oracles.exact(at["input"]) - oracles.exact(at["target"]))
+    return oracles.l1_loss(input, target, weight=weight, **k)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "not-declared"])
+@pytest.mark.parametrize("held", [True, False], ids=["held", "not-held"])
+@pytest.mark.parametrize("check", ["gradient", "second_derivative"])
+def test_a_term_is_held_where_the_record_says_so_and_nowhere_else(check: str, held: bool, declared: bool):
+    record = dataclasses.replace(record_of(lossary.smooth_l1_loss), held=(Held("w", "the weight |x - y|"),) * declared)
+    words = []
+    for case in cases(lossary.smooth_l1_loss, true_weighed_by_its_error, LIBRARIES["torch"], "float64", range(4)):
+        try:
+            CHECKS[check].run(dataclasses.replace(case, loss=record, function=weighed_by_its_error(held)))
+        except AssertionError as error:
+            words.append(str(error))
+    assert bool(words) == (held != declared), words
 
 
 def test_every_check_has_a_mutant():

@@ -149,7 +149,7 @@ def test_show_says_all_that_the_record_knows(record: Loss) -> None:
     facts += (
         [e.name for e in record.elsewhere] + [e.because for e in record.examples] + [str(s) for s in record.sources]
     )
-    facts += [i.statement for i in IDENTITIES if record.name in i.losses]
+    facts += [i.statement for i in IDENTITIES if record.name in i.losses] + [str(h) for h in record.held]
     facts += [f"{name}={value!r}" for name, value in record.defaults.items()]
     facts += [line.strip() for line in formula.readable(record.formula)]
     assert [fact for fact in facts if fact not in shown] == []

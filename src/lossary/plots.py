@@ -154,6 +154,8 @@ def _curve(record: Loss, plot: Plot, given: dict[str, Any], limits: tuple[float,
     value = library.numpy(loss(points))
     if library.differentiates:
         gradient = library.numpy(library.gradient(lambda z: loss(z).sum(), points))
+    elif record.held:
+        raise ValueError(f"{record.name} needs torch to be drawn: {record.held[0].term} is held in its gradient")
     else:
         gradient = _differences(loss, x)
     return Curve(record.name, label, plot.axis, x, value, gradient)

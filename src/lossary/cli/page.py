@@ -7,7 +7,7 @@ from typing import Any
 
 from lossary.cli.formula import readable
 from lossary.core.contract import Range, Spec
-from lossary.core.record import Elsewhere, Example, Loss, Source
+from lossary.core.record import Elsewhere, Example, Held, Loss, Source
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Page:
     family: str
     formula: str
     formula_text: list[str]
+    held: tuple[Held, ...]
     summary: str
     use: str
     arguments: list[Argument]
@@ -77,6 +78,7 @@ def page(record: Loss) -> Page:
         family=record.family,
         formula=record.formula,
         formula_text=readable(record.formula),
+        held=record.held,
         summary=_unwrapped(summary),
         use=_unwrapped(use),
         arguments=[a for a in arguments if a.required],

@@ -33,6 +33,8 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield Text.assemble((shown.name, "bold"), f": {shown.title}")
     yield Text("; ".join([shown.family, *shown.properties]).replace("_", " "), style="dim")
     yield from _section("Formula", Text("\n".join(shown.formula_text), no_wrap=True, overflow="ignore"))
+    if shown.held:
+        yield from _section("Constant in derivatives", bullets(map(str, shown.held)))
     yield from _section("Use", Text(f"{shown.summary}\n\n{shown.use}"))
     yield from _section("Arguments", *_arguments(shown.arguments))
     yield indented(Text(_legend(shown), style="dim"))

@@ -71,6 +71,21 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A term of the formula that is a constant by definition: derivatives of every order and mode hold it.
+
+    when: the options with which it is held, where it is not always.
+    """
+
+    term: str
+    what: str
+    when: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.term}: {self.what}" + (f", with {self.when}" if self.when else "")
+
+
+@dataclass(frozen=True)
 class Loss:
     """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
 
@@ -91,6 +106,7 @@ class Loss:
     family: str = ""
     title: str = ""
     formula: str = ""
+    held: tuple[Held, ...] = ()
     sources: tuple[Source, ...] = ()
     properties: tuple[str, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()

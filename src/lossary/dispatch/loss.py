@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from lossary.core.contract import Bytes, Choice, Domain, Flag, Function, Instance, Levels, Range, Spec
-from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Loss, Plot, Source
+from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Held, Loss, Plot, Source
 from lossary.dispatch.call import call
 from lossary.kernels.families import Kernel
 
@@ -30,6 +30,7 @@ def loss(
     title: str,
     formula: str,
     unreduced: str,
+    held: tuple[Held, ...] = (),
     sources: tuple[Source, ...],
     properties: tuple[str, ...] = (),
     elsewhere: tuple[Elsewhere, ...] = (),
@@ -47,7 +48,7 @@ def loss(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
-    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction.
+    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. held: what the formula detaches.
     properties: what tests verify, from PROPERTIES. kernel: the family of kernels that fuses it, with what that must
     know. aten: the operator of ATen that answers exactly the formula on equal floating dtypes. check: what the
     contract's words cannot say, called with the checked call; it reads no data. check_data: what it cannot say of data,

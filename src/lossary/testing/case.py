@@ -1,21 +1,25 @@
 """One call of one loss on one library in one dtype, as the checks see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from lossary.core.contract import axes
 from lossary.core.record import Loss
+from lossary.testing.derivatives import central_differences
 from lossary.testing.libraries import Library
 from lossary.testing.samples import Sample
 
 
 @dataclass(frozen=True)
 class Case:
-    """function: the loss under test, which a mutant may stand in for. oracle: its independent definition."""
+    """function: the loss under test, which a mutant may stand in for. oracle: its independent definition.
+
+    Of a loss that holds terms the oracle takes `frozen`, the arguments at which these are computed: None for its own.
+    """
 
     loss: Loss
     function: Callable[..., Any]
@@ -100,6 +104,13 @@ class Case:
 
     def gradient(self, name: str, **changes: Any) -> np.ndarray:
         return self.library.numpy(self.library.gradient(self.as_function_of(name, **changes), self.arguments[name]))
+
+    def true_gradient(
+        self, name: str, arguments: Mapping[str, Any], held_at: Mapping[str, Any] | None = None
+    ) -> np.ndarray:
+        """The oracle's gradient; the terms that the loss holds are those of `held_at`, or of the arguments."""
+        frozen = {"frozen": arguments if held_at is None else held_at} if self.loss.held else {}
+        return central_differences(partial(self.oracle, **frozen), arguments, name)
 
     def random(self, shape: tuple[int, ...], low: float = 0.5, high: float = 2.0) -> np.ndarray:
         """Numbers that are the same for the same sample."""
