@@ -169,6 +169,27 @@ def batch_centred(f: Loss) -> Loss:
     return lambda input, **k: f(input=input + 1e-3 * input.mean(), **k)
 
 
+def first_row_counts_more(f: Loss) -> Loss:
+    def broken(**k: Any) -> Any:
+        answer = f(**k)
+        if k.get("reduction") == "none" and answer.ndim:
+            answer = torch.cat([answer[:1] * 1.001, answer[1:]])
+        return answer
+
+    return broken
+
+
+def first_class_raised(x: torch.Tensor) -> torch.Tensor:
+    first = torch.zeros_like(x)
+    first.select(min(1, x.ndim - 1), 0).fill_(1e-3)
+    return x + first
+
+
+def padded(k: dict[str, Any]) -> dict[str, Any]:
+    """Another element, of 0, at the end of each second vector."""
+    return k | {"input2": torch.nn.functional.pad(k["input2"], (0, 1))}
+
+
 def grad_mode_left_on(f: Loss) -> Loss:
     def broken(**k: Any) -> Any:
         torch.set_grad_enabled(True)
@@ -338,6 +359,97 @@ MUTANTS = {
             "l1_loss",
             wrong_when(lambda **k: k["input"].sum() > k["target"].sum()),
             "is not symmetric",
+            dtype="float64",
+        ),
+        Mutant(
+            "a well beside the target",
+            "l1_loss",
+            lambda f: lambda **k: torch.sqrt(f(**k)),
+            "is not convex",
+            dtype="float64",
+        ),
+        Mutant(
+            "depends on where the points lie",
+            "quantile_loss",
+            wrong_when(lambda **k: k["input"].sum() > 2),
+            "changes when all points are moved",
+            dtype="float64",
+        ),
+        Mutant(
+            "vectors are moved, and their first elements stay",
+            "triplet_margin_loss",
+            lambda f: lambda anchor, **k: f(anchor=anchor + 1e-3 * anchor[..., :1], **k),
+            "changes when all points are moved",
+            dtype="float64",
+        ),
+        Mutant(
+            "an eps beside the squared lengths",
+            "cosine_embedding_loss",
+            lambda f: lambda input1, **k: f(input1=torch.cat([input1, 0 * input1[..., :1] + 0.1], -1), **padded(k)),
+            "changes when all points are multiplied",
+            dtype="float64",
+        ),
+        Mutant(
+            "the first row counts more",
+            "nll_loss",
+            first_row_counts_more,
+            "depends on the order of the rows",
+            dtype="float64",
+        ),
+        Mutant(
+            "the first class is easier",
+            "cross_entropy",
+            lambda f: lambda input, **k: f(input=first_class_raised(input), **k),
+            "changes when classes are relabelled",
+            dtype="float64",
+        ),
+        Mutant(
+            "the blank stays 0",
+            "ctc_loss_with_logits",
+            lambda f: lambda logits, **k: f(logits=logits, **k) + 1e-3 * (logits[..., 0] - logits[..., 1]).sum(),
+            "changes when classes are relabelled",
+            dtype="float64",
+        ),
+        Mutant(
+            "the second label is easier",
+            "hinge_loss",
+            lambda f: lambda input, **k: f(input=input + 1e-3, **k),
+            "changes when its two labels change places",
+            dtype="float64",
+        ),
+        Mutant(
+            "a clamp beyond the bound",
+            "binary_cross_entropy",
+            lambda f: lambda **k: 1.001 * f(**k),
+            "outside its bounds 0 and 100",
+            dtype="float64",
+        ),
+        Mutant(
+            "sure by a tenth too little",
+            "cross_entropy",
+            lambda f: lambda input, **k: f(input=0.9 * input, **k),
+            "the truth costs",
+            dtype="float64",
+        ),
+        Mutant(
+            "large losses weigh more",
+            "binary_cross_entropy_with_logits",
+            lambda f: lambda **k: f(**k) ** 2,
+            "the truth costs",
+            dtype="float64",
+        ),
+        Mutant(
+            "a rate that is too high",
+            "poisson_nll_loss",
+            lambda f: lambda input, **k: f(input=1.2 * input, **k),
+            "the truth costs",
+            dtype="float64",
+        ),
+        Mutant(
+            "a variance with Bessel's correction",
+            "gaussian_nll_loss",
+            lambda f: lambda var, **k: f(var=1.1 * var if torch.is_tensor(var) else var, **k),
+            "the truth costs",
             dtype="float64",
         ),
     ],

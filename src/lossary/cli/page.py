@@ -7,7 +7,7 @@ from typing import Any
 
 from lossary.cli.formula import readable
 from lossary.core.contract import Range, Spec
-from lossary.core.record import Elsewhere, Example, Held, Loss, Source
+from lossary.core.record import PROPERTIES, Elsewhere, Example, Held, Loss, Source
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Page:
     differs_from_torch: str
     differences: list[Difference]
     raises: list[tuple[str, str]]
-    properties: tuple[str, ...]
+    properties: dict[str, str]
     pitfalls: tuple[str, ...]
     elsewhere: tuple[Elsewhere, ...]
     examples: tuple[Example, ...]
@@ -89,12 +89,18 @@ def page(record: Loss) -> Page:
         differs_from_torch=_unwrapped(differs),
         differences=[_difference(record.name, _unwrapped(item)) for item in items],
         raises=[(names, text) for names, _, text in _entries(sections.get("Raises", ""))],
-        properties=record.properties,
+        properties={name: _property(record, name) for name in record.properties},
         pitfalls=record.pitfalls,
         elsewhere=record.elsewhere,
         examples=record.examples,
         sources=record.sources,
     )
+
+
+def _property(record: Loss, name: str) -> str:
+    """What a property says of the loss."""
+    low, high = record.bounds or (0.0, 0.0)
+    return PROPERTIES[name].format(low=f"{low:g}", high=f"{high:g}")
 
 
 def _argument(record: Loss, name: str, described: tuple[str, str]) -> Argument:

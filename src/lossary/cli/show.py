@@ -31,7 +31,7 @@ def show_loss(name: LossName, as_json: AsJson = False) -> None:
 
 def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield Text.assemble((shown.name, "bold"), f": {shown.title}")
-    yield Text("; ".join([shown.family, *shown.properties]).replace("_", " "), style="dim")
+    yield Text(shown.family, style="dim")
     yield from _section("Formula", Text("\n".join(shown.formula_text), no_wrap=True, overflow="ignore"))
     if shown.held:
         yield from _section("Constant in derivatives", bullets(map(str, shown.held)))
@@ -41,6 +41,8 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield from _section("Options", *_arguments(shown.options))
     yield from _section("Shape of the unreduced loss", Text(shown.unreduced))
     yield from _section("Edge cases", Text(shown.edge_cases))
+    stated = (f"{name}: {words}".replace("_", " ") for name, words in shown.properties.items())
+    yield from _section("Properties", bullets(stated))
     yield from _section("Differs from torch", *_differences(shown))
     yield from _section("Raises", *(Text(f"{names}: {text}") for names, text in shown.raises))
     yield from _section("Pitfalls", bullets(shown.pitfalls))

@@ -279,7 +279,9 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the caller's, or None for the loss's own."""
+    """A function of the caller's, or None for the loss's own. voids_properties: as of a Range."""
+
+    voids_properties: tuple[str, ...] = ()
 
     def refuse(self, value: object) -> str | None:
         return None if value is None or callable(value) else str(self)

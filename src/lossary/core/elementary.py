@@ -5,8 +5,10 @@ import math
 from lossary.core.arrays import Array, detach, is_array, is_jax, is_torch, namespace
 from lossary.core.contract import Range
 
-SOFTCAP = Range(0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant"))
-TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True)
+SOFTCAP = Range(
+    0.0, math.inf, low_open=True, none_means=math.inf, voids_properties=("convex", "shift_invariant", "proper")
+)
+TEMPERATURE = Range(0.0, math.inf, low_open=True, high_open=True, voids_properties=("proper",))
 
 
 def is_number(option: Array | float, number: float) -> bool:

@@ -23,7 +23,22 @@ FAMILIES = (
     "detection",
     "preference",
 )
-PROPERTIES = ("convex", "nonnegative", "zero_at_target", "symmetric", "shift_invariant")
+PROPERTIES = {
+    "convex": "between two predictions it is never above the straight line",
+    "nonnegative": "never below 0",
+    "zero_at_target": "0 where the prediction is the target",
+    "symmetric": "the prediction and the target may change places",
+    "shift_invariant": "a number added to all logits changes nothing",
+    "translation_invariant": "a vector added to all points, predictions and targets alike, changes nothing",
+    "scale_invariant": "a positive number that multiplies all points, predictions and targets alike, changes nothing",
+    "permutation_invariant": "rows in another order have the same losses, in that order; a loss of the batch stays",
+    "class_symmetric": "classes that change their names, in everything that is passed, change nothing; of two labels, "
+    "which change places, the scores change their sign",
+    "bounded": "never below {low} and never above {high}, whatever is passed",
+    "proper": "over targets drawn from a distribution, the mean is least where that distribution is predicted",
+}
+"""What a record may declare, and what it says: of the unreduced loss, without weights, whatever the options are but for
+those that say that they void it."""
 HANDLED = ("size_average", "reduce", "reduction", "sample_weight", "normalizer", "impl")
 """The options that the call path handles: a formula never sees them."""
 
@@ -109,6 +124,7 @@ class Loss:
     held: tuple[Held, ...] = ()
     sources: tuple[Source, ...] = ()
     properties: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
     elsewhere: tuple[Elsewhere, ...] = ()
     examples: tuple[Example, ...] = ()
     pitfalls: tuple[str, ...] = ()

@@ -33,6 +33,7 @@ def loss(
     held: tuple[Held, ...] = (),
     sources: tuple[Source, ...],
     properties: tuple[str, ...] = (),
+    bounds: tuple[float, float] | None = None,
     elsewhere: tuple[Elsewhere, ...] = (),
     examples: tuple[Example, ...],
     pitfalls: tuple[str, ...],
@@ -49,12 +50,12 @@ def loss(
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
     title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. held: what the formula detaches.
-    properties: what tests verify, from PROPERTIES. kernel: the family of kernels that fuses it, with what that must
-    know. aten: the operator of ATen that answers exactly the formula on equal floating dtypes. check: what the
-    contract's words cannot say, called with the checked call; it reads no data. check_data: what it cannot say of data,
-    called before a formula runs, and where a kernel complains. adapt: the shapes in which some arguments are taken,
-    where torch takes more than the contract says, of the arguments as they were given. variant: the loss and the
-    arguments for a call that is of another form.
+    properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". kernel: the family of
+    kernels that fuses it, with what that must know. aten: the operator of ATen that answers exactly the formula on
+    equal floating dtypes. check: what the contract's words cannot say, called with the checked call; it reads no data.
+    check_data: what it cannot say of data, called before a formula runs, and where a kernel complains. adapt: the
+    shapes in which some arguments are taken, where torch takes more than the contract says, of the arguments as they
+    were given. variant: the loss and the arguments for a call that is of another form.
     """
     fields = dict(locals())  # the arguments, which are fields of the record
 
@@ -136,7 +137,11 @@ def _refuse_incomplete(record: Loss) -> None:
         (keyword_only[-3:] != KEYWORD_TAIL, f"the signature must end in the keyword-only {KEYWORD_TAIL}"),
         ("reduction" not in parameters, "the signature has no `reduction`"),
         (bool(undeclared), f"{undeclared} carry no contract: annotate them with a domain, a Range or their kin"),
-        (not set(record.properties) <= set(PROPERTIES), f"properties must be among {PROPERTIES}"),
+        (not set(record.properties) <= set(PROPERTIES), f"properties must be among {tuple(PROPERTIES)}"),
+        (
+            ("bounded" in record.properties) != (record.bounds is not None),
+            "the property 'bounded' and bounds=(lowest, highest) come together",
+        ),
         (not record.doc, "it has no docstring"),
         (not (record.sources and record.examples and record.pitfalls), "sources, examples and pitfalls are needed"),
         (record.name in CATALOGUE, "a loss of this name is in the catalogue already"),

@@ -17,6 +17,7 @@ from lossary.core.contract import Choice, Flag, Range, axes
 from lossary.testing import samples
 from lossary.testing.case import Case
 from lossary.testing.libraries import Library
+from lossary.testing.properties import HOLDS, at_defaults
 from lossary.testing.tolerance import LARGEST, assert_close
 
 FLOATS = ("float64", "float32")
@@ -519,50 +520,20 @@ def _torch_dtype(name: str) -> Any:
 # Properties
 
 
-@check(needs=("derivatives",), dtypes=("float64",))
+@check(needs=("torch", "numpy"), dtypes=("float64",))
 def check_properties(case: Case) -> None:
-    """What the record declares holds: convex, zero at the target, symmetric, shift-invariant."""
-    name = case.sample.differentiable[0]
-    x, loss, held = case.rounded[name], case.loss.name, _held(case)
-    here = case.value(reduction="sum")
-    if "convex" in held:
-        other = np.clip(
-            x + case.random(x.shape, -0.3, 0.3), *((0.0, 1.0) if case.loss.family == "binary" else (None, None))
-        )
-        middle, there = (case.value(**{name: case.convert(p)}, reduction="sum") for p in ((x + other) / 2, other))
-        assert middle <= (here + there) / 2 + 1e-9 * (1 + abs(here)), f"{loss} is not convex"
-    if "zero_at_target" in held:
-        perfect = case.convert(_predicting(case, name, "target"))
-        assert case.value(**{name: perfect}) == 0, f"{loss} of a perfect prediction is not 0"
-    if "symmetric" in held:
-        mirrored = case.value(**{name: case.arguments["target"], "target": case.arguments[name]}, reduction="sum")
-        assert_close(mirrored, here, case.scale, case.dtype, f"{loss} is not symmetric")
-    if "shift_invariant" in held:
-        shifted = case.value(**{name: case.convert(x + 3.0)}, reduction="sum")
-        assert_close(shifted, here, case.scale + 3, case.dtype, f"{loss} changes when all logits shift")
-
-
-def _predicting(case: Case, name: str, target: str) -> np.ndarray:
-    """The target in the shape of the predictions, which may have dimensions of their own."""
-    dims, specs = case.sample.dims, case.sample.specs
-    of_target = [n for n, _ in axes(specs[target].shape, dims)]
-    sizes = [(n, size) for n, size in axes(specs[name].shape, dims)]
-    y = case.rounded[target].reshape([size if n in of_target else 1 for n, size in sizes])
-    return np.array(np.broadcast_to(y, [size for _, size in sizes]))
-
-
-def _held(case: Case) -> set[str]:
-    """The properties that the record declares, but for those that the sample's options break."""
-    given, defaults = case.sample.arguments, case.loss.defaults
-    changed = [o for n, o in case.loss.options.items() if n in given and given[n] != defaults[n]]
-    return set(case.loss.properties) - {name for option in changed for name in getattr(option, "voids_properties", ())}
+    """What the record declares holds, of the kernels and of the formula."""
+    for name in case.loss.properties:
+        if name in HOLDS:
+            HOLDS[name](at_defaults(case, name))
 
 
 @check(needs=("torch",), dtypes=ALL, samples=4)
 def check_nonnegative(case: Case) -> None:
     """A loss that cannot be negative is not below 0 by a rounding either: optimizers go where it is nearly 0."""
-    if "nonnegative" not in _held(case):
+    if "nonnegative" not in case.loss.properties:
         return
+    case = at_defaults(case, "nonnegative")
     for near in (case, *_downhill(case, case.sample.differentiable[0], steps=24)):
         for impl in ("auto", "reference"):
             got = near.value(reduction="none", impl=impl)

@@ -20,6 +20,9 @@ from lossary.core.contract import (
     Spec,
     axes,
     is_known,
+    log_probabilities,
+    rates,
+    target_probabilities,
 )
 from lossary.core.record import Loss
 
@@ -211,7 +214,7 @@ def extreme(loss: Loss, seed: int) -> Sample:
     sample = ordinary(loss, seed)
     rng = np.random.default_rng([seed, 1, *loss.name.encode()])
     for name, spec in sample.specs.items():
-        choice = EXTREMES.get(_domain(name, spec, sample).name)
+        choice = EXTREMES.get(domain_of(name, spec, sample).name)
         if choice is None:
             continue
         x = sample.arguments[name]
@@ -236,12 +239,12 @@ def on_halves(loss: Loss, seed: int) -> Sample:
     return sample
 
 
-def _domain(name: str, spec: Spec, sample: Sample) -> Domain:
+def domain_of(name: str, spec: Spec, sample: Sample) -> Domain:
     """What an argument holds here: the meaning of some follows an option."""
     if name == "target" and "log_target" in sample.arguments:
-        return Domain("log-probabilities" if sample.arguments["log_target"] else "target probabilities")
+        return (log_probabilities if sample.arguments["log_target"] else target_probabilities)(spec.shape).domain
     if name == "input" and not sample.arguments.get("log_input", True):
-        return Domain("rates")
+        return rates(spec.shape).domain
     return spec.domain
 
 

@@ -32,7 +32,8 @@ def clamped_log1m(p: Array) -> Array:
     formula=r"\ell_i = -w_i \left[ t_i \log p_i + (1 - t_i) \log (1 - p_i) \right]",
     unreduced="*s",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90)"),),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "bounded", "proper"),
+    bounds=(0.0, 100.0),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.binary_cross_entropy"),
         Elsewhere("keras", "keras.losses.BinaryCrossentropy", "clips probabilities to [1e-7, 1 - 1e-7]"),

@@ -15,7 +15,7 @@ from lossary.kernels.families import Elementwise
     r"\qquad \mathrm{softplus}(x) = \log(1 + e^x) = -\log \sigma(-x)",
     unreduced="*s",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), with p = σ(x)"),),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.binary_cross_entropy_with_logits"),
         Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "unreduced"),

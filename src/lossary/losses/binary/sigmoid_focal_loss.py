@@ -26,7 +26,7 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
             "arxiv.org/abs/1708.02002",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "permutation_invariant"),
     elsewhere=(
         Elsewhere("torchvision", "torchvision.ops.sigmoid_focal_loss", "the arguments are called inputs and targets"),
         Elsewhere("optax", "optax.losses.sigmoid_focal_loss", "unreduced; alpha is None by default"),

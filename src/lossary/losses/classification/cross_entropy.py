@@ -32,7 +32,8 @@ def check_ignore_index(call: Checked) -> None:
         )
 
 
-Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift_invariant"))
+LABEL_SMOOTHING = Range(0.0, 1.0, voids_properties=("proper",))
+Z_LOSS = Range(0.0, math.inf, high_open=True, voids_properties=("convex", "shift_invariant", "proper"))
 
 
 def of_sparse_targets(
@@ -87,7 +88,7 @@ def of_sparse_targets(
         Source("Chowdhery et al., PaLM, 2022", "sec. 5: z-loss", "arxiv.org/abs/2204.02311"),
         Source("Gemma Team, Gemma 2, 2024", "sec. 2: softcap", "arxiv.org/abs/2408.00118"),
     ),
-    properties=("convex", "nonnegative", "shift_invariant"),
+    properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.cross_entropy"),
         Elsewhere("optax", "optax.softmax_cross_entropy_with_integer_labels", "unreduced; classes along the last axis"),
@@ -134,7 +135,7 @@ def cross_entropy(
     ignore_index: Annotated[int, Range(integer=True)] = -100,
     reduce: bool | None = None,
     reduction: str = "mean",
-    label_smoothing: Annotated[Array | float, Range(0.0, 1.0)] = 0.0,
+    label_smoothing: Annotated[Array | float, LABEL_SMOOTHING] = 0.0,
     *,
     inplace_backward: Annotated[bool, Flag(changes_answers=False)] = False,
     softcap: Annotated[Array | float | None, SOFTCAP] = None,

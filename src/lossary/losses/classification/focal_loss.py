@@ -35,7 +35,7 @@ def _check(call: Checked) -> None:
             "arxiv.org/abs/1708.02002",
         ),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=("nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("keras", "keras.losses.CategoricalFocalCrossentropy", "with from_logits=True; alpha is weight"),
         Elsewhere("monai", "monai.losses.FocalLoss", "with use_softmax=True; its mean divides by the classes too"),

@@ -19,7 +19,13 @@ from lossary.core.reduce import Unreduced
 from lossary.core.sparse_targets import SparseTargets
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import LinearRows
-from lossary.losses.classification.cross_entropy import Z_LOSS, check_ignore_index, cross_entropy, of_sparse_targets
+from lossary.losses.classification.cross_entropy import (
+    LABEL_SMOOTHING,
+    Z_LOSS,
+    check_ignore_index,
+    cross_entropy,
+    of_sparse_targets,
+)
 
 
 def _check(call: Checked) -> None:
@@ -62,7 +68,7 @@ def _of_sparse_targets(
             "Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2025", url="arxiv.org/abs/2411.09009"
         ),
     ),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.linear_cross_entropy"),
         Elsewhere("lossary", "cross_entropy", "of linear(input, linear_weight, linear_bias)"),
@@ -109,7 +115,7 @@ def linear_cross_entropy(
     weight: Annotated[Array | None, weights("C")] = None,
     reduction: str = "mean",
     ignore_index: Annotated[int | None, Range(integer=True, none_means=-100)] = None,
-    label_smoothing: Annotated[Array | float, Range(0.0, 1.0)] = 0.0,
+    label_smoothing: Annotated[Array | float, LABEL_SMOOTHING] = 0.0,
     options: Annotated[object | None, Instance("torch.nn.LinearCrossEntropyOptions")] = None,
     softcap: Annotated[Array | float | None, SOFTCAP] = None,
     temperature: Annotated[Array | float, TEMPERATURE] = 1.0,

@@ -16,7 +16,7 @@ from lossary.kernels.families import NLLRows
     formula=r"\ell_n = -w_{y_n} \, x_{n, y_n}, \qquad x = \log p",
     unreduced="?N *d",
     sources=(Source("Fisher, On the Mathematical Foundations of Theoretical Statistics, 1922", "sec. 6"),),
-    properties=("convex",),
+    properties=("convex", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.nll_loss"),
         Elsewhere("lossary", "cross_entropy", "nll_loss(log_softmax(x), y) = cross_entropy(x, y)"),

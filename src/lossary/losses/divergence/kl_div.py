@@ -27,7 +27,7 @@ def _check(call: Checked) -> None:
             "Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"
         ),
     ),
-    properties=("convex",),
+    properties=("convex", "zero_at_target", "permutation_invariant", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.kl_div"),
         Elsewhere("optax", "optax.kl_divergence", "summed over the last axis"),

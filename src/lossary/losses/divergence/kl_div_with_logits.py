@@ -1,10 +1,9 @@
-import math
 from typing import Annotated
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.classes import class_axis
-from lossary.core.contract import Range, logits
-from lossary.core.elementary import generalised_kl, log_softmax, quotient
+from lossary.core.contract import logits
+from lossary.core.elementary import TEMPERATURE, generalised_kl, log_softmax, quotient
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import KLRows
@@ -24,7 +23,15 @@ from lossary.kernels.families import KLRows
             "Hinton et al., Distilling the Knowledge in a Neural Network, 2015", "sec. 2", "arxiv.org/abs/1503.02531"
         ),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "shift_invariant",
+        "permutation_invariant",
+        "class_symmetric",
+        "proper",
+    ),
     elsewhere=(
         Elsewhere("lossary", "kl_div", "of log_softmax(input) and softmax(target), summed over the classes"),
         Elsewhere("torch", "torch.nn.functional.kl_div", "of log_softmax(input) and softmax(target), batchmean"),
@@ -59,7 +66,7 @@ def kl_div_with_logits(
     input_logits: Annotated[Array, logits("?N C *d")],
     target_logits: Annotated[Array, logits("?N C *d")],
     *,
-    temperature: Annotated[Array | float, Range(0.0, math.inf, low_open=True, high_open=True)] = 1.0,
+    temperature: Annotated[Array | float, TEMPERATURE] = 1.0,
     reduction: str = "mean",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,

@@ -30,7 +30,8 @@ def unit(x: Array) -> Array:
     sources=(
         Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "scale_invariant", "permutation_invariant", "bounded"),
+    bounds=(0.0, 2.0),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.cosine_embedding_loss"),
         Elsewhere("optax", "optax.cosine_distance", "for positive pairs"),
@@ -59,7 +60,7 @@ def cosine_embedding_loss(
     input1: Annotated[Array, real("?N D")],
     input2: Annotated[Array, real("?N D", broadcasts=True)],
     target: Annotated[Array, signs("?N", broadcasts=True)],
-    margin: Annotated[Array | float, Range()] = 0.0,
+    margin: Annotated[Array | float, Range(voids_properties=("bounded",))] = 0.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",

@@ -22,7 +22,7 @@ from lossary.kernels.families import Triplets
             "the ranking loss, and the anchor swap",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "translation_invariant", "permutation_invariant"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.triplet_margin_loss"),
         Elsewhere("optax", "optax.losses.triplet_margin_loss", "unreduced"),

@@ -34,7 +34,7 @@ def _check_distance(distance: Array, anchor: Array) -> None:
             "the ranking loss, and the anchor swap",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "translation_invariant", "permutation_invariant"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.triplet_margin_with_distance_loss"),
         Elsewhere("lossary", "triplet_margin_loss", "with no distance_function"),
@@ -74,7 +74,7 @@ def triplet_margin_with_distance_loss(
     positive: Annotated[Array, real("?N *d D", broadcasts=True)],
     negative: Annotated[Array, real("?N *d D", broadcasts=True)],
     *,
-    distance_function: Annotated[Callable[[Array, Array], Array] | None, Function()] = None,
+    distance_function: Annotated[Callable[[Array, Array], Array] | None, Function(("translation_invariant",))] = None,
     margin: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     swap: Annotated[bool, Flag()] = False,
     reduction: str = "mean",

@@ -24,7 +24,7 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
             "the cost function, for each pattern",
         ),
     ),
-    properties=("convex", "symmetric"),
+    properties=("convex", "symmetric", "translation_invariant", "permutation_invariant", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.gaussian_nll_loss"),
         Elsewhere("scipy", "scipy.stats.norm.logpdf", "minus it with scale √var, and full=True"),

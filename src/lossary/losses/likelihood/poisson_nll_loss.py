@@ -23,7 +23,7 @@ def stirling(n: Array) -> Array:
     formula=r"\ell_i = e^{x_i} - t_i x_i, \qquad \text{of rates} \; \ell_i = x_i - t_i \log(x_i + \epsilon)",
     unreduced="*s",
     sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989", "ch. 6"),),
-    properties=("convex",),
+    properties=("convex", "permutation_invariant", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.poisson_nll_loss"),
         Elsewhere("optax", "optax.poisson_nll_loss", "unreduced"),
@@ -53,7 +53,7 @@ def poisson_nll_loss(
     log_input: Annotated[bool, Flag()] = True,
     full: Annotated[bool, Flag()] = False,
     size_average: bool | None = None,
-    eps: Annotated[Array | float, Range(0.0)] = 1e-8,
+    eps: Annotated[Array | float, Range(0.0, voids_properties=("proper",))] = 1e-8,
     reduce: bool | None = None,
     reduction: str = "mean",
     *,

@@ -20,7 +20,7 @@ from lossary.dispatch.loss import loss
             url="jmlr.org/papers/v2/crammer01a.html",
         ),
     ),
-    properties=("convex", "nonnegative", "shift_invariant"),
+    properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("optax", "optax.losses.multiclass_hinge_loss", "unreduced, of margin 1"),
         Elsewhere(

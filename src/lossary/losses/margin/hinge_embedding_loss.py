@@ -19,6 +19,7 @@ from lossary.kernels.families import Elementwise
             "the coherence loss, of any distance",
         ),
     ),
+    properties=("convex", "permutation_invariant"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.hinge_embedding_loss"),
         Elsewhere("lossary", "cosine_embedding_loss", "the same of x = 1 - cos, with margin 1 - margin"),

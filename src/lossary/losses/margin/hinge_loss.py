@@ -18,7 +18,7 @@ from lossary.kernels.families import Elementwise
         Source("Cortes, Vapnik, Support-Vector Networks, 1995"),
         Source("Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009", "section 12.3.2"),
     ),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("optax", "optax.hinge_loss", "unreduced, of margin 1"),
         Elsewhere(

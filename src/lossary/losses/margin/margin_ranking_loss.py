@@ -14,7 +14,7 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = \max(0, m - y_i (a_i - b_i))",
     unreduced="*s",
     sources=(Source("Herbrich, Graepel, Obermayer, Large Margin Rank Boundaries for Ordinal Regression, 2000"),),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "translation_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.margin_ranking_loss"),
         Elsewhere("optax", "optax.hinge_loss", "of a - b with margin 1, unreduced"),

@@ -24,7 +24,7 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     formula=r"\ell_n = \frac{1}{C} \sum_{j \ne y_n} w_{y_n} \max(0, m - x_{n, y_n} + x_{nj})^p",
     unreduced="?N",
     sources=(Source("Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, 1999"),),
-    properties=("convex", "nonnegative", "shift_invariant"),
+    properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.multi_margin_loss"),
         Elsewhere("optax", "optax.multiclass_hinge_loss", "the strongest rival only (Crammer and Singer)"),

@@ -18,7 +18,7 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     formula=r"\ell_n = \frac{1}{C} \sum_{j \in Y_n} \sum_{i \notin Y_n} \max(0, 1 - x_{nj} + x_{ni})",
     unreduced="?N",
     sources=(Source("Elisseeff and Weston, A Kernel Method for Multi-Labelled Classification, 2001"),),
-    properties=("convex", "nonnegative", "shift_invariant"),
+    properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.multilabel_margin_loss"),
         Elsewhere("lossary", "multi_margin_loss", "the same with one label a row and margin 1"),

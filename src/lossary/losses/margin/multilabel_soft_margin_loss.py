@@ -14,7 +14,7 @@ from lossary.dispatch.loss import loss
     r"+ (1 - t_{nk}) \log(1 + e^{x_{nk}}) \right]",
     unreduced="?N *d",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), for each label"),),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.multilabel_soft_margin_loss"),
         Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "averaged over the last axis"),

@@ -16,7 +16,7 @@ from lossary.kernels.families import Elementwise
     sources=(
         Source("Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009", "eq. (10.18), with f = x/2"),
     ),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.soft_margin_loss"),
         Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "with labels (y + 1) / 2, unreduced"),

@@ -20,7 +20,7 @@ from lossary.kernels.families import Elementwise
             "section 1, L2-SVM",
         ),
     ),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere(
             "keras",

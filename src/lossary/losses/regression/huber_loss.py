@@ -19,7 +19,14 @@ from lossary.kernels.families import Elementwise
             "Huber, Robust Estimation of a Location Parameter, 1964", "eq. (1.6)", "doi.org/10.1214/aoms/1177703732"
         ),
     ),
-    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "symmetric",
+        "translation_invariant",
+        "permutation_invariant",
+    ),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.huber_loss"),
         Elsewhere("optax", "optax.huber_loss", "unreduced"),

@@ -15,7 +15,14 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = |x_i - y_i|",
     unreduced="*s",
     sources=(Source("Boscovich 1757, via Stigler, The History of Statistics, 1986", "ch. 1"),),
-    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "symmetric",
+        "translation_invariant",
+        "permutation_invariant",
+    ),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.l1_loss"),
         Elsewhere("keras", "keras.losses.MeanAbsoluteError", "its mean is over the last axis, then over the batch"),

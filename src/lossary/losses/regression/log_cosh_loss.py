@@ -21,7 +21,14 @@ from lossary.kernels.families import Elementwise
             url="arxiv.org/abs/2208.04564",
         ),
     ),
-    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "symmetric",
+        "translation_invariant",
+        "permutation_invariant",
+    ),
     elsewhere=(
         Elsewhere("optax", "optax.log_cosh", "unreduced"),
         Elsewhere("keras", "keras.losses.LogCosh", "its mean is over the last axis, then over the batch"),

@@ -15,7 +15,14 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = (x_i - y_i)^2",
     unreduced="*s",
     sources=(Source("Legendre, Nouvelles méthodes pour la détermination des orbites des comètes, 1805", "appendix"),),
-    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "symmetric",
+        "translation_invariant",
+        "permutation_invariant",
+    ),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.mse_loss"),
         Elsewhere("optax", "optax.squared_error", "unreduced; optax.l2_loss is half of it"),

@@ -19,7 +19,7 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     formula=r"\ell_{i,q} = \max\left(q (y_i - x_{i,q}),\; (q - 1) (y_i - x_{i,q})\right)",
     unreduced="*s ?Q",
     sources=(Source("Koenker, Bassett, Regression Quantiles, 1978", "", "doi.org/10.2307/1913643"),),
-    properties=("convex", "nonnegative", "zero_at_target"),
+    properties=("convex", "nonnegative", "zero_at_target", "translation_invariant", "permutation_invariant"),
     elsewhere=(
         Elsewhere("scikit-learn", "sklearn.metrics.mean_pinball_loss", "alpha is quantiles, a single number"),
         Elsewhere(

@@ -15,7 +15,14 @@ from lossary.kernels.families import Elementwise
     r"|x_i - y_i| - \tfrac12 \beta & \text{otherwise} \end{cases}",
     unreduced="*s",
     sources=(Source("Girshick, Fast R-CNN, 2015", "eq. (3)", "arxiv.org/abs/1504.08083"),),
-    properties=("convex", "nonnegative", "zero_at_target", "symmetric"),
+    properties=(
+        "convex",
+        "nonnegative",
+        "zero_at_target",
+        "symmetric",
+        "translation_invariant",
+        "permutation_invariant",
+    ),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.smooth_l1_loss"),
         Elsewhere("lossary", "huber_loss", "huber_loss(delta=d) = d · smooth_l1_loss(beta=d)"),

@@ -20,7 +20,7 @@ from lossary.kernels.families import CTC
             "doi.org/10.1145/1143844.1143891",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.ctc_loss"),
         Elsewhere("optax", "optax.ctc_loss", "takes logits (N, T, C) and padding masks"),

@@ -22,7 +22,7 @@ from lossary.kernels.families import CTC
             "doi.org/10.1145/1143844.1143891",
         ),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=("nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("lossary", "ctc_loss", "of log_softmax(logits)"),
         Elsewhere("torch", "torch.nn.functional.ctc_loss", "of log_softmax(logits)"),
