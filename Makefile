@@ -1,12 +1,12 @@
 # All that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz, make sanitize. CI runs
-# make lint and make test, which has the tests of make check among its own.
+# make lint, make test, which has the tests of make check among its own, and make peers.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test check lint bench docs fuzz sanitize clean
+.PHONY: demo test peers check lint bench docs fuzz sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -14,7 +14,11 @@ demo: $(VENV)/demo.done
 
 # Everything: conformance on every library, the checks' own tests, OpInfo, the tools.
 test: $(VENV)/kernels.done
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --ignore tests/peers
+
+# The same losses of other libraries, in one process: importing them takes longer than running them.
+peers: $(VENV)/kernels.done $(VENV)/peers.done
+	PYTHONPATH=$(VENV)/peers $(BIN)/pytest tests/peers
 
 # Under two minutes: format, lint, types, the fast half of the conformance suite.
 check: lint
@@ -67,6 +71,12 @@ $(VENV)/demo.done: pyproject.toml
 $(VENV)/dev.done: $(VENV)/demo.done
 	$(PIP) torch==2.13.0
 	$(PIP) $(KERNELS)=false --editable '.[dev]'
+	touch $@
+
+# Beside the environment: some do not import in it, and what asks whether they are installed should not find them.
+$(VENV)/peers.done: $(VENV)/dev.done tests/peers/requirements.txt
+	rm -rf $(VENV)/peers
+	$(PIP) --no-deps --target $(VENV)/peers --requirement tests/peers/requirements.txt
 	touch $@
 
 # Whenever they change. Where there is a compiler, a build that fails must not pass for none.

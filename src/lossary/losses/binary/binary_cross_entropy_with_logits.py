@@ -21,6 +21,11 @@ from lossary.kernels.families import Elementwise
         Elsewhere("optax", "optax.sigmoid_binary_cross_entropy", "unreduced"),
         Elsewhere("keras", "keras.losses.BinaryCrossentropy", "with from_logits=True"),
         Elsewhere("lossary", "cross_entropy", "of the two logits (0, x)"),
+        Elsewhere(
+            "segmentation-models-pytorch",
+            "segmentation_models_pytorch.losses.SoftBCEWithLogitsLoss",
+            "with ignore_index=None: targets of -100 are ignored by default",
+        ),
     ),
     examples=(
         Example({"input": [0.0, 0.0], "target": [1.0, 0.0]}, 0.6931471805599453, "-log σ(0) = log 2"),

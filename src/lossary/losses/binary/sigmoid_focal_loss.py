@@ -33,6 +33,13 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
         Elsewhere("keras", "keras.losses.BinaryFocalCrossentropy", "with from_logits and apply_class_balancing True"),
         Elsewhere("lossary", "binary_cross_entropy_with_logits", "with alpha=-1 and gamma=0"),
         Elsewhere("lossary", "focal_loss", "of the two logits (0, x), with weight=[1 - alpha, alpha]"),
+        Elsewhere("kornia", "kornia.losses.binary_focal_loss_with_logits", "of at least two dimensions, unreduced"),
+        Elsewhere("monai", "monai.losses.FocalLoss", "with alpha=0.25, which is None by default; its mean"),
+        Elsewhere(
+            "segmentation-models-pytorch",
+            "segmentation_models_pytorch.losses.FocalLoss",
+            "with mode='binary' and alpha=0.25, which is None by default; its mean",
+        ),
     ),
     examples=(
         Example(

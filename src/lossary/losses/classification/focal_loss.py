@@ -40,6 +40,11 @@ def _check(call: Checked) -> None:
         Elsewhere("keras", "keras.losses.CategoricalFocalCrossentropy", "with from_logits=True; alpha is weight"),
         Elsewhere("monai", "monai.losses.FocalLoss", "with use_softmax=True; its mean divides by the classes too"),
         Elsewhere("lossary", "cross_entropy", "with gamma=0"),
+        Elsewhere(
+            "kornia",
+            "kornia.losses.focal_loss",
+            "with alpha=None, unreduced: (N, C, *d), of which all are 0 but those of the true class",
+        ),
     ),
     examples=(
         Example({"input": [[0.0, 0.0]], "target": [1]}, 0.17328679513998632, "(1 - ½)² log 2"),

@@ -25,7 +25,12 @@ from lossary.kernels.families import Triplets
     properties=("nonnegative", "translation_invariant", "permutation_invariant"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.triplet_margin_loss"),
-        Elsewhere("optax", "optax.losses.triplet_margin_loss", "unreduced"),
+        Elsewhere("optax", "optax.losses.triplet_margin_loss", "unreduced, with eps under the root; p must be 2"),
+        Elsewhere(
+            "pytorch-metric-learning",
+            "pytorch_metric_learning.losses.TripletMarginLoss",
+            "with margin=1, LpDistance(normalize_embeddings=False) and MeanReducer(); it makes triplets of labels",
+        ),
     ),
     examples=(
         Example(

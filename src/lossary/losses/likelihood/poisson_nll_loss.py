@@ -26,7 +26,6 @@ def stirling(n: Array) -> Array:
     properties=("convex", "permutation_invariant", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.poisson_nll_loss"),
-        Elsewhere("optax", "optax.poisson_nll_loss", "unreduced"),
         Elsewhere("keras", "keras.losses.Poisson", "with log_input=False; its mean is over the last axis first"),
         Elsewhere("scikit-learn", "sklearn.metrics.mean_poisson_deviance", "twice the loss less that of λ = t"),
     ),

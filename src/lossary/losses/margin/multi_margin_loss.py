@@ -27,8 +27,16 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.multi_margin_loss"),
-        Elsewhere("optax", "optax.multiclass_hinge_loss", "the strongest rival only (Crammer and Singer)"),
-        Elsewhere("keras", "keras.losses.CategoricalHinge", "the strongest rival only"),
+        Elsewhere(
+            "optax",
+            "optax.losses.multiclass_hinge_loss",
+            "of two classes twice this, unreduced; of more the strongest rival only (Crammer and Singer)",
+        ),
+        Elsewhere(
+            "keras",
+            "keras.losses.CategoricalHinge",
+            "of two classes twice this, where the rival's score is 0 or more; of more the strongest rival only",
+        ),
     ),
     examples=(
         Example({"input": [[0.5, 0.0, 2.0]], "target": [0]}, 1.0, "((1 - 0.5 + 0) + (1 - 0.5 + 2)) / 3"),
