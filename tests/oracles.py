@@ -51,8 +51,11 @@ def log(x: Real) -> Real:
     return mp.nan if x < 0 else mp.log(x)
 
 
-def reduces(signature: str) -> Callable[[Callable[..., Unreduced]], Callable[..., Any]]:
-    """Make of an unreduced loss the loss whose arguments, in torch's order, `signature` names."""
+def reduces(signature: str, coupled: bool = False) -> Callable[[Callable[..., Unreduced]], Callable[..., Any]]:
+    """Make of an unreduced loss the loss whose arguments, in torch's order, `signature` names.
+
+    coupled: its rows are, so that it is asked with the sample weight, and leaves out what is not in the batch.
+    """
 
     def decorate(unreduced: Callable[..., Unreduced]) -> Callable[..., Any]:
         @wraps(unreduced)
@@ -60,7 +63,8 @@ def reduces(signature: str) -> Callable[[Callable[..., Unreduced]], Callable[...
             given = dict(zip(signature.split(), args, strict=False)) | kwargs
             options = ("reduction", "size_average", "reduce", "sample_weight", "normalizer")
             how = {name: given.pop(name) for name in options if name in given}
-            return reduced(unreduced(**given), **how)
+            beside = {"sample_weight": how.get("sample_weight")} if coupled else {}
+            return reduced(unreduced(**given, **beside), **how)
 
         return loss
 
@@ -473,6 +477,44 @@ def triplet_margin_with_distance_loss(
     for i in np.ndindex(losses.shape):
         far = min(distance(a[i], c[i]), distance(b[i], c[i])) if swap else distance(a[i], c[i])
         losses[i] = hinge(m + distance(a[i], b[i]) - far)
+    return Unreduced(losses)
+
+
+@reduces("input candidates positives labels reduction", coupled=True)
+def info_nce_loss(
+    input: Numbers,
+    candidates: Numbers,
+    positives: Numbers = None,
+    labels: Numbers = None,
+    temperature: Numbers = 0.07,
+    symmetric: bool = False,
+    normalize: bool = True,
+    negatives: Numbers = None,
+    memory_budget: object = None,
+    sample_weight: Numbers = None,
+) -> Unreduced:
+    x, y, t = exact(input), exact(candidates), exact(temperature).item()
+    own = list(range(len(x)) if positives is None else np.asarray(positives))
+    weight = np.broadcast_to(1 if sample_weight is None else np.asarray(sample_weight, dtype=float), (len(x),))
+    rows = [i for i in range(len(x)) if weight[i] != 0]
+    left = {own[i] for i in range(len(x)) if i not in rows} - {own[i] for i in rows}
+
+    def direction(v: Reals) -> Reals:
+        length = mp.sqrt(mp.fdot(v, v))
+        return v / length if normalize and length != 0 else v
+
+    def rivals(j: int, others: Sequence[int]) -> list[int]:
+        return [k for k in others if k != j and (labels is None or labels[k] != labels[j])]
+
+    a, b = {i: direction(x[i]) for i in rows}, {j: direction(y[j]) for j in range(len(y)) if j not in left}
+    losses = np.array([mp.zero] * len(x), dtype=object)
+    for i in rows:
+        against = [b[own[i]], *(b[j] for j in rivals(own[i], list(b)))]
+        against += [] if negatives is None else [direction(v) for v in exact(negatives)[i]]
+        losses[i] = neg_log_softmax([mp.fdot(a[i], v) / t for v in against])[0]
+        if symmetric:
+            back = [mp.fdot(b[i], a[k]) / t for k in (i, *rivals(i, rows))]
+            losses[i] = (losses[i] + neg_log_softmax(back)[0]) / 2
     return Unreduced(losses)
 
 

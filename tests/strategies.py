@@ -115,6 +115,11 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
         dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if "ignore_index" in options and "class indices" not in domains:
         options["ignore_index"] = loss.defaults["ignore_index"]
+    if "M" in dims:
+        if options.get("symmetric"):
+            specs.pop("positives", None)
+        fewest = dims["N"] if "positives" not in specs else 1
+        dims["M"] = dims["N"] if options.get("symmetric") else max(dims["M"], fewest)
     given, meant = dict(options), dict(options)
     for name, spec in sorted(specs.items(), key=lambda item: item[1].domain.name != "lengths"):
         if spec.shape == "L":
@@ -216,6 +221,10 @@ def _values(
     if domain == "class indices":
         ignored = options.get("ignore_index")
         x = array(st.sampled_from([*classes, *([] if ignored is None else [ignored])]))
+    elif domain == "positives":
+        x = array(st.integers(0, dims["M"] - 1))
+    elif domain == "labels":
+        x = array(st.integers(-1, 1))
     elif domain == "label sets":
         x = array(st.integers(-1, len(classes) - 1))
     elif domain == "lengths":
@@ -333,11 +342,13 @@ def _no_data(call: Call, name: str) -> tuple[Any, ...]:
 
 def _out_of_domain(call: Call, name: str, spec: Spec, x: np.ndarray) -> list[np.ndarray]:
     """`x` with its first element outside the domain, where that is always checked."""
-    classes, ignored = call.dims.get("C", 0), call.given.get("ignore_index")
+    classes, ignored = call.dims.get(spec.domain.among, 0), call.given.get("ignore_index")
     outside: list[Any] = []
     if spec.domain.dtype == "integer":
         outside = [-7, -(2**63), 2**31, 2**63 - 1, 2**64 - 1]
-        if spec.domain.name in ("class indices", "label sets"):
+        if spec.domain.name == "labels":
+            return []
+        if spec.domain.name in ("class indices", "positives", "label sets"):
             outside += [classes, classes + 1]
         elif spec.domain.name == "label sequences":
             first = np.asarray(call.meant["target_lengths"]).reshape(-1)[:1]

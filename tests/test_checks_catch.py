@@ -65,6 +65,10 @@ def weight_multiplied(f: Loss) -> Loss:
     return broken
 
 
+def weight_multiplied_by_row(f: Loss) -> Loss:
+    return lambda sample_weight, **k: f(**k) * sample_weight
+
+
 def nothing_is_nan(f: Loss) -> Loss:
     def broken(**k: Any) -> Any:
         answer = f(**k)
@@ -283,6 +287,10 @@ MUTANTS = {
     ],
     "sample_weight": [Mutant("mean over N", "cross_entropy", weights_not_in_the_mean, "weighted mean")],
     "zero_weight_hides_anything": [Mutant("0 · NaN", "mse_loss", weight_multiplied, "NaN in a row of weight 0")],
+    "rows_leave_the_batch": [
+        Mutant("candidates stay", "info_nce_loss", weight_multiplied_by_row, "without rows of weight 0"),
+        Mutant("rows cost something", "info_nce_loss", lambda f: lambda **k: f(**k) + 1e-9, "rows of weight 0 cost"),
+    ],
     "ignored_rows": [
         Mutant(
             "torch's own: NaN gradients of ignored rows",

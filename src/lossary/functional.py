@@ -19,6 +19,7 @@ from lossary.losses.classification.nll_loss import nll_loss as nll_loss
 from lossary.losses.divergence.kl_div import kl_div as kl_div
 from lossary.losses.divergence.kl_div_with_logits import kl_div_with_logits as kl_div_with_logits
 from lossary.losses.embedding.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss
+from lossary.losses.embedding.info_nce_loss import info_nce_loss as info_nce_loss
 from lossary.losses.embedding.triplet_margin_loss import triplet_margin_loss as triplet_margin_loss
 from lossary.losses.embedding.triplet_margin_with_distance_loss import (
     triplet_margin_with_distance_loss as triplet_margin_with_distance_loss,

@@ -177,6 +177,22 @@ class HuberLoss(LossModule, torch.nn.HuberLoss, of=F.huber_loss):
         return self._run(input, target, weight=weight, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class InfoNCELoss(LossModule, of=F.info_nce_loss):
+    def forward(
+        self,
+        input: Tensor,
+        candidates: Tensor,
+        *,
+        positives: Tensor | None = None,
+        labels: Tensor | None = None,
+        negatives: Tensor | None = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        beside = {"positives": positives, "labels": labels, "negatives": negatives}
+        return self._run(input, candidates, **beside, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class KLDivLoss(LossModule, torch.nn.KLDivLoss, of=F.kl_div):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

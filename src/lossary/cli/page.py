@@ -89,7 +89,7 @@ def page(record: Loss) -> Page:
         differs_from_torch=_unwrapped(differs),
         differences=[_difference(record.name, _unwrapped(item)) for item in items],
         raises=[(names, text) for names, _, text in _entries(sections.get("Raises", ""))],
-        properties={name: _property(record, name) for name in record.properties},
+        properties={name: _property(record, name) for name in record.properties} | _coupled(record),
         pitfalls=record.pitfalls,
         elsewhere=record.elsewhere,
         examples=record.examples,
@@ -101,6 +101,11 @@ def _property(record: Loss, name: str) -> str:
     """What a property says of the loss."""
     low, high = record.bounds or (0.0, 0.0)
     return PROPERTIES[name].format(low=f"{low:g}", high=f"{high:g}")
+
+
+def _coupled(record: Loss) -> dict[str, str]:
+    said = "the loss of a row depends on the other rows of the batch, and one of weight 0 is not in it"
+    return {} if record.rows_independent else {"rows_coupled": said}
 
 
 def _argument(record: Loss, name: str, described: tuple[str, str]) -> Argument:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossary.core import dtensors
+from lossary.core import candidates, dtensors
 from lossary.core.arrays import (
     Array,
     as_array,
@@ -154,18 +154,27 @@ def prepare(call: Checked) -> dict[str, Any]:
     for name, spec in specs.items():
         integer = spec.domain.dtype == "integer"
         values[name] = cast_index(values[name], call.first) if integer else cast(values[name], call.dtype)
-        if call.sample_weight is not None:
-            values[name] = _silence(values[name], spec, call.sample_weight, call)
+    if call.sample_weight is not None:
+        # A row that is not in the batch takes its positive along, whose place stays.
+        silent = {name: spec for name, spec in specs.items() if spec.domain.name != "positives"}
+        values |= {name: _silence(values, name, spec, call.sample_weight, call) for name, spec in silent.items()}
     rows = _counted_rows(call, values) if is_strict() else None
     domains = {name: spec.domain for name, spec in specs.items()} | loss.domains(values)
     for name, spec in specs.items():
-        seen = values[name] if rows is None else _silence(values[name], spec, rows, call)
-        held = check_values(loss.name, name, seen, domains[name], call.dims.get("C"), values.get("ignore_index"))
-        values[name] = held if rows is None else values[name]
+        hidden = _detached(call.sample_weight) if spec.domain.name == "positives" else rows
+        seen = values[name] if hidden is None else _silence(values, name, spec, hidden, call)
+        held = check_values(loss.name, name, seen, domains[name], call.dims, values.get("ignore_index"))
+        values[name] = held if hidden is None else values[name]
         if is_strict():
             eps = float(namespace(call.first).finfo(call.answer_dtype).eps)
             check_sums(loss.name, name, seen, spec, call.dims, None if rows is None else rows != 0, eps)
+    if not loss.rows_independent:
+        values["sample_weight"] = call.sample_weight
     return values
+
+
+def _detached(weight: Array | None) -> Array | None:
+    return None if weight is None else detach(weight)
 
 
 def _inside(option: Array, allowed: Range) -> Array:
@@ -385,14 +394,19 @@ def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
     return None if rows is None else detach(rows)
 
 
-def _silence(x: Array, spec: Spec, weight: Array, call: Checked) -> Array:
-    """`x` with zeros, or ignored, where the sample weight is 0, so that nothing there reaches a value or a gradient."""
+def _silence(values: dict[str, Any], name: str, spec: Spec, weight: Array, call: Checked) -> Array:
+    """An argument with zeros, or ignored, where the weight is 0: nothing there reaches a value or a gradient."""
+    x = values[name]
     if spec.domain.name in (*BESIDE, "label sequences"):
         return x
     xp = namespace(x)
     rows, names = ([name for name, _ in axes(shape, call.dims)] for shape in (call.loss.unreduced, spec.shape))
     if rows and not set(rows) & set(names):  # shared by all rows, as a matrix of weights is
-        return x
+        if spec.domain.name != "candidates":
+            return x
+        in_batch = xp.broadcast_to(weight != 0, (call.dims["N"],))
+        remaining = candidates.remaining(in_batch, values.get("positives"), x.shape[0])
+        return xp.where(xp.expand_dims(remaining, axis=-1), x, 0)
     counts, elsewhere = weight != 0, tuple(i for i, name in enumerate(rows) if name not in names)
     if elsewhere:  # part of several losses: kept for any one that counts
         counts = xp.any(counts, axis=elsewhere, keepdims=True)

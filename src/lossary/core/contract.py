@@ -34,6 +34,8 @@ from lossary.core.arrays import (
 )
 from lossary.core.strict import is_strict
 
+COUNTED = {"C": "classes", "M": "candidates"}
+"""What there are several of along the axes that indices count along."""
 BESIDE = ("weights", "lengths", "signs")
 """Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
 
@@ -50,6 +52,7 @@ class Domain:
     slack: how far rounding may carry a value past a bound, in units of the dtype's epsilon.
     number: whether a plain number will do. masked: whether -inf is a value, of a class that is masked out.
     sums: what the values of a row of classes sum to 1 as, "probabilities" or "logarithms".
+    among: the axis that indices count along.
     Strict checking holds every bound, wants finite numbers, and rows that sum to 1.
     """
 
@@ -63,6 +66,7 @@ class Domain:
     number: bool = False
     masked: bool = False
     sums: str = ""
+    among: str = "C"
 
     def __str__(self) -> str:
         if self.values is not None:
@@ -129,6 +133,9 @@ label_probabilities = word(Domain("label probabilities", low=0.0, high=1.0))
 class_indices = word(Domain("class indices", dtype="integer", low=0, enforced=True))
 label_sets = word(Domain("label sets", dtype="integer", low=-1, enforced=True))
 label_sequences = word(Domain("label sequences", dtype="integer", low=0))
+candidates = word(Domain("candidates"))
+positives = word(Domain("positives", dtype="integer", low=0, enforced=True, among="M"))
+labels = word(Domain("labels", dtype="integer"))
 lengths = word(Domain("lengths", dtype="integer", low=0))
 signs = word(Domain("signs", low=-1, high=1, values=(-1.0, 1.0)))
 weights = word(Domain("weights"))
@@ -513,7 +520,7 @@ def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: 
     return ""
 
 
-def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | None, ignored: int | None) -> Array:
+def check_values(loss: str, name: str, x: Array, domain: Domain, dims: Dims, ignored: int | None) -> Array:
     """Raise where `x`, if it may be read, holds a value outside an enforced domain, or under strict() outside any.
 
     Answers `x`; where it cannot be read, with NaN for values outside an enforced domain.
@@ -524,12 +531,13 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, classes: int | 
     if not is_concrete(x):
         return x if domain.dtype == "integer" else _nan_out_of_domain(x, domain)
     given, x = x, _held(x)
-    xp = namespace(x)
+    xp, classes = namespace(x), dims.get(domain.among)
     if domain.dtype == "integer":
         wrong = (x < domain.low) | (x >= classes)
         if ignored is not None:
             wrong = wrong & (x != ignored)
-        allowed = f"the classes are 0 to {classes - 1}" if classes else "there are no classes"
+        counted = COUNTED[domain.among]
+        allowed = f"the {counted} are 0 to {classes - 1}" if classes else f"there are no {counted}"
         error: type[Exception] = IndexError
     else:
         wrong = _out_of_domain(x, domain)

@@ -1,4 +1,4 @@
-"""Norms and distances along the last axis, right for vectors of any length, and for the zero vector."""
+"""Norms, unit vectors and distances along the last axis, right for vectors of any length, and for the zero vector."""
 
 import math
 
@@ -35,6 +35,19 @@ def _length(x: Array, p: Array | float) -> Array:
     logs = xp.log(xp.where(x == 0, 1.0, xp.abs(x)))
     powers = xp.where(x == 0, 0.0, xp.exp(p * logs))
     return xp.exp(xp.log(xp.sum(powers, axis=-1)) / p)
+
+
+def unit(x: Array) -> Array:
+    """`x` divided by its norm along the last axis; a zero vector stays zero, with gradient 0."""
+    xp = namespace(x)
+    if x.shape[-1] == 0:
+        return x
+    # Scaled before it is squared: in fp32, squares overflow at norms of 1e19 and vanish at 1e-23.
+    largest = detach(xp.max(xp.abs(x), axis=-1, keepdims=True))
+    zero = largest == 0
+    scaled = xp.where(zero, 0.0, x / xp.where(zero, 1.0, largest))
+    squares = xp.sum(scaled * scaled, axis=-1, keepdims=True)
+    return scaled / xp.sqrt(xp.where(zero, 1.0, squares))
 
 
 def pairwise_distance(x: Array, y: Array, p: Array | float = 2.0, eps: Array | float = 1e-6) -> Array:

@@ -105,7 +105,8 @@ class Loss:
     """All that is known about a loss; everything else (modules, documentation, tools, tests) is derived from it.
 
     public: what users call. function: the formula. data, options: the contract of each argument. option_places: where
-    a call has options, by place and by name. kernel: the family of kernels that fuses it (lossary.kernels.families).
+    a call has options, by place and by name. rows_independent: whether a row's loss depends on that row alone. kernel:
+    the family of kernels that fuses it (lossary.kernels.families).
     """
 
     name: str
@@ -125,6 +126,7 @@ class Loss:
     sources: tuple[Source, ...] = ()
     properties: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
+    rows_independent: bool = True
     elsewhere: tuple[Elsewhere, ...] = ()
     examples: tuple[Example, ...] = ()
     pitfalls: tuple[str, ...] = ()

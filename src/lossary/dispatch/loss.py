@@ -2,7 +2,7 @@
 
 The one piece of magic in Lossary: a loss's signature declares options that its body never reads (`reduction`,
 `sample_weight`, ...), so that editors, type checkers and `help()` see the whole signature. The call path reads them,
-and calls the body, which is the unreduced formula, with the rest.
+and calls the body, which is the unreduced formula, with the rest; and with sample_weight where rows are coupled.
 """
 
 import dataclasses
@@ -34,6 +34,7 @@ def loss(
     sources: tuple[Source, ...],
     properties: tuple[str, ...] = (),
     bounds: tuple[float, float] | None = None,
+    rows_independent: bool = True,
     elsewhere: tuple[Elsewhere, ...] = (),
     examples: tuple[Example, ...],
     pitfalls: tuple[str, ...],
@@ -50,12 +51,14 @@ def loss(
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
     title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. held: what the formula detaches.
-    properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". kernel: the family of
-    kernels that fuses it, with what that must know. aten: the operator of ATen that answers exactly the formula on
-    equal floating dtypes. check: what the contract's words cannot say, called with the checked call; it reads no data.
-    check_data: what it cannot say of data, called before a formula runs, and where a kernel complains. adapt: the
-    shapes in which some arguments are taken, where torch takes more than the contract says, of the arguments as they
-    were given. variant: the loss and the arguments for a call that is of another form.
+    properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether
+    a row's loss depends on that row alone; if not, rows of weight 0 are not in the batch, and the body reads
+    sample_weight to leave them out. kernel: the family of kernels that fuses it, with what that must know. aten: the
+    operator of ATen that answers exactly the formula on equal floating dtypes. check: what the contract's words cannot
+    say, called with the checked call; it reads no data. check_data: what it cannot say of data, called before a formula
+    runs, and where a kernel complains. adapt: the shapes in which some arguments are taken, where torch takes more than
+    the contract says, of the arguments as they were given. variant: the loss and the arguments for a call that is of
+    another form.
     """
     fields = dict(locals())  # the arguments, which are fields of the record
 

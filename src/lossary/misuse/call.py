@@ -64,8 +64,8 @@ class Call:
                 self.specs[name] = check_array(loss.name, name, values[name], spec, dict(self.dims), first)
         self._arrays = {name: values[name] for name in self.specs}
         names = {name: self.names(name) for name in self.specs}
-        # Concatenated labels have no axis along which samples could be left out.
-        if all(spec.shape != "L" for spec in self.specs.values()):
+        # Concatenated labels have no axis along which samples could be left out, and coupled rows need each other.
+        if loss.rows_independent and all(spec.shape != "L" for spec in self.specs.values()):
             self.sample = draw(self._arrays, names, dict(axes(loss.unreduced, self.dims)))
         part = {name: self.sample.part(x, names[name]) for name, x in self._arrays.items()}
         weight = checked.sample_weight

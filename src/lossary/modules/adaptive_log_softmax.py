@@ -179,5 +179,5 @@ class AdaptiveLogSoftmaxWithLoss(torch.nn.AdaptiveLogSoftmaxWithLoss):
         name = type(self).__name__
         check_array(name, "target", target, TARGET, dims, ("input", input))
         target = cast_index(target, input)
-        check_values(name, "target", target, TARGET.domain, self.n_classes, None)
+        check_values(name, "target", target, TARGET.domain, {"C": self.n_classes}, None)
         return target

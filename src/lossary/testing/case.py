@@ -62,7 +62,8 @@ class Case:
     @cached_property
     def gain(self) -> float:
         """How much larger than the features a projection can be, at least 1."""
-        matrices = [self.rounded[n] for n, s in self.sample.specs.items() if s.domain.name == "linear weights"]
+        multiply = ("linear weights", "candidates")
+        matrices = [self.rounded[n] for n, s in self.sample.specs.items() if s.domain.name in multiply]
         return max([1.0, *(float(w.shape[-1] * np.abs(w).max()) for w in matrices if w.size)])
 
     @property

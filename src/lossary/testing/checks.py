@@ -71,6 +71,13 @@ def _wholly(case: Case, marked: np.ndarray, name: str) -> np.ndarray:
     return np.reshape(alone, [alone.shape[rows.index(n)] if n in rows else 1 for n in names])
 
 
+def _out_of_batch(case: Case, out: np.ndarray, name: str) -> np.ndarray:
+    """As `_wholly` of rows that are not in the batch, whose positives are no candidates of others."""
+    if case.loss.rows_independent or case.sample.specs[name].shape.split()[0] != "M":
+        return _wholly(case, out, name)
+    return case.sample.leaving(out)[:, None]
+
+
 # Values
 
 
@@ -138,7 +145,7 @@ def check_dtype(case: Case) -> None:
 def check_long_half_precision_mean(case: Case) -> None:
     """A half-precision mean over many rows neither overflows nor stalls: torch answers inf at 60,000 rows of fp16."""
     elements = max(1, int(np.prod(case.unreduced_shape)))
-    if case.unreduced_shape and case.loss.family != "sequence":
+    if case.unreduced_shape and case.loss.family != "sequence" and case.loss.rows_independent:
         long = case.of(case.sample.tiled(70_000 // elements))
         true = case.true(reduction="mean")
         assert_close(
@@ -169,7 +176,7 @@ def check_zero_weight_hides_anything(case: Case) -> None:
         x = case.sample.arrays[name]
         if x.ndim != len(axes(case.sample.specs[name].shape, case.sample.dims)):
             continue
-        hidden = np.broadcast_to(_wholly(case, weights == 0, name), x.shape)
+        hidden = np.broadcast_to(_out_of_batch(case, weights == 0, name), x.shape)
         poisoned = case.convert(np.where(hidden, np.nan, x))
         got = case.value(**{name: poisoned}, sample_weight=s)
         assert_close(got, case.value(sample_weight=s), 0.0, "float64", f"{case.loss.name}: NaN in a row of weight 0")
@@ -178,6 +185,20 @@ def check_zero_weight_hides_anything(case: Case) -> None:
             gradient = case.library.numpy(case.library.gradient(f, poisoned))
             assert (gradient[hidden] == 0).all(), f"{case.loss.name}: gradient of a row of weight 0 is not 0"
             assert not np.isnan(gradient).any(), f"{case.loss.name}: NaN spreads from a row of weight 0"
+
+
+@check(dtypes=ALL)
+def check_rows_leave_the_batch(case: Case) -> None:
+    """Where rows are coupled, those of weight 0 are not in the batch: the others cost what they cost without them."""
+    weights = _weights(case)
+    out = weights == 0
+    if case.loss.rows_independent or out.all():
+        return
+    got = case.value(reduction="none", sample_weight=case.convert(weights))
+    smaller = case.of(case.sample.without(out))
+    alone = smaller.value(reduction="none", sample_weight=case.convert(weights[~out]))
+    assert_close(got[~out], alone, case.scale, case.dtype, f"{case.loss.name}: a batch without rows of weight 0", 4)
+    assert (got[out] == 0).all(), f"{case.loss.name}: rows of weight 0 cost {got[out]}"
 
 
 @check()
@@ -228,11 +249,14 @@ def check_normalizer(case: Case) -> None:
     shape = case.unreduced_shape
     if not shape or shape[0] < 2:
         return
-    first, rest = np.zeros(shape), np.zeros(shape)
-    first[:1], rest[1:] = 1.0, 1.0
-    parts = [case.value(reduction="mean", normalizer=3.5, sample_weight=case.convert(part)) for part in (first, rest)]
     whole = case.value(reduction="mean", normalizer=case.convert(np.asarray(3.5)))
-    assert_close(np.asarray(parts[0] + parts[1]), whole, case.scale, case.dtype, f"{case.loss.name}: parts of a batch")
+    if case.loss.rows_independent:
+        first, rest = np.zeros(shape), np.zeros(shape)
+        first[:1], rest[1:] = 1.0, 1.0
+        parts = [case.value(reduction="mean", normalizer=3.5, sample_weight=case.convert(s)) for s in (first, rest)]
+        assert_close(
+            np.asarray(parts[0] + parts[1]), whole, case.scale, case.dtype, f"{case.loss.name}: parts of a batch"
+        )
     assert_close(
         whole, case.true(reduction="mean", normalizer=3.5), case.scale, case.dtype, f"{case.loss.name} normalizer"
     )
@@ -255,6 +279,8 @@ def check_gradient(case: Case) -> None:
         f = lambda x, name=name: case.function(**{**arguments, "reduction": "sum", name: x})  # noqa: E731
         got = case.library.numpy(case.library.gradient(f, arguments[name]))
         true = case.true_gradient(name, held)
+        if name == "sample_weight" and not case.loss.rows_independent:  # at 0 the row leaves, and the value jumps
+            true = np.where(weights == 0, 0.0, true)
         assert_close(got, true, case.scale, case.dtype, f"{case.loss.name}: gradient of {name}", 64)
 
 
@@ -574,11 +600,12 @@ def check_implementations(case: Case) -> None:
 
 @check(needs=("torch",), dtypes=("float32",))
 def check_determinism(case: Case) -> None:
-    """The same bits run to run and for any number of threads; a row does not depend on the rest of the batch."""
+    """The same bits run to run and for any number of threads; a row stands alone, if the record says so."""
     import torch
 
     before, whole = torch.get_num_threads(), case.value(reduction="none")
-    many = case.of(case.sample.tiled(100_000 // max(1, whole.size))) if case.loss.family != "sequence" else case
+    alone = case.loss.family != "sequence" and case.loss.rows_independent
+    many = case.of(case.sample.tiled(100_000 // max(1, whole.size))) if alone else case
     try:
         bits = []
         for threads in (1, 2, 2):
@@ -589,7 +616,7 @@ def check_determinism(case: Case) -> None:
     same = all(np.array_equal(a, b) for run in bits[1:] for a, b in zip(run, bits[0], strict=True))
     assert same, f"{case.loss.name}: the bits change from run to run, or with the number of threads"
     row = case.sample.first_row()
-    if row is not None:
+    if row is not None and case.loss.rows_independent:
         assert np.array_equal(case.of(row).value(reduction="none")[0], whole[0]), (
             f"{case.loss.name}: a row depends on others"
         )

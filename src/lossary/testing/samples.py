@@ -33,6 +33,7 @@ EXTREMES = {
     "probabilities": (0.0, 1.0, 1e-45, 1e-38, 1e-10, 1 - 2**-24),
     "target probabilities": (0.0, 1.0, 0.5),
     "features": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
+    "candidates": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
     "linear weights": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
     "label probabilities": (0.0, 1.0, 0.5),
     "log-rates": (0.0, 1e-30, 80.0, -104.0, 1e4, -1e4, np.inf, -np.inf),
@@ -72,6 +73,23 @@ class Sample:
         axis = {n: _batch_axis(s.shape, self.dims) for n, s in self.specs.items()}
         return self.but(**{n: np.concatenate([self.arrays[n]] * count, a) for n, a in axis.items() if a is not None})
 
+    def without(self, rows: np.ndarray) -> "Sample":
+        """The call on the batch that these rows, a mask, are not in, nor their positives."""
+        leave = {"N": rows, "M": self.leaving(rows)} if "M" in self.dims else {"N": rows}
+        kept: dict[str, Any] = {}
+        for name, spec in self.specs.items():
+            x = self.arguments[name]
+            for axis, (of, _) in enumerate(axes(spec.shape, self.dims)):
+                x = np.delete(x, leave[of], axis) if of in leave else x
+            kept[name] = np.cumsum(~leave["M"])[x] - 1 if spec.domain.name == "positives" else x
+        return replace(self.but(**kept), dims=self.dims | {n: int((~gone).sum()) for n, gone in leave.items()})
+
+    def leaving(self, rows: np.ndarray) -> np.ndarray:
+        """The candidates that leave with these rows, a mask: positives of none of the others."""
+        positives = self.arguments.get("positives", np.arange(len(rows)))
+        taken, kept = set(positives[rows].tolist()), set(positives[~rows].tolist())
+        return np.array([place in taken - kept for place in range(self.dims["M"])], bool)
+
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         return {n: x for n, x in self.arguments.items() if isinstance(x, np.ndarray)}
@@ -103,17 +121,18 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
     dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "K": dims["D"]}
     dims |= {"n": ((), (2,), (2, 3))[seed % 3]}
-    if not empty and rng.random() < 0.2:
+    if not empty and rng.random() < 0.2 and "N" not in loss.unreduced.split():
         dims |= {"N": None, "n": (), "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
     for name, allowed in loss.options.items():
         dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if seed % 2:  # among any two seeds
         options |= {name: manhattan for name, allowed in loss.options.items() if isinstance(allowed, Function)}
+    dims["M"] = dims["N"] if options.get("symmetric") or dims["N"] is None else dims["N"] + seed % 3
     specs, arguments = {}, dict(options)
     for name, alternatives in loss.data.items():
         optional = loss.signature.parameters[name].default is None
-        if optional and rng.random() < 0.5:
+        if (optional and rng.random() < 0.5) or (name == "positives" and options.get("symmetric")):
             continue
         fitting = [s for s in alternatives if all(is_known(token, dims) for token in s.shape.split())]
         specs[name] = fitting[rng.integers(len(fitting))]
@@ -182,8 +201,10 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
     named = axes(spec.shape, dims)
     shape = tuple(n for _, n in named)
     name = spec.domain.name
-    if name == "class indices":
-        return np.asarray(rng.integers(0, dims["C"], shape))
+    if name in ("class indices", "positives"):
+        return np.asarray(rng.integers(0, dims[spec.domain.among], shape))
+    if name == "labels":
+        return np.asarray(rng.integers(-1, 2, shape))
     if name == "label sets":
         sets = rng.permuted(np.broadcast_to(np.arange(shape[-1]), shape), axis=-1)
         return np.where(np.arange(shape[-1]) < rng.integers(0, shape[-1] + 1, (*shape[:-1], 1)), sets, -1)
@@ -307,8 +328,8 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
 
     if spec.domain.name == "label sets":
         return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims["C"], 10**9)]
-    if spec.domain.name == "class indices":
-        return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims["C"], 10**9)]
+    if spec.domain.name in ("class indices", "positives"):
+        return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims[spec.domain.among], 10**9)]
     if spec.domain.name == "label sequences":
         blank = Invalid(planted(sample.arguments["blank"]), ValueError, name)
         return [blank, *(Invalid(planted(v), IndexError, name) for v in (-1, sample.dims["C"], 10**9))]

@@ -1,24 +1,12 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, detach, namespace
+from lossary.core.arrays import Array, namespace
 from lossary.core.contract import Range, real, signs
+from lossary.core.distances import unit
 from lossary.core.elementary import hinge
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import CosinePairs
-
-
-def unit(x: Array) -> Array:
-    """`x` divided by its norm along the last axis; a zero vector stays zero, with gradient 0."""
-    xp = namespace(x)
-    if x.shape[-1] == 0:
-        return x
-    # Scaled before it is squared: in fp32, squares overflow at norms of 1e19 and vanish at 1e-23.
-    largest = detach(xp.max(xp.abs(x), axis=-1, keepdims=True))
-    zero = largest == 0
-    scaled = xp.where(zero, 0.0, x / xp.where(zero, 1.0, largest))
-    squares = xp.sum(scaled * scaled, axis=-1, keepdims=True)
-    return scaled / xp.sqrt(xp.where(zero, 1.0, squares))
 
 
 @loss(
