@@ -146,6 +146,10 @@ def features(n: int, d: int, c: int, generator: Generator) -> dict[str, Tensor]:
     }
 
 
+def embeddings(n: int, d: int, generator: Generator) -> dict[str, Tensor]:
+    return {name: _normal(n, d, generator=generator) for name in ("input", "candidates")}
+
+
 MANY = (10_000_000,)
 SEQUENCES = (sequences, log_probability_sequences)
 WORDS, SENTENCES, PIECES = (200, 16, 64, 30), (500, 32, 1000, 100), (1000, 16, 5000, 200)
@@ -153,6 +157,7 @@ WORDS, SENTENCES, PIECES = (200, 16, 64, 30), (500, 32, 1000, 100), (1000, 16, 5
 IMAGES = (4, 21, 256, 256)
 SMOOTHED = {"label_smoothing": 0.1}
 BATCHMEAN = {"reduction": "batchmean"}
+CLIP = {"symmetric": True}
 FOCAL = {"gamma": 2.0, "reduction": "mean"}
 ALL = (
     Case("cross_entropy", "cross_entropy", classes, (32, 10)),
@@ -196,6 +201,8 @@ ALL = (
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 512, 8192), ("input", "linear_weight")),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 768, 32000), ("input", "linear_weight")),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (2048, 768, 50257), ("input", "linear_weight")),
+    Case("info_nce_loss", "info_nce_loss", embeddings, (8192, 512), ("input", "candidates")),
+    Case("info_nce_loss, symmetric", "info_nce_loss", embeddings, (8192, 512), ("input", "candidates"), CLIP),
 )
 
 

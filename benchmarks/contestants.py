@@ -105,7 +105,9 @@ def _limit(case: Case, arguments: dict[str, Tensor]) -> Contestant:
     Fresh memory would add page faults, which are a contestant's own affair. Class indices and weights are not read.
     """
     if case.loss == "linear_cross_entropy":
-        return _products(**arguments)
+        return _products(arguments["input"], arguments["linear_weight"])
+    if case.loss == "info_nce_loss":
+        return _products(arguments["input"], arguments["candidates"], twice=case.options.get("symmetric", False))
     wanted = [arguments[name] for name in case.wanted]
     shape = wanted[0].shape
     others = [x for n, x in arguments.items() if n not in case.wanted and x.shape == shape and x.is_floating_point()]
@@ -125,15 +127,19 @@ def _limit(case: Case, arguments: dict[str, Tensor]) -> Contestant:
     return Contestant("a copy", forward, step, _no_answer)
 
 
-def _products(input: Tensor, linear_weight: Tensor, target: Tensor) -> Contestant:
-    """Of a linear layer the LIMIT is its three matrix products: memory is not what bounds it."""
+def _products(input: Tensor, linear_weight: Tensor, twice: bool = False) -> Contestant:
+    """Of a linear layer the LIMIT is its three matrix products: memory is not what bounds it.
+
+    twice: a softmax along both dimensions of logits that are never whole needs them twice, first for its sums.
+    """
     logits, gradients = input @ linear_weight.T, [torch.zeros_like(input), torch.zeros_like(linear_weight)]
 
     def forward() -> None:
         torch.mm(input, linear_weight.T, out=logits)
 
     def step() -> None:
-        forward()
+        for _ in range(1 + twice):
+            forward()
         torch.mm(logits, linear_weight, out=gradients[0])
         torch.mm(logits.T, input, out=gradients[1])
 

@@ -48,6 +48,13 @@ def _torch_focal(input, target, gamma, reduction):
     return -((1 - log_p.exp()) ** gamma * log_p).mean()
 
 
+def _torch_info_nce(input, candidates, symmetric=False):
+    s = torch.nn.functional.normalize(input) @ torch.nn.functional.normalize(candidates).T / 0.07
+    target = torch.arange(len(s))
+    entropy = torch.nn.functional.cross_entropy
+    return (entropy(s, target) + entropy(s.T, target)) / 2 if symmetric else entropy(s, target)
+
+
 def _torch_sigmoid_focal(input, target, alpha, gamma, reduction):
     p = torch.sigmoid(input)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(input, target, reduction="none")
@@ -59,6 +66,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
     "focal_loss": _torch_focal,
+    "info_nce_loss": _torch_info_nce,
     "sigmoid_focal_loss": _torch_sigmoid_focal,
 }
 
@@ -132,6 +140,13 @@ def _linear(input, linear_weight, target):
     return _indices(input @ linear_weight.T, target).mean()
 
 
+def _info_nce(input, candidates, symmetric=False):
+    x, y = (v / jnp.linalg.norm(v, axis=1, keepdims=True) for v in (input, candidates))
+    s, target = x @ y.T / 0.07, jnp.arange(len(x))
+    loss = _indices(s, target).mean()
+    return (loss + _indices(s.T, target).mean()) / 2 if symmetric else loss
+
+
 INTEGER = "optax.softmax_cross_entropy_with_integer_labels"
 OPTAX = {
     "cross_entropy": Formula(INTEGER, lambda input, target: _indices(input, target).mean()),
@@ -184,6 +199,8 @@ OPTAX = {
     "ctc_loss": Formula("optax.ctc_loss", _ctc),  # whose softmax leaves log-probabilities as they are
     "ctc_loss_with_logits": Formula("optax.ctc_loss", _ctc),
     "linear_cross_entropy": Formula(f"{INTEGER} of a product", _linear),
+    "info_nce_loss": Formula(f"{INTEGER} of similarities", _info_nce),
+    "info_nce_loss, symmetric": Formula(f"{INTEGER} of similarities, both ways", _info_nce),
 }
 
 

@@ -12,6 +12,7 @@ import torch
 import lossary.functional as F
 from lossary.core.record import CATALOGUE
 from lossary.identities import IDENTITIES, Domain, Identity, check, gradient, verify
+from lossary.identities.embedding import EMBEDDING
 from lossary.identities.sequence import _over_all_alignments, _short_sequences
 
 BY_NAME = {identity.name: identity for identity in IDENTITIES}
@@ -284,7 +285,7 @@ def test_every_identity_that_can_take_data_gets_some():
                   "relative_entropy_is_not_symmetric", "two_logits_are_one", "two_focal_logits_are_one",
                       "categorical_hinge_of_two_classes_is_hinge", "categorical_hinge_of_two_classes_is_multi_margin",
                   "ctc_of_one_frame_is_nll", "ctc_sums_over_alignments", "ctc_of_logits_is_ctc_of_log_softmax",
-                  "linear_cross_entropy_is_cross_entropy_of_linear",
+                  "linear_cross_entropy_is_cross_entropy_of_linear", *(i.name for i in EMBEDDING),
                   "quantile_losses_are_the_ranked_probability_score"}  # fmt: skip
     assert reached == set(BY_NAME) - drawn_only
 

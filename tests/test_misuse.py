@@ -234,6 +234,23 @@ CASES = (
         meant=(X, X.roll(1, 0), SIGNS),
     ),
     wrong(
+        "LS123",
+        "info_nce_loss",
+        X,
+        X.roll(1, 1),
+        temperature=20.0,
+        said=("temperature is 20", "-0.05 to 0.05", "temperature=1 / temperature"),
+        meant=(X, X.roll(1, 1), {"temperature": 0.05}),
+    ),
+    wrong(
+        "LS124",
+        "info_nce_loss",
+        X,
+        X.roll(1, 1)[Y],
+        said=("64 of 64 candidates", "64 of 64 rows", "labels="),
+        meant=(X, X.roll(1, 1)),
+    ),
+    wrong(
         "LS130",
         "cross_entropy",
         torch.zeros(4, 33, 10),

@@ -83,6 +83,7 @@ class Checked:
     def arrays(self) -> dict[str, Array]:
         """Every array of the call, by the name of its argument."""
         among = {name: self.values[name] for name in self.specs} | {n: getattr(self, n) for n in BESIDE_DATA}
+        among |= {name: self.values[name] for name in self.loss.options if is_array(self.values[name])}
         return {name: x for name, x in among.items() if x is not None}
 
     def empty(self) -> "Checked":

@@ -2,10 +2,11 @@
 
 from lossary.identities.binary import BINARY
 from lossary.identities.classification import CLASSIFICATION
+from lossary.identities.embedding import EMBEDDING
 from lossary.identities.identity import Identity
 from lossary.identities.information import INFORMATION
 from lossary.identities.margin import MARGIN
 from lossary.identities.regression import REGRESSION
 from lossary.identities.sequence import SEQUENCE
 
-IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *MARGIN, *SEQUENCE)
+IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *MARGIN, *EMBEDDING, *SEQUENCE)

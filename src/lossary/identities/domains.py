@@ -174,6 +174,17 @@ def _vectors(rng: Rng, extreme: bool) -> Inputs:
     return {"x": x * 10.0 ** rng.integers(-20, 20, (ROWS, 1)) if extreme else x}
 
 
+def _embeddings(rows: int) -> Callable[[Rng, bool], Inputs]:
+    def sample(rng: Rng, extreme: bool) -> Inputs:
+        x, y = rng.normal(size=(2, rows, CLASSES))
+        if extreme:
+            x[0], x[1] = y[0], -y[1]
+            x, y = (v * 10.0 ** rng.integers(-20, 20, (rows, 1)) for v in (x, y))
+        return {"x": x, "y": y}
+
+    return sample
+
+
 EVENTS = Domain("p, q in (0, 1]: probabilities of independent events", _events)
 ORDERED_EVENTS = Domain("0 < rare < likely <= 1: probabilities of two events", _ordered_events)
 ONE_HOT = Domain("p: one-hot rows", lambda rng, extreme: {"p": np.eye(CLASSES)[_labels(rng)]})
@@ -212,4 +223,6 @@ NEAR_6_SCALES = Domain(
 NEAR_60_SCALES = Domain(
     "input, target: real; |input - target| at most 60 times the scale", _scaled(60), data.within_scales(60)
 )
+EMBEDDINGS = Domain("x, y: as many real vectors each, none of them 0", _embeddings(ROWS))
+TWO_EMBEDDINGS = Domain("x, y: two real vectors each, none of them 0", _embeddings(2))
 VECTORS = Domain("x: real vectors, none of them 0", _vectors, data.vectors)

@@ -45,7 +45,7 @@ class Kernel(ABC):
     def refuse(self, call: Checked) -> str | None:
         """The reason specific to this kernel why it cannot serve a call."""
         inputs = (call.values.get(name) for name in self.inputs)
-        return "an argument is empty" if any(x is not None and 0 in x.shape for x in inputs) else None
+        return "an argument is empty" if any(is_array(x) and 0 in x.shape for x in inputs) else None
 
     def arrange(self, operands: Operands) -> Operands:
         """Tensors in the layout and the dtype that the operator takes; the formula must take them so too."""
@@ -82,7 +82,7 @@ def refuse(call: Checked) -> str | None:
         return f"it runs on the CPU; these tensors are on {call.first.device.type}"
     if call.first.dtype not in operators.DTYPES:
         return f"it takes fp64, fp32, fp16 and bf16, and not {call.first.dtype}"
-    learned = [n for n in call.loss.options if is_array(call.values[n])]
+    learned = [n for n in call.loss.options if is_array(call.values[n]) and n not in kernel.inputs]
     if learned:
         return f"{learned[0]} is an array, and it takes numbers"
     if torch._C._are_functorch_transforms_active():
@@ -481,6 +481,27 @@ class Triplets(Kernel):
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         values, vectors = operands.call.values, (operands[name].contiguous() for name in self.inputs)
         return *vectors, None, float(values["margin"]), float(values["eps"]), bool(values["swap"])
+
+
+class Similarities(Kernel):
+    """InfoNCE of rows (N, D) and candidates (M, D)."""
+
+    inputs = ("input", "candidates", "temperature")
+    operator = "similarities"
+
+    def refuse(self, call: Checked) -> str | None:
+        if call.values["negatives"] is not None:
+            return "it has no negatives of single rows"
+        return super().refuse(call)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values, x = operands.call.values, operands.first.tensor
+        temperature = _weights(operands, "temperature")
+        places = (operands.get(name) for name in ("positives", "labels"))
+        given = operands["input"].contiguous(), operands["candidates"].contiguous(), temperature
+        beside = (*(p and p.index(x).contiguous() for p in places), self.row_weight(operands))
+        options = bool(values["symmetric"]), bool(values["normalize"]), values["memory_budget"]
+        return (*given, *beside, 1.0 if temperature else values["temperature"], *options)
 
 
 # Sequences

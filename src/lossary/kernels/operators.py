@@ -147,6 +147,7 @@ _reducing(
     *LAYER,
     unreduced=lambda given: (given["input"].shape[0], *given["linear_weight"].shape[1:-1]),
 )
+_reducing("similarities", "input", "candidates", "temperature", unreduced=lambda given: given["input"].shape[:1])
 _operator("log_prob", "logits", answers=_statistics)
 _operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]))
 _operator("linear_log_prob", *LAYER, answers=_statistics)

@@ -101,6 +101,30 @@ struct LogProb : Rows {
   const void* upstream[3];  // (N) each, likewise: what the gradients of the outputs are multiplied by; they add up
 };
 
+// Similarities of some rows with all candidates, over the temperature: a chunk of rows (N, C), in the dtype of
+// computation, whose place their gradient takes. Each row's positive stands apart from its rivals, of which those with
+// the label of the positive are none. What is of rows, and of columns, is of all of them.
+struct Similarities {
+  static constexpr int64_t tile = 256;  // columns of a unit
+  void* x;
+  int64_t first, rows, columns;  // rows [first, first + rows)
+  const int64_t* positive;       // of each row, a column
+  const int64_t* label;          // of each column, or null
+  void* own;                     // of each row: its similarity with the positive
+
+  // Of the rivals of each row, and of each column among the rows: the largest similarity, 0 where there is none, and the
+  // sum of exponentials against it. Those of columns are null where they are not wanted, and -inf at first.
+  void* largest;
+  double* sum;
+  void* column_largest;
+  double* column_sum;
+
+  // Of the gradient: what these exponentials are multiplied by, and what stands at the positive.
+  const double* factor;
+  const void* column_factor;
+  const double* own_gradient;
+};
+
 // of: what works units [begin, end) off, by the dtype of the data. scratch: how many bytes each thread needs.
 template <class Call>
 struct Kernel {
@@ -117,6 +141,7 @@ struct Kernels {
   Kernel<Ctc> ctc;
   Kernel<TransformedRows> transformed_rows;
   Kernel<LogProb> log_probs;
+  Kernel<Similarities> row_rivals, column_rivals, similarity_gradients;
 };
 
 }  // namespace lossary

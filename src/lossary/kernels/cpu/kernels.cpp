@@ -4,6 +4,7 @@
 #include "elementwise.h"
 #include "nll.h"
 #include "pairs.h"
+#include "similarities.h"
 #include "strided_rows.h"
 #include "transformed_rows.h"
 
@@ -26,6 +27,9 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(ctc),
     LOSSARY_KERNEL(transformed_rows),
     LOSSARY_KERNEL(log_probs),
+    LOSSARY_KERNEL(row_rivals),
+    LOSSARY_KERNEL(column_rivals),
+    LOSSARY_KERNEL(similarity_gradients),
 };
 
 }  // namespace lossary

@@ -12,6 +12,7 @@ from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.core.rows import local
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import Similarities
 
 SIMILARITIES_AT_ONCE = Bytes(none_means=2**26)
 
@@ -139,7 +140,7 @@ def _against(
         "The gradient is of the size of 1 / (temperature · length of the row): short embeddings get huge ones.",
         "Over devices gather the candidates, pass positives with each device's offset, and mind who gets the gradient "
         "of gathered rows: that is the gather's matter.",
-        "More candidates make a larger loss, about log M at the start: losses of batches of other sizes do not compare.",
+        "More candidates make a larger loss, about log M at the start: batches of other sizes do not compare.",
     ),
     check=_check,
     plot=Plot(
@@ -150,6 +151,7 @@ def _against(
         axis="cosine with the positive, beside 7 negatives at cosine 0",
         embed=lambda x: namespace(x).stack([x, namespace(x).zeros_like(x)], axis=-1),
     ),
+    kernel=Similarities(),
 )
 def info_nce_loss(
     input: Annotated[Array, features("N D")],

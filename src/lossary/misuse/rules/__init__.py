@@ -43,6 +43,8 @@ RULES: tuple[Rule, ...] = (
     inputs.one_class,
     inputs.decisions,
     embeddings.collapsed,
+    embeddings.scale_as_temperature,
+    embeddings.copies,
     targets.class_dimension,
     targets.other_code,
     distributions.not_distributions,
