@@ -87,7 +87,7 @@ struct Vectors {
   }
 };
 
-double softplus(double x) { return (x > 0 ? x : x * (x <= 0)) + std::log1p(std::exp(-std::fabs(x))); }
+double softplus(double x) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::fabs(x))); }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
