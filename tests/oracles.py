@@ -565,6 +565,75 @@ def by_recursion(prob: Reals, word: list[int], blank: int) -> Real:
     return after_blank[-1] + after_letter[-1]
 
 
+def overlap_loss(
+    input: Numbers,
+    target: Numbers,
+    weight: Numbers = None,
+    ignore_index: int = -100,
+    activation: str = "softmax",
+    smooth: float = 1.0,
+    overlap: str = "minimum",
+    classes: str = "all",
+    pixel_weight: Numbers = None,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    gamma: float = 1.0,
+    squared: bool = False,
+    batch: bool = False,
+) -> Unreduced:
+    rows, t, s = classes_last(exact(input)), np.asarray(target), exact(smooth).item()
+    a, b, power = (exact(x).item() for x in (alpha, beta, gamma))
+    if t.dtype.kind in "iu":
+        labels, t = t, np.equal(t[..., None], np.arange(rows.shape[-1])).astype(int)
+    else:
+        labels, t = np.zeros(rows.shape[:-1], int), classes_last(exact(target))
+    w = exact(np.ones(labels.shape) if pixel_weight is None else pixel_weight)
+    w = np.where(labels == ignore_index, mp.zero, w) if labels.shape == np.shape(target) else w
+    of_class = exact(np.ones(rows.shape[-1]) if weight is None else weight)
+    sums = labels.shape[: labels.ndim > 0] + rows.shape[-1:]
+    if batch:
+        sums = sums[-1:]
+    totals = np.full((*sums, 4), mp.zero)
+    for at in np.ndindex(labels.shape):
+        for k, p in enumerate(probabilities(rows[at], activation)) if w[at] != 0 else ():
+            y, where = t[at][k], (*(() if batch else at[:1]), k)
+            common = p * y if overlap == "product" else p if p < y else y
+            common = mp.nan if mp.isnan(p) or mp.isnan(y) else common
+            parts = ((p - y) ** 2, p**2 + y**2, y, 0) if squared else (p - common, y - common, y, common)
+            totals[where] += w[at] * exact(parts)
+    losses, counts = np.empty(sums, dtype=object), np.empty(sums, dtype=object)
+    for at in np.ndindex(sums):
+        first, second, true, common = totals[at]
+        numerator = first if squared else a * first + b * second
+        denominator = second + 2 * s if squared else common + numerator + s
+        loss = mp.zero if denominator == 0 else (numerator / denominator) ** power
+        counted = classes == "all" or true > 0 or mp.isnan(loss)
+        losses[at] = times(of_class[at[-1]], loss) if counted else mp.zero
+        counts[at] = of_class[at[-1]] if counted else mp.zero
+    return Unreduced(losses, counts)
+
+
+def probabilities(row: Reals, activation: str) -> Sequence[Real]:
+    if activation == "softmax":
+        return [mp.exp(-nll) for nll in neg_log_softmax(row)]
+    return row if activation == "none" else [1 / (1 + mp.exp(-x)) for x in row]
+
+
+@reduces("input target weight ignore_index reduction")
+def dice_loss(*data: Numbers, **options: Any) -> Unreduced:
+    return overlap_loss(*data, **options)
+
+
+@reduces("input target weight ignore_index reduction")
+def tversky_loss(*data: Numbers, **options: Any) -> Unreduced:
+    return overlap_loss(*data, **options)
+
+
+@reduces("input target weight ignore_index reduction")
+def jaccard_loss(*data: Numbers, **options: Any) -> Unreduced:
+    return overlap_loss(*data, alpha=1, beta=1, **options)
+
+
 def gradient(oracle: Callable[..., Real], args: Sequence[Any], kwargs: dict[str, Any], wrt: int | str) -> Reals:
     """Central differences of a scalar answer, for every element of args[wrt] or kwargs[wrt]; nan of an infinite one."""
     given = dict(enumerate(args)) | kwargs

@@ -25,7 +25,7 @@ from lossary.core.contract import (
 )
 from lossary.core.record import Loss
 from lossary.testing import LIBRARIES, Case, Library, Sample
-from lossary.testing.samples import EXTREMES, drawn_options, manhattan, wrong_levels
+from lossary.testing.samples import EXTREMES, drawn_options, in_domain, manhattan, wrong_levels
 
 WIDTH: dict[str, Any] = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 32}
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -106,11 +106,12 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
     domains = {s.domain.name for s in specs.values()}
     if domains & {"class indices", "label sequences"}:
         dims["C"] = max(dims["C"], 1)
-    if loss.name == "focal_loss" and dims["C"] == 1:  # which it refuses: its softmax is always 1
-        dims["C"] = 2
+    if dims.get("C") == 1 and (loss.name == "focal_loss" or "activation" in loss.options):
+        dims["C"] = 2  # the softmax of one class is always 1, which they refuse
     if "lengths" in domains:
         specs = _sequence_specs(specs, dims)
     options = {n: draw(_option(n, allowed, dims, loss)) for n, allowed in drawn_options(loss).items()}
+    specs = {n: in_domain(loss, n, s, options) for n, s in specs.items()}
     for name, allowed in loss.options.items():
         dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if "ignore_index" in options and "class indices" not in domains:
@@ -183,8 +184,6 @@ def _bounds(name: str, spec: Spec, options: dict[str, Any]) -> tuple[float, floa
     """The domain; the meaning of some arguments follows an option."""
     if name == "target" and "log_target" in options:
         return (-np.inf, 0.0) if options["log_target"] else (0.0, 1.0)
-    if name == "input" and not options.get("log_input", True):
-        return 0.0, np.inf
     ends = EXTREMES.get(spec.domain.name, (np.inf,))
     if np.isinf(ends).any():
         return spec.domain.low, spec.domain.high

@@ -41,6 +41,9 @@ from lossary.losses.regression.log_cosh_loss import log_cosh_loss as log_cosh_lo
 from lossary.losses.regression.mse_loss import mse_loss as mse_loss
 from lossary.losses.regression.quantile_loss import quantile_loss as quantile_loss
 from lossary.losses.regression.smooth_l1_loss import smooth_l1_loss as smooth_l1_loss
+from lossary.losses.segmentation.dice_loss import dice_loss as dice_loss
+from lossary.losses.segmentation.jaccard_loss import jaccard_loss as jaccard_loss
+from lossary.losses.segmentation.tversky_loss import tversky_loss as tversky_loss
 from lossary.losses.sequence.ctc_loss import ctc_loss as ctc_loss
 from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as ctc_loss_with_logits
 

@@ -124,6 +124,19 @@ class CTCWithLogitsLoss(LossModule, of=F.ctc_loss_with_logits):
         )
 
 
+class DiceLoss(LossModule, of=F.dice_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, pixel_weight=pixel_weight, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class FocalLoss(LossModule, of=F.focal_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
@@ -191,6 +204,17 @@ class InfoNCELoss(LossModule, of=F.info_nce_loss):
     ) -> Tensor:
         beside = {"positives": positives, "labels": labels, "negatives": negatives}
         return self._run(input, candidates, **beside, sample_weight=sample_weight, normalizer=normalizer)
+class JaccardLoss(LossModule, of=F.jaccard_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, pixel_weight=pixel_weight, sample_weight=sample_weight, normalizer=normalizer)
 
 
 class KLDivLoss(LossModule, torch.nn.KLDivLoss, of=F.kl_div):
@@ -361,3 +385,16 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # what torch.nn give
     *{name for name in dir(torch.nn) if not name.startswith("_")} - {module.__name__ for module in loss_modules()},
     *(module.__name__ for module in loss_modules()),
 ]
+
+
+class TverskyLoss(LossModule, of=F.tversky_loss):
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Weight = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, target, pixel_weight=pixel_weight, sample_weight=sample_weight, normalizer=normalizer)

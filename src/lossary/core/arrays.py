@@ -329,7 +329,7 @@ def to_numpy(x: Array) -> np.ndarray:
 
 
 def pairwise_sum(x: Array) -> Array:
-    """The sum of a flat JAX array by halves; XLA on the CPU adds one by one."""
+    """The sums of a JAX array along its last axis by halves; XLA on the CPU adds one by one."""
     import jax
 
     return jax.jit(_halved)(x)
@@ -337,10 +337,10 @@ def pairwise_sum(x: Array) -> Array:
 
 def _halved(x: Array) -> Array:
     xp = namespace(x)
-    while x.shape[0] > 1:
-        half = x.shape[0] // 2
-        x = xp.concatenate([x[:half] + x[half : 2 * half], x[2 * half :]])
-    return x[0]
+    while x.shape[-1] > 1:
+        half = x.shape[-1] // 2
+        x = xp.concatenate([x[..., :half] + x[..., half : 2 * half], x[..., 2 * half :]], axis=-1)
+    return x[..., 0]
 
 
 def scan(step: Callable[[Any, Any], Any], state: Any, xs: tuple[Array, ...]) -> Any:

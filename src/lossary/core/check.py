@@ -1,6 +1,8 @@
 """The check of a call: arguments by their contract, brought to one library and one dtype."""
 
+import functools
 import math
+import operator
 import sys
 import threading
 import warnings
@@ -155,27 +157,26 @@ def prepare(call: Checked) -> dict[str, Any]:
     for name, spec in specs.items():
         integer = spec.domain.dtype == "integer"
         values[name] = cast_index(values[name], call.first) if integer else cast(values[name], call.dtype)
-    if call.sample_weight is not None:
-        # A row that is not in the batch takes its positive along, whose place stays.
-        silent = {name: spec for name, spec in specs.items() if spec.domain.name != "positives"}
-        values |= {name: _silence(values, name, spec, call.sample_weight, call) for name, spec in silent.items()}
-    rows = _counted_rows(call, values) if is_strict() else None
+    hiding, positives = _hiding(call), values.get("positives")
+    for name, spec in specs.items():
+        for weight, shape in () if spec.domain.name == "positives" else hiding:  # whose places stay
+            values[name] = _silence(values[name], spec, weight, shape, positives, call)
+    counted = _counted(call, values, hiding) if is_strict() else []
     domains = {name: spec.domain for name, spec in specs.items()} | loss.domains(values)
     for name, spec in specs.items():
-        hidden = _detached(call.sample_weight) if spec.domain.name == "positives" else rows
-        seen = values[name] if hidden is None else _silence(values, name, spec, hidden, call)
+        seen = values[name]
+        hidden = [(detach(weight), shape) for weight, shape in hiding] if spec.domain.name == "positives" else counted
+        for weight, shape in hidden:
+            seen = _silence(seen, spec, weight, shape, positives, call)
         held = check_values(loss.name, name, seen, domains[name], call.dims, values.get("ignore_index"))
-        values[name] = held if hidden is None else values[name]
+        values[name] = values[name] if hidden else held
         if is_strict():
             eps = float(namespace(call.first).finfo(call.answer_dtype).eps)
-            check_sums(loss.name, name, seen, spec, call.dims, None if rows is None else rows != 0, eps)
+            rows = functools.reduce(operator.and_, [weight != 0 for weight, _ in counted]) if counted else None
+            check_sums(loss.name, name, seen, spec, call.dims, rows, eps)
     if not loss.rows_independent:
         values["sample_weight"] = call.sample_weight
     return values
-
-
-def _detached(weight: Array | None) -> Array | None:
-    return None if weight is None else detach(weight)
 
 
 def _inside(option: Array, allowed: Range) -> Array:
@@ -378,8 +379,17 @@ def _normalizer(
     return cast(array, dtype)
 
 
-def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
-    """Not 0 for rows that are neither ignored nor of weight 0; strict checking looks at these alone."""
+Hiding = list[tuple[Array, str]]
+"""Weights, with their shapes in the words of the contract: where one is 0, other arguments may hold anything."""
+
+
+def _hiding(call: Checked) -> Hiding:
+    of_pixels = [(cast(call.values[name], call.dtype), spec.shape) for name, spec in call.specs.items() if spec.hides]
+    return of_pixels if call.sample_weight is None else [(call.sample_weight, call.loss.unreduced), *of_pixels]
+
+
+def _counted(call: Checked, values: dict[str, Any], hiding: Hiding) -> Hiding:
+    """What is not 0 for what is neither ignored nor of weight 0; strict checking looks at these alone."""
     dtensors.refuse(call.loss.name, values, "strict() reads values")
     for name in call.specs:
         if is_traced(values[name]):
@@ -387,28 +397,27 @@ def _counted_rows(call: Checked, values: dict[str, Any]) -> Array | None:
                 f"{call.loss.name}: strict() reads values, and {name} has none inside torch.compile, torch.func, vmap "
                 "or JAX's transformations. Call the loss once outside of them, or leave strict()"
             )
-    rows, ignored = call.sample_weight, call.values.get("ignore_index")
+    ignored, kept = call.values.get("ignore_index"), []
     target = next((n for n, s in call.specs.items() if s.domain.name == "class indices" and "K" not in s.shape), None)
     if target is not None and ignored is not None:
-        kept = cast(values[target] != ignored, call.dtype)
-        rows = kept if rows is None else rows * kept
-    return None if rows is None else detach(rows)
+        kept.append((cast(values[target] != ignored, call.dtype), call.specs[target].shape))
+    return [(detach(weight), shape) for weight, shape in (*hiding, *kept)]
 
 
-def _silence(values: dict[str, Any], name: str, spec: Spec, weight: Array, call: Checked) -> Array:
-    """An argument with zeros, or ignored, where the weight is 0: nothing there reaches a value or a gradient."""
-    x = values[name]
+def _silence(x: Array, spec: Spec, weight: Array, shape: str, positives: Array | None, call: Checked) -> Array:
+    """`x` with zeros, or ignored, where a weight of that shape is 0: nothing there reaches a value or a gradient."""
     if spec.domain.name in (*BESIDE, "label sequences"):
         return x
     xp = namespace(x)
-    rows, names = ([name for name, _ in axes(shape, call.dims)] for shape in (call.loss.unreduced, spec.shape))
+    rows, names, own = ([n for n, _ in axes(s, call.dims)] for s in (shape, spec.shape, call.loss.rows))
     if rows and not set(rows) & set(names):  # shared by all rows, as a matrix of weights is
         if spec.domain.name != "candidates":
             return x
         in_batch = xp.broadcast_to(weight != 0, (call.dims["N"],))
-        remaining = candidates.remaining(in_batch, values.get("positives"), x.shape[0])
+        remaining = candidates.remaining(in_batch, positives, x.shape[0])
         return xp.where(xp.expand_dims(remaining, axis=-1), x, 0)
-    counts, elsewhere = weight != 0, tuple(i for i, name in enumerate(rows) if name not in names)
+    alone = set(names) & set(own)
+    counts, elsewhere = weight != 0, tuple(i for i, name in enumerate(rows) if name not in alone)
     if elsewhere:  # part of several losses: kept for any one that counts
         counts = xp.any(counts, axis=elsewhere, keepdims=True)
     sizes = dict(zip(rows, counts.shape, strict=True))

@@ -88,6 +88,7 @@ class Spec:
 
     broadcasts: whether a shape that broadcasts to `shape` will do. along: the axis that lengths measure.
     by_row: of these shapes, only those with as many dimensions or none, and `shape` without its last dimension.
+    hides: of weights: where one is 0, the other arguments may hold anything.
     """
 
     domain: Domain
@@ -95,6 +96,7 @@ class Spec:
     broadcasts: bool = False
     along: str = ""
     by_row: bool = False
+    hides: bool = False
     others: tuple["Spec", ...] = ()
 
     def __or__(self, other: "Spec") -> "Spec":
@@ -109,8 +111,10 @@ class Spec:
 
 
 def word(domain: Domain) -> Callable[..., Spec]:
-    def spec(shape: str, *, broadcasts: bool = False, along: str = "", by_row: bool = False) -> Spec:
-        return Spec(domain, shape, broadcasts or by_row, along, by_row)
+    def spec(
+        shape: str, *, broadcasts: bool = False, along: str = "", by_row: bool = False, hides: bool = False
+    ) -> Spec:
+        return Spec(domain, shape, broadcasts or by_row, along, by_row, hides)
 
     return spec
 
@@ -130,6 +134,8 @@ variances = word(Domain("variances", low=0.0, enforced=True, number=True))
 features = word(Domain("features"))
 linear_weights = word(Domain("linear weights"))
 label_probabilities = word(Domain("label probabilities", low=0.0, high=1.0))
+masks = word(Domain("label probabilities", low=0.0, high=1.0, enforced=True, slack=4.0))
+class_probabilities = word(Domain("class probabilities", low=0.0, high=1.0, enforced=True, slack=4.0))
 class_indices = word(Domain("class indices", dtype="integer", low=0, enforced=True))
 label_sets = word(Domain("label sets", dtype="integer", low=-1, enforced=True))
 label_sequences = word(Domain("label sequences", dtype="integer", low=0))
@@ -191,9 +197,10 @@ def _is_whole(value: numbers.Real) -> bool:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or False. changes_answers: if not, samples leave it alone."""
+    """True or False. Samples leave it alone where it does not change answers, or couples the rows of a batch."""
 
     changes_answers: bool = True
+    couples_rows: bool = False
 
     def refuse(self, value: object) -> str | None:
         return None if isinstance(value, (bool, numbers.Integral)) else "True or False"
@@ -616,6 +623,8 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
     lowest, highest = float(xp.min(x)), float(xp.max(x))
     if domain.name == "probabilities":
         return ". Logits? Use binary_cross_entropy_with_logits"
+    if domain.name == "class probabilities":
+        return ". Logits? Pass activation='softmax' or 'sigmoid'"
     if domain.name == "variances":
         return ". End the model in softplus or exp; logarithms of variances? Pass var.exp()"
     if domain.name == "rates":

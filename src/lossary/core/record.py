@@ -107,6 +107,8 @@ class Loss:
     public: what users call. function: the formula. data, options: the contract of each argument. option_places: where
     a call has options, by place and by name. rows_independent: whether a row's loss depends on that row alone. kernel:
     the family of kernels that fuses it (lossary.kernels.families).
+    unreduced: the shape of the loss before reduction. rows: that of what has a target of its own, mostly the same: the
+    pixels, where a loss sums over them.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Loss:
     defaults: Mapping[str, Any]
     positional: int
     unreduced: str
+    rows: str
     family: str = ""
     title: str = ""
     formula: str = ""

@@ -37,20 +37,25 @@ def weighted(values: Array, weight: Array | None) -> Array:
 
 def total(x: Array) -> Array:
     """The sum of all elements, in fp64 for fp32: the mean of 10^8 equal values is right to 1 ulp."""
-    xp, n = namespace(x), size(x)
+    xp = namespace(x)
+    return row_sums(xp.reshape(x, (-1,))) if str(x.dtype).endswith("float32") else xp.sum(x)
+
+
+def row_sums(x: Array) -> Array:
+    """The sums along the last axis, in fp64 for fp32."""
+    xp, n = namespace(x), x.shape[-1]
     if not str(x.dtype).endswith("float32"):
-        return xp.sum(x)
+        return xp.sum(x, axis=-1)
     if is_jax(x):  # has no fp64 as a rule
-        return pairwise_sum(xp.reshape(x, (-1,))) if n > FEW else xp.sum(x)
+        return pairwise_sum(x) if n > FEW else xp.sum(x, axis=-1)
     if is_torch(x) and x.device.type == "mps":
-        return xp.sum(x)
-    if not is_torch(x) or n <= MANY:
-        return xp.sum(x, dtype=xp.float64)
+        return xp.sum(x, axis=-1)
+    if not is_torch(x) or size(x) <= MANY:
+        return xp.sum(x, axis=-1, dtype=xp.float64)
     # torch would copy all of x to fp64: sum blocks of 32 first, whose rounding does not add up.
     whole = n - n % 32
-    flat = xp.reshape(x, (-1,))
-    blocks, rest = xp.sum(xp.reshape(flat[:whole], (-1, 32)), axis=1), flat[whole:]
-    return xp.sum(blocks, dtype=xp.float64) + xp.sum(rest, dtype=xp.float64)
+    blocks, rest = xp.sum(xp.reshape(x[..., :whole], (*x.shape[:-1], whole // 32, 32)), axis=-1), x[..., whole:]
+    return xp.sum(blocks, axis=-1, dtype=xp.float64) + xp.sum(rest, axis=-1, dtype=xp.float64)
 
 
 def mean(values: Array, denominator: Array) -> Array:

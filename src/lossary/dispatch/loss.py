@@ -31,6 +31,7 @@ def loss(
     formula: str,
     unreduced: str,
     held: tuple[Held, ...] = (),
+    rows: str = "",
     sources: tuple[Source, ...],
     properties: tuple[str, ...] = (),
     bounds: tuple[float, float] | None = None,
@@ -50,7 +51,8 @@ def loss(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
-    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. held: what the formula detaches.
+    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. rows: that of what has a target of
+    its own, where it is not the same. held: what the formula detaches.
     properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether
     a row's loss depends on that row alone; if not, rows of weight 0 are not in the batch, and the body reads
     sample_weight to leave them out. kernel: the family of kernels that fuses it, with what that must know. aten: the
@@ -101,6 +103,7 @@ def _record(formula_of: Callable[..., Any], **fields: Any) -> Loss:
 
     signature = inspect.signature(formula_of)
     options = _annotated(signature, OPTIONS)
+    fields["rows"] = fields.get("rows") or fields["unreduced"]
     places = [i for i, name in enumerate(signature.parameters) if name in options]
     record = Loss(
         name=formula_of.__name__,

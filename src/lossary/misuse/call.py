@@ -66,14 +66,15 @@ class Call:
         names = {name: self.names(name) for name in self.specs}
         # Concatenated labels have no axis along which samples could be left out, and coupled rows need each other.
         if loss.rows_independent and all(spec.shape != "L" for spec in self.specs.values()):
-            self.sample = draw(self._arrays, names, dict(axes(loss.unreduced, self.dims)))
+            self.sample = draw(self._arrays, names, dict(axes(loss.rows, self.dims)))
         part = {name: self.sample.part(x, names[name]) for name, x in self._arrays.items()}
         weight = checked.sample_weight
+        of_losses = [axis for axis, _ in axes(checked.loss.unreduced, self.dims)]
         return replace(
             checked,
             values={**values, **part},
             first=part[first[0]],
-            sample_weight=None if weight is None else self.sample.part(weight, self.rows_axes),
+            sample_weight=None if weight is None else self.sample.part(weight, of_losses),
             normalizer=None,
             reduction="none",
             answer_dtype=checked.dtype,
@@ -95,8 +96,8 @@ class Call:
 
     @cached_property
     def rows_axes(self) -> list[str]:
-        """The names of the axes of the unreduced loss."""
-        return [axis for axis, _ in axes(self.loss.unreduced, self.dims)]
+        """The names of the axes of the rows: of what has a target of its own."""
+        return [axis for axis, _ in axes(self.loss.rows, self.dims)]
 
     def inner(self, name: str) -> list[str]:
         """The axes of an argument over which the loss is one number: classes, features, frames."""
@@ -104,9 +105,8 @@ class Call:
 
     def word(self, name: str) -> str:
         """The contract word of an argument; that of some follows an option."""
-        word = self.specs[name].domain.name
-        if word == "log-rates" and not self.option("log_input"):
-            return "rates"
+        options = {option: self.option(option) for option in self.loss.options}
+        word = self.loss.domains(options).get(name, self.specs[name].domain).name
         if word == "probabilities, or log-probabilities":
             return "log-probabilities" if self.option("log_target") else "target probabilities"
         return word
@@ -147,7 +147,7 @@ class Call:
         return host(self._arrays[name]) if self.sample.axis else self.host(name)
 
     def aligned(self, name: str) -> np.ndarray:
-        """An argument with the axes of the unreduced loss first, its inner axes last."""
+        """An argument with the axes of the rows first, its inner axes last."""
         x, names = self.host(name), self.names(name)
         x = x.reshape((1,) * (len(names) - x.ndim) + x.shape)
         order = [axis for axis in self.rows_axes if axis in names] + self.inner(name)
@@ -158,20 +158,31 @@ class Call:
 
     @cached_property
     def rows_shape(self) -> tuple[int, ...]:
-        """The shape of the unreduced loss, of the sample."""
-        sizes, places = axes(self.loss.unreduced, self.dims), self.sample.places
-        return tuple(n if places is None or axis != self.sample.axis else len(places) for axis, n in sizes)
+        """How many rows there are along each of their axes, in the sample."""
+        return self._sampled(self.loss.rows)
 
     @cached_property
     def kept(self) -> np.ndarray:
         """Which rows count: not ignored, and of no weight 0."""
         kept = np.ones(self.rows_shape, bool)
         if self.checked.sample_weight is not None:
-            kept = kept & (host(self.checked.sample_weight) != 0)
+            kept = kept & self._of_rows(host(self.checked.sample_weight) != 0)
         for name in self.named("class indices"):
             if self.option("ignore_index") is not None:
                 kept = kept & (self.aligned(name) != self.option("ignore_index"))
         return kept
+
+    def _sampled(self, shape: str) -> tuple[int, ...]:
+        sizes, places = axes(shape, self.dims), self.sample.places
+        return tuple(n if places is None or axis != self.sample.axis else len(places) for axis, n in sizes)
+
+    def _of_rows(self, marked: np.ndarray) -> np.ndarray:
+        """Of marked losses the rows that belong to any."""
+        names = [axis for axis, _ in axes(self.loss.unreduced, self.dims)]
+        marked = np.broadcast_to(marked, self._sampled(self.loss.unreduced))
+        marked = marked.any(axis=tuple(i for i, axis in enumerate(names) if axis not in self.rows_axes))
+        shared = [axis for axis in names if axis in self.rows_axes]
+        return np.expand_dims(marked, tuple(i for i, axis in enumerate(self.rows_axes) if axis not in shared))
 
     def rows(self, name: str) -> np.ndarray:
         """An argument's rows that count, (R, inner axes)."""
@@ -183,8 +194,9 @@ class Call:
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """The unreduced losses of the rows that count, (R,)."""
-        if self._unreduced.size != self.kept.size:  # a distance of the caller's own decides it
+        """The losses of the rows that count, (R,)."""
+        # A distance of the caller's own decides it, and some losses are of many rows each.
+        if self.loss.rows != self.loss.unreduced or self._unreduced.size != self.kept.size:
             raise Unchecked(f"there are {self._unreduced.size:,} losses for {self.kept.size:,} rows")
         return self._unreduced.reshape(self.rows_shape)[self.kept]
 

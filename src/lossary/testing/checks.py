@@ -62,11 +62,14 @@ def _weights(case: Case) -> np.ndarray:
     return weights
 
 
-def _wholly(case: Case, marked: np.ndarray, name: str) -> np.ndarray:
-    """The elements of an argument that belong to marked losses alone, in a shape that broadcasts to the argument's."""
-    dims = case.sample.dims
-    rows, names = ([n for n, _ in axes(shape, dims)] for shape in (case.loss.unreduced, case.sample.specs[name].shape))
-    elsewhere = tuple(i for i, row in enumerate(rows) if row not in names)
+def _wholly(case: Case, marked: np.ndarray, of: str, name: str) -> np.ndarray:
+    """The elements of an argument that belong to marked losses or targets alone, in a shape that broadcasts to its own.
+
+    of: the shape of what is marked, in the words of the contract.
+    """
+    shapes = of, case.sample.specs[name].shape, case.loss.rows
+    rows, names, own = ([n for n, _ in axes(shape, case.sample.dims)] for shape in shapes)
+    elsewhere = tuple(i for i, row in enumerate(rows) if row not in names or row not in own)
     alone = marked.all(axis=elsewhere, keepdims=True)
     return np.reshape(alone, [alone.shape[rows.index(n)] if n in rows else 1 for n in names])
 
@@ -74,7 +77,7 @@ def _wholly(case: Case, marked: np.ndarray, name: str) -> np.ndarray:
 def _out_of_batch(case: Case, out: np.ndarray, name: str) -> np.ndarray:
     """As `_wholly` of rows that are not in the batch, whose positives are no candidates of others."""
     if case.loss.rows_independent or case.sample.specs[name].shape.split()[0] != "M":
-        return _wholly(case, out, name)
+        return _wholly(case, out, case.loss.unreduced, name)
     return case.sample.leaving(out)[:, None]
 
 
@@ -213,7 +216,7 @@ def check_ignored_rows(case: Case) -> None:
     ignored = target == case.sample.arguments["ignore_index"]
     clean = case.of(case.sample.but(target=target))
     x = case.sample.arrays["input"]
-    x = np.where(_wholly(case, ignored, "input"), np.nan, x)
+    x = np.where(_wholly(case, ignored, case.sample.specs["target"].shape, "input"), np.nan, x)
     poisoned = clean.convert(x)
     for reduction in case.loss.reductions:
         got = clean.value(input=poisoned, reduction=reduction)

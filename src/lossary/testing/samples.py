@@ -36,6 +36,7 @@ EXTREMES = {
     "candidates": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
     "linear weights": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
     "label probabilities": (0.0, 1.0, 0.5),
+    "class probabilities": (0.0, 1.0, 0.5, 1e-30),
     "log-rates": (0.0, 1e-30, 80.0, -104.0, 1e4, -1e4, np.inf, -np.inf),
     "rates": (0.0, 1e-30, 1e4, 1e18, np.inf),
     "counts": (0.0, 1.0, 1e4),
@@ -138,17 +139,22 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
         specs[name] = fitting[rng.integers(len(fitting))]
         if specs[name].shape == "1" and dims["N"] is not None:
             specs[name] = fitting[0]
+        specs[name] = in_domain(loss, name, specs[name], options)
         arguments[name] = _draw(specs[name], dims, options, rng)
     if "log_target" in options:
         arguments["target"] = np.asarray(np.log(arguments["target"])) if options["log_target"] else arguments["target"]
-    if not options.get("log_input", True):
-        arguments["input"] = np.asarray(np.maximum(np.exp(arguments["input"]), 0.5))
     if "ignore_index" in options and "class indices" not in [s.domain.name for s in specs.values()]:
         arguments["ignore_index"] = loss.defaults["ignore_index"]
     if loss.defaults["reduction"] == "none":  # which cannot be differentiated
         arguments["reduction"] = "mean"
     ordered = {name: arguments[name] for name in loss.signature.parameters if name in arguments}
     return Sample(ordered, specs, dims, seed)
+
+
+def in_domain(loss: Loss, name: str, spec: Spec, options: Mapping[str, Any]) -> Spec:
+    """The spec with the domain that the options give the argument."""
+    domain = loss.domains({**loss.defaults, **options}).get(name, spec.domain)
+    return replace(spec, domain=domain)
 
 
 def _batch_axis(shape: str, dims: Dims) -> int | None:
@@ -160,7 +166,9 @@ def _batch_axis(shape: str, dims: Dims) -> int | None:
 def drawn_options(loss: Loss) -> dict[str, Any]:
     """The options that the answers depend on."""
     return {
-        n: allowed for n, allowed in loss.options.items() if not isinstance(allowed, Flag) or allowed.changes_answers
+        n: allowed
+        for n, allowed in loss.options.items()
+        if not isinstance(allowed, Flag) or (allowed.changes_answers and not allowed.couples_rows)
     }
 
 
@@ -221,7 +229,7 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         return np.asarray(rng.choice([0.0, 2.0, 3.0, 7.0], shape))  # at 1 Stirling's term of a Poisson loss jumps
     if name == "signs":
         return np.asarray(rng.choice([-1.0, 1.0], shape))
-    if name in ("weights", "variances"):
+    if name in ("weights", "variances", "rates"):
         return np.asarray(rng.uniform(0.25, 3.0, shape))
     if "probabilities" in name or spec.broadcasts:
         x = np.asarray(rng.uniform(0.02, 0.98, shape))

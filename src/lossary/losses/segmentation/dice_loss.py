@@ -1,0 +1,224 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Flag, Range, weights
+from lossary.core.overlap import (
+    INPUT,
+    PIXEL_WEIGHT,
+    SMOOTH,
+    TARGET,
+    Activation,
+    Batch,
+    Counted,
+    Overlap,
+    check_masks,
+    input_domain,
+    over_batch,
+    overlap_loss,
+)
+from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+
+HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0}
+"""A true pixel and a false one, both of probability 1/2."""
+
+
+@loss(
+    family="segmentation",
+    title="Dice loss: overlap of masks, the F1 score of each class",
+    formula=r"\ell_{nc} = 1 - \frac{TP + s}{TP + \tfrac12 FP + \tfrac12 FN + s} "
+    r"= \frac{FP + FN}{2 \, TP + FP + FN + 2 s}, \qquad "
+    r"\text{squared:} \; \frac{\sum_i w_i (p_i - t_i)^2}{\sum_i w_i (p_i^2 + t_i^2) + 2 s}",
+    unreduced="?N C",
+    rows="?N *d",
+    sources=(
+        Source(
+            "Dice, Measures of the Amount of Ecologic Association Between Species, 1945", url="doi.org/10.2307/1932409"
+        ),
+        Source(
+            "Milletari, Navab, Ahmadi, V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image "
+            "Segmentation, 2016",
+            "the squared form",
+            "arxiv.org/abs/1606.04797",
+        ),
+        Source(
+            "Wang, Popordanoska, Bertels, Lemmens, Blaschko, Dice Semimetric Losses, 2023",
+            "soft masks",
+            "arxiv.org/abs/2303.16296",
+        ),
+    ),
+    properties=("nonnegative", "shift_invariant"),
+    elsewhere=(
+        Elsewhere(
+            "monai",
+            "monai.losses.DiceLoss",
+            "with softmax=True and to_onehot_y=True, of overlap='product', or 'minimum' with soft_label=True; "
+            "smooth_nr = smooth_dr = 2 · smooth, which is 1e-5; its mean divides by samples times classes, whatever "
+            "their weights",
+        ),
+        Elsewhere(
+            "segmentation-models-pytorch",
+            "segmentation_models_pytorch.losses.DiceLoss",
+            "with mode='multiclass': batch=True, absent classes cost 0; smooth=0",
+        ),
+        Elsewhere(
+            "kornia",
+            "kornia.losses.dice_loss",
+            "with average='macro', of classes='present' and smooth=eps/2; 'micro' adds the sums of the classes first",
+        ),
+        Elsewhere("keras", "keras.losses.Dice", "of probabilities, as one mask; overlap='product', smooth=5e-8"),
+        Elsewhere(
+            "optax",
+            "optax.losses.dice_loss",
+            "unreduced; overlap='product'; class weights are not divided by their sum",
+        ),
+        Elsewhere("lossary", "tversky_loss", "alpha = beta = 1/2"),
+        Elsewhere("lossary", "jaccard_loss", "2 · dice / (1 + dice), with smooth=0"),
+    ),
+    examples=(
+        Example(HALVES, 0.5, "1 - 2·½ / (1 + 1)"),
+        Example({**HALVES, "squared": True}, 1 / 3, "(¼ + ¼) / (½ + 1)"),
+        Example({**HALVES, "target": [[[0.0, 0.0]]], "smooth": 1.0}, 1 / 3, "an absent class: 1 / (1 + 2·1)"),
+        Example(
+            {**HALVES, "input": [[[1.0, 0.0, 0.0, 0.0]]], "target": [[[1.0, 1.0, 0.0, 0.0]]]},
+            1 / 3,
+            "one of two pixels found: 1 - 2·1 / (1 + 2)",
+        ),
+        Example(
+            {"input": [[0.0, 0.0]], "target": [0], "smooth": 0.0},
+            2 / 3,
+            "one pixel, p = (½, ½): (⅓ + 1) / 2, one absent",
+        ),
+    ),
+    pitfalls=(
+        "With overlap='product', which is that of most libraries, soft masks are best predicted by 0 or 1, and not by "
+        "themselves.",
+        "With smooth=0 a class that is absent costs 1 whatever is predicted of it, with gradient 0, and 0 if nothing "
+        "is: nothing is learnt there. With a tiny smooth, as 1e-5, its gradient is up to 1 / smooth where almost "
+        "nothing is predicted. smooth is in pixels: 1 falls smoothly from a half.",
+        "Others add smooth to 2 TP: their smooth is twice this one. Compare losses of one smooth only.",
+        "The mean is over samples and classes: a class of 3 pixels weighs as much as one of a million. Where most "
+        "samples lack a class, batch=True or classes='present'.",
+        "Probabilities in place of logits are softened once more, without an error: pass activation='none'.",
+        "It is not calibrated, and its gradient vanishes where a class is missed altogether: it is mostly trained "
+        "beside cross_entropy.",
+    ),
+    check=check_masks,
+    domains=input_domain,
+    variant=over_batch,
+    plot=Plot(
+        -8.0,
+        6.0,
+        {"target": [[[0.0, 0.0]]], "activation": "sigmoid"},
+        {"smooth": (1e-5, 0.1, 1.0)},
+        axis="logit of one of two pixels of an absent class, the other being -8",
+        embed=lambda x: namespace(x).stack([x, 0 * x - 8], axis=-1)[:, None, :],
+    ),
+)
+def dice_loss(
+    input: Annotated[Array, INPUT],
+    target: Annotated[Array, TARGET],
+    weight: Annotated[Array | None, weights("C")] = None,
+    ignore_index: Annotated[int, Range(integer=True)] = -100,
+    reduction: str = "mean",
+    *,
+    activation: Activation = "softmax",
+    smooth: Annotated[Array | float, SMOOTH] = 1.0,
+    squared: Annotated[bool, Flag()] = False,
+    overlap: Overlap = "minimum",
+    batch: Batch = False,
+    classes: Counted = "all",
+    pixel_weight: Annotated[Array | None, PIXEL_WEIGHT] = None,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """What is predicted and not true, and true and not predicted, as a share of both masks of a class.
+
+    Use it for segmentation where classes have few pixels: each class counts the same, however small. Of hard masks it
+    is 1 less the F1 score. Where one kind of error matters more use `tversky_loss`; where every pixel should count the
+    same, `cross_entropy`, which is mostly trained beside it.
+
+    Parameters
+    ----------
+    input : floating array (N, C, d1, ...), or (C,)
+        Logits; with activation="none" probabilities.
+    target : integer array (N, d1, ...), or array of the shape of `input`
+        Classes, 0 to C - 1, of any integer dtype; or for each class a mask of 0 and 1, or a soft one in [0, 1].
+    weight : array (C,), optional
+        Weight of each class. The mean divides by the sum of the weights of the classes that it counts; a weight of 0
+        leaves a class out, as the background.
+    ignore_index : int
+        Pixels with this class index are in none of the sums. With masks it must stay negative: use `pixel_weight`.
+    reduction : "mean", "sum" or "none"
+        "none" has one number for each sample and class, (N, C).
+    activation : "softmax", "sigmoid" or "none"
+        What makes probabilities of the input: over the classes, of each number alone (masks that may overlap, or a
+        single class), or nothing.
+    smooth : float in [0, inf)
+        Pixels that count as found in every class. As in optax; where others write (2 TP + s) / (P + T + s) it is s / 2.
+    squared : bool
+        The form of V-Net, with squares of probabilities: errors far from 0 and 1 count less. `overlap` has no part in
+        it.
+    overlap : "minimum" or "product"
+        What soft masks share with probabilities: the smaller of both, so that only equal ones cost nothing, or the
+        product, which is least at p = 0 or 1 whatever the mask. Of masks of 0 and 1 both are the same.
+    batch : bool
+        Whether the sums run over the batch too: one loss for each class, (C,). Samples are then no longer independent,
+        and `sample_weight` (N,) weighs the pixels of each. For small objects that many samples lack.
+    classes : "all" or "present"
+        "present" leaves out, of value and mean, the classes of which a sample has no pixel.
+    pixel_weight : array (N, d1, ...), optional
+        Weight of each pixel, inside the sums. What a pixel of weight 0 holds does not count.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each sample, or for each sample and class, outside the ratio; the denominator of
+        the mean; and the implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    A class that is absent and not predicted costs 0, also without smoothing, where it is 0 / 0 and has the gradient 0;
+    so does one whose pixels are all ignored or of weight 0. Infinite logits are probabilities of exactly 0 and 1, with
+    the gradient 0. A pixel of logits of -inf alone makes its sample NaN. The loss of a nearly perfect prediction keeps
+    its digits: it is a ratio of sums of terms that are not negative, and never 1 less a number.
+
+    Differs from torch
+    ------------------
+    torch has no such loss. From those of other libraries it differs so:
+
+    - smooth is added to TP, and so twice to P + T; MONAI: once
+    - a class that is absent: smooth, in pixels; MONAI: gradients up to 1e5, segmentation-models-pytorch: no gradient,
+      kornia: 1 where all is ignored
+    - sums of each sample; segmentation-models-pytorch, Keras: of the batch, which is batch=True
+      (qubvel-org/segmentation_models.pytorch#712)
+    - soft masks: 0 where p = t; MONAI, Keras, optax: the product, 0.5 at p = t = 1/2
+    - mean with class weights: divided by their sum; MONAI, optax: by their number (Project-MONAI/MONAI#7729)
+    - a loss below the rounding of 1: its digits; all others: 0
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where a single class goes with a softmax or with class indices; where shapes, dtypes or options do not fit, or
+        masks or probabilities leave [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logits, classes = np.zeros((1, 2, 1)), np.array([[0]])
+    >>> dice_loss(logits, classes, smooth=0.0, reduction="none").tolist()
+    [[0.3333333333333333, 1.0]]
+    """
+    return overlap_loss(
+        input,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        activation=activation,
+        smooth=smooth,
+        overlap=overlap,
+        batch=batch,
+        classes=classes,
+        pixel_weight=pixel_weight,
+        squared=squared,
+    )  # type: ignore[return-value]

@@ -1,0 +1,222 @@
+from typing import Annotated
+
+from lossary.core.arrays import Array, namespace
+from lossary.core.contract import Range, weights
+from lossary.core.overlap import (
+    COEFFICIENT,
+    INPUT,
+    PIXEL_WEIGHT,
+    SMOOTH,
+    TARGET,
+    Activation,
+    Batch,
+    Counted,
+    Overlap,
+    check_masks,
+    input_domain,
+    over_batch,
+    overlap_loss,
+)
+from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.dispatch.loss import loss
+
+HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0}
+"""A true pixel and a false one, both of probability 1/2."""
+
+
+@loss(
+    family="segmentation",
+    title="Tversky loss: overlap of masks, with weights of false positives and false negatives",
+    formula=r"\ell_{nc} = \left(\frac{\alpha \, FP + \beta \, FN}{TP + \alpha \, FP + \beta \, FN + s}\right)^{\gamma}"
+    r", \qquad TP = \sum_i w_i \min(p_i, t_i), \; FP = \sum_i w_i p_i - TP, \; FN = \sum_i w_i t_i - TP",
+    unreduced="?N C",
+    rows="?N *d",
+    sources=(
+        Source("Tversky, Features of Similarity, 1977", url="doi.org/10.1037/0033-295X.84.4.327"),
+        Source(
+            "Salehi, Erdogmus, Gholipour, Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional "
+            "Deep Networks, 2017",
+            url="arxiv.org/abs/1706.05721",
+        ),
+        Source(
+            "Abraham, Khan, A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion "
+            "Segmentation, 2018",
+            "gamma",
+            "arxiv.org/abs/1810.07842",
+        ),
+        Source(
+            "Wang, Popordanoska, Bertels, Lemmens, Blaschko, Dice Semimetric Losses, 2023",
+            "soft masks",
+            "arxiv.org/abs/2303.16296",
+        ),
+    ),
+    properties=("nonnegative", "shift_invariant"),
+    elsewhere=(
+        Elsewhere(
+            "monai",
+            "monai.losses.TverskyLoss",
+            "with softmax=True and to_onehot_y=True, of gamma 1 and overlap='product'; smooth_nr = smooth_dr = "
+            "smooth, which is 1e-5; its mean divides by samples times classes, whatever their weights",
+        ),
+        Elsewhere(
+            "segmentation-models-pytorch",
+            "segmentation_models_pytorch.losses.TverskyLoss",
+            "with mode='multiclass': batch=True, absent classes cost 0; smooth=0; gamma is that of the mean over "
+            "classes, not of each",
+        ),
+        Elsewhere(
+            "kornia",
+            "kornia.losses.tversky_loss",
+            "of class indices; batch=False, smooth = eps, and the classes' sums are added first",
+        ),
+        Elsewhere(
+            "keras",
+            "keras.losses.Tversky",
+            "of probabilities, as one mask; smooth=1e-7; up to 3.15 alpha and beta are exchanged",
+        ),
+        Elsewhere("lossary", "dice_loss", "alpha = beta = 1/2"),
+        Elsewhere("lossary", "jaccard_loss", "alpha = beta = 1"),
+    ),
+    examples=(
+        Example({**HALVES, "alpha": 0.3, "beta": 0.7}, 0.5, "0.5 / (0.5 + 0.3·0.5 + 0.7·0.5)"),
+        Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 0.75}, 0.5946035575013605, "0.5^(3/4)"),
+        Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 4 / 3}, 0.3968502629920499, "0.5^(4/3)"),
+        Example({**HALVES, "alpha": 1.0, "beta": 1.0}, 2 / 3, "1 / (0.5 + 0.5 + 0.5)"),
+        Example({"input": [[0.0, 0.0]], "target": [0]}, 6 / 35, "p = (½, ½): (¼ / (½ + ¼ + 1) + ¼ / (¼ + 1)) / 2"),
+    ),
+    pitfalls=(
+        "alpha weighs false positives, beta false negatives: for lesions that must not be missed beta is the larger. "
+        "Some libraries have them the other way round.",
+        "gamma is an exponent. The paper's exponent is 1 / gamma: its gamma of 4/3 is 0.75 here.",
+        "alpha = beta = 0 costs nothing, whatever the input.",
+        "With smooth=0 a class that is absent costs 1 whatever is predicted of it, with gradient 0, and 0 if nothing "
+        "is: nothing is learnt there. With a tiny smooth, as 1e-5, its gradient is up to 1 / smooth where almost "
+        "nothing is predicted. smooth is in pixels: 1 falls smoothly from a half.",
+        "The mean is over samples and classes: a class of 3 pixels weighs as much as one of a million. Where most "
+        "samples lack a class, batch=True or classes='present'.",
+        "Probabilities in place of logits are softened once more, without an error: pass activation='none'.",
+        "It is not calibrated, and its gradient vanishes where a class is missed altogether: it is mostly trained "
+        "beside cross_entropy.",
+    ),
+    check=check_masks,
+    domains=input_domain,
+    variant=over_batch,
+    plot=Plot(
+        0.0,
+        1.0,
+        {"target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0},
+        {"alpha": (0.1, 0.5, 0.9)},
+        axis="probability of a false pixel, that of a true one being 0.5",
+        embed=lambda x: namespace(x).stack([0.5 + 0 * x, x], axis=-1)[:, None, :],
+    ),
+)
+def tversky_loss(
+    input: Annotated[Array, INPUT],
+    target: Annotated[Array, TARGET],
+    weight: Annotated[Array | None, weights("C")] = None,
+    ignore_index: Annotated[int, Range(integer=True)] = -100,
+    reduction: str = "mean",
+    *,
+    alpha: Annotated[Array | float, COEFFICIENT] = 0.5,
+    beta: Annotated[Array | float, COEFFICIENT] = 0.5,
+    gamma: Annotated[Array | float, Range(0.0, low_open=True, high_open=True)] = 1.0,
+    activation: Activation = "softmax",
+    smooth: Annotated[Array | float, SMOOTH] = 1.0,
+    overlap: Overlap = "minimum",
+    batch: Batch = False,
+    classes: Counted = "all",
+    pixel_weight: Annotated[Array | None, PIXEL_WEIGHT] = None,
+    sample_weight: Array | None = None,
+    normalizer: Array | float | None = None,
+    impl: str = "auto",
+) -> Array:
+    """What is predicted but not true, and true but not predicted, as a share of the mask of a class.
+
+    Use it for segmentation where a class has few pixels and one kind of error matters more: with beta > alpha misses
+    count more than false alarms. At alpha = beta = 1/2 it is `dice_loss`, at 1 `jaccard_loss`; with gamma it is the
+    focal Tversky loss. Where every pixel should count the same use `cross_entropy`.
+
+    Parameters
+    ----------
+    input : floating array (N, C, d1, ...), or (C,)
+        Logits; with activation="none" probabilities.
+    target : integer array (N, d1, ...), or array of the shape of `input`
+        Classes, 0 to C - 1, of any integer dtype; or for each class a mask of 0 and 1, or a soft one in [0, 1].
+    weight : array (C,), optional
+        Weight of each class. The mean divides by the sum of the weights of the classes that it counts; a weight of 0
+        leaves a class out, as the background.
+    ignore_index : int
+        Pixels with this class index are in none of the sums. With masks it must stay negative: use `pixel_weight`.
+    reduction : "mean", "sum" or "none"
+        "none" has one number for each sample and class, (N, C).
+    activation : "softmax", "sigmoid" or "none"
+        What makes probabilities of the input: over the classes, of each number alone (masks that may overlap, or a
+        single class), or nothing.
+    alpha, beta : float in [0, inf)
+        Weights of false positives and of false negatives.
+    gamma : float in (0, inf)
+        Exponent of the loss of each sample and class. Below 1 small losses learn faster, above 1 large ones.
+    smooth : float in [0, inf)
+        Pixels that count as found in every class: added to both sides of the ratio TP / (TP + alpha FP + beta FN).
+    overlap : "minimum" or "product"
+        What soft masks share with probabilities: the smaller of both, so that only equal ones cost nothing, or the
+        product, which is least at p = 0 or 1 whatever the mask. Of masks of 0 and 1 both are the same.
+    batch : bool
+        Whether the sums run over the batch too: one loss for each class, (C,). Samples are then no longer independent,
+        and `sample_weight` (N,) weighs the pixels of each. For small objects that many samples lack.
+    classes : "all" or "present"
+        "present" leaves out, of value and mean, the classes of which a sample has no pixel.
+    pixel_weight : array (N, d1, ...), optional
+        Weight of each pixel, inside the sums. What a pixel of weight 0 holds does not count.
+    sample_weight, normalizer, impl
+        As for every loss: a weight for each sample, or for each sample and class, outside the ratio; the denominator of
+        the mean; and the implementation (docs/conventions.md).
+
+    Edge cases
+    ----------
+    A class that is absent and not predicted costs 0, also without smoothing, where it is 0 / 0 and has the gradient 0;
+    so does one whose pixels are all ignored or of weight 0. Infinite logits are probabilities of exactly 0 and 1, with
+    the gradient 0. A loss of exactly 0 has the gradient 0 for every gamma but 1. A pixel of logits of -inf alone makes
+    its sample NaN. The loss of a nearly perfect prediction keeps its digits: it is a ratio of sums of terms that are
+    not negative, and never 1 less a number.
+
+    Differs from torch
+    ------------------
+    torch has no such loss. From those of other libraries it differs so:
+
+    - alpha weighs false positives; Keras 3.15: false negatives (keras-team/keras#23333)
+    - gamma is the exponent of each class; segmentation-models-pytorch: of their mean
+      (qubvel-org/segmentation_models.pytorch#734)
+    - soft masks: 0 where p = t; MONAI, Keras, kornia: the product, 0.5 at p = t = 1/2
+    - a class that is absent: smooth, in pixels; MONAI: gradients up to 1e5, segmentation-models-pytorch: no gradient
+
+    Raises
+    ------
+    IndexError
+        On the CPU where a target is not a class.
+    ValueError, TypeError
+        Where a single class goes with a softmax or with class indices; where shapes, dtypes or options do not fit, or
+        masks or probabilities leave [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> p, mask = np.array([[[0.5, 0.5]]]), np.array([[[1.0, 0.0]]])
+    >>> float(tversky_loss(p, mask, activation="none", smooth=0.0, alpha=1.0, beta=1.0))
+    0.6666666666666666
+    """
+    return overlap_loss(
+        input,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        activation=activation,
+        smooth=smooth,
+        overlap=overlap,
+        batch=batch,
+        classes=classes,
+        pixel_weight=pixel_weight,
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+    )  # type: ignore[return-value]
