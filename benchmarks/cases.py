@@ -159,6 +159,7 @@ SMOOTHED = {"label_smoothing": 0.1}
 BATCHMEAN = {"reduction": "batchmean"}
 CLIP = {"symmetric": True}
 FOCAL = {"gamma": 2.0, "reduction": "mean"}
+OVERLAP = {"smooth": 1.0}
 ALL = (
     Case("cross_entropy", "cross_entropy", classes, (32, 10)),
     Case("cross_entropy", "cross_entropy", classes, (1024, 1000)),
@@ -170,6 +171,8 @@ ALL = (
     Case("cross_entropy, images", "cross_entropy", classes, IMAGES),
     Case("cross_entropy, images, smoothed", "cross_entropy", classes, IMAGES, options=SMOOTHED),
     Case("focal_loss", "focal_loss", classes, IMAGES, options=FOCAL),
+    Case("dice_loss, images", "dice_loss", classes, (8, 21, 256, 256), options=OVERLAP),
+    Case("dice_loss, images", "dice_loss", classes, (2, 4, 96, 96, 96), options=OVERLAP),
     Case("nll_loss", "nll_loss", log_probabilities, (4096, 4096)),
     Case("kl_div", "kl_div", log_probabilities_and_distributions, (4096, 4096), options=BATCHMEAN),
     Case("kl_div_with_logits", "kl_div_with_logits", two_logits, (1024, 32000), ("input_logits",), BATCHMEAN),

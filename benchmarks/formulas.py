@@ -62,12 +62,20 @@ def _torch_sigmoid_focal(input, target, alpha, gamma, reduction):
     return ((alpha * target + (1 - alpha) * (1 - target)) * missed**gamma * entropy).mean()
 
 
+def _torch_dice(input, target, smooth):
+    p, space = torch.softmax(input, 1), tuple(range(2, input.ndim))
+    mask = torch.nn.functional.one_hot(target, input.shape[1]).movedim(-1, 1).to(p.dtype)
+    common, total = (p * mask).sum(space), p.sum(space) + mask.sum(space)
+    return (1 - (2 * common + 2 * smooth) / (total + 2 * smooth)).mean()
+
+
 TORCH: dict[str, Callable[..., Any]] = {
     "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
     "focal_loss": _torch_focal,
     "info_nce_loss": _torch_info_nce,
     "sigmoid_focal_loss": _torch_sigmoid_focal,
+    "dice_loss": _torch_dice,
 }
 
 
@@ -96,6 +104,13 @@ def _smoothed(input, target, label_smoothing):
 def _focal(input, target, gamma, reduction):
     entropy = _indices(input, target)
     return ((1 - jnp.exp(-entropy)) ** gamma * entropy).mean()
+
+
+def _dice(input, target, smooth):
+    p, space = jax.nn.softmax(input, 1), tuple(range(2, input.ndim))
+    mask = jax.nn.one_hot(target, input.shape[1], dtype=p.dtype, axis=1)
+    common, total = (p * mask).sum(space), p.sum(space) + mask.sum(space)
+    return (1 - (2 * common + 2 * smooth) / (total + 2 * smooth)).mean()
 
 
 def _nll(input, target):
@@ -158,6 +173,7 @@ OPTAX = {
     "cross_entropy, images": Formula(INTEGER, lambda input, target: _indices(input, target).mean()),
     "cross_entropy, images, smoothed": Formula("formula", _smoothed),
     "focal_loss": Formula(f"{INTEGER}, modulated", _focal),
+    "dice_loss, images": Formula("formula", _dice),
     "nll_loss": Formula("formula", _nll),
     "kl_div": Formula(
         "optax.losses.kl_divergence",

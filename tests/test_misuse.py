@@ -76,6 +76,8 @@ HALF = torch.float16
 WEIGHTS = torch.tensor([3.0, 9.0, 19.0])
 RATE = torch.tensor([0.25, 0.1, 0.05])[None, :, None].expand(400, 3, 3)
 BY_CLASS = (torch.rand(400, 3, 3, generator=generator) < RATE).float()
+LABELLED = torch.randint(5, (4, 8, 8), generator=torch.Generator().manual_seed(5))
+MASKED = 3 * torch.randn(4, 5, 8, 8, generator=torch.Generator().manual_seed(5))
 COUNTS = torch.poisson(torch.full((64,), 8.0), generator=generator)
 RUNS = torch.where(torch.arange(64) % 16 < 8, Y, 0)
 
@@ -100,6 +102,16 @@ CASES = (
     wrong("LS101", "cross_entropy", P, TEACHER, said=(f"{math.e / (math.e + 9):.4g}",), meant=(X, TEACHER)),
     wrong(
         "LS101", "cross_entropy", F.one_hot(Y, 10).float().bfloat16(), Y, said=("bfloat16 (64, 10)",), meant=(SURE, Y)
+    ),
+    wrong("LS101", "dice_loss", MASKED.softmax(1), LABELLED, said=("(4, 5, 8, 8)",), meant=(MASKED, LABELLED)),
+    wrong(
+        "LS102",
+        "tversky_loss",
+        MASKED.sigmoid(),
+        LABELLED,
+        activation="sigmoid",
+        said=("every value lies in [0, 1]",),
+        meant=(MASKED, LABELLED, {"activation": "sigmoid"}),
     ),
     # 16 of 64 are yes: (16·0.3133 + 48·0.6931) / 64
     wrong("LS102", "binary_cross_entropy_with_logits", ENDS, YES, said=("0.5982", "0.05 to 0.98"), meant=(Z, YES)),
@@ -275,6 +287,14 @@ CASES = (
     wrong("LS131", "squared_hinge_loss", Z, YES, said=("max(0, margin)²",), meant=(Z, SIGNS)),
     wrong("LS131", "hinge_embedding_loss", Z.abs(), YES, said=("both terms",), meant=(Z.abs(), SIGNS)),
     wrong("LS131", "binary_cross_entropy_with_logits", Z, 255 * YES, said=("{0, 255}", "target / 255"), meant=(Z, YES)),
+    wrong(
+        "LS131",
+        "jaccard_loss",
+        MASKED,
+        255 * F.one_hot(LABELLED, 5).movedim(-1, 1).float(),
+        said=("{0, 255}", "target / 255"),
+        meant=(MASKED, F.one_hot(LABELLED, 5).movedim(-1, 1).float()),
+    ),
     wrong("LS131", "binary_cross_entropy_with_logits", Z, SIGNS, said=("{-1, 1}", "(target + 1) / 2"), meant=(Z, YES)),
     wrong(
         "LS131",

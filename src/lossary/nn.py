@@ -204,6 +204,8 @@ class InfoNCELoss(LossModule, of=F.info_nce_loss):
     ) -> Tensor:
         beside = {"positives": positives, "labels": labels, "negatives": negatives}
         return self._run(input, candidates, **beside, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class JaccardLoss(LossModule, of=F.jaccard_loss):
     def forward(
         self,

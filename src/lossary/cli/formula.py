@@ -107,9 +107,15 @@ def _argument(tokens: Iterator[str]) -> str:
 
 def _fraction(above: str, below: str) -> str:
     if " " in above or " " in below:
-        return f"({above} / {below})"
+        return f"({_operand(above)} / {_operand(below)})"
     below = below if len(below) == 1 or not below[0].isdigit() else f"({below})"
     return FRACTIONS.get(f"{above}/{below}", f"{above}/{below}")
+
+
+def _operand(text: str) -> str:
+    """In brackets where it is a sum."""
+    outside = re.sub(r"\([^()]*\)", "", text)
+    return f"({text})" if re.search(r" [+-] ", outside) else text
 
 
 def _subscript(before: list[str], index: str) -> str:

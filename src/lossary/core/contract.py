@@ -617,8 +617,9 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
         lowest, highest = int(xp.min(kept)), int(xp.max(kept))
         if (lowest, highest) == (1, classes):
             return ". Labels counted from 1? Subtract 1"
-        if lowest == -1 and ignored is not None:
-            return f". To ignore rows marked -1 pass ignore_index=-1 (it is {ignored})"
+        if ignored is not None and (lowest == -1 or highest == 255):
+            marked = -1 if lowest == -1 else highest
+            return f". To ignore rows marked {marked} pass ignore_index={marked} (it is {ignored})"
         return ""
     lowest, highest = float(xp.min(x)), float(xp.max(x))
     if domain.name == "probabilities":

@@ -51,16 +51,15 @@ def loss(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
-    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. rows: that of what has a target of
-    its own, where it is not the same. held: what the formula detaches.
-    properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether
-    a row's loss depends on that row alone; if not, rows of weight 0 are not in the batch, and the body reads
-    sample_weight to leave them out. kernel: the family of kernels that fuses it, with what that must know. aten: the
-    operator of ATen that answers exactly the formula on equal floating dtypes. check: what the contract's words cannot
-    say, called with the checked call; it reads no data. check_data: what it cannot say of data, called before a formula
-    runs, and where a kernel complains. adapt: the shapes in which some arguments are taken, where torch takes more than
-    the contract says, of the arguments as they were given. variant: the loss and the arguments for a call that is of
-    another form.
+    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. rows: that of what has a target
+    of its own, where it is not the same. held: what the formula detaches. properties: what tests verify, from
+    PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether a row's loss depends on that row
+    alone; if not, rows of weight 0 are not in the batch, and the body reads sample_weight to leave them out. kernel:
+    the family of kernels that fuses it, with what that must know. aten: the operator of ATen that answers exactly the
+    formula on equal floating dtypes. check: what the contract's words cannot say, called with the checked call; it
+    reads no data. check_data: what it cannot say of data, called before a formula runs, and where a kernel complains.
+    adapt: the shapes in which some arguments are taken, where torch takes more than the contract says, of the arguments
+    as they were given. variant: the loss and the arguments for a call that is of another form.
     """
     fields = dict(locals())  # the arguments, which are fields of the record
 

@@ -7,6 +7,16 @@ from lossary.identities.identity import Identity
 from lossary.identities.information import INFORMATION
 from lossary.identities.margin import MARGIN
 from lossary.identities.regression import REGRESSION
+from lossary.identities.segmentation import SEGMENTATION
 from lossary.identities.sequence import SEQUENCE
 
-IDENTITIES: tuple[Identity, ...] = (*INFORMATION, *CLASSIFICATION, *BINARY, *REGRESSION, *MARGIN, *EMBEDDING, *SEQUENCE)
+IDENTITIES: tuple[Identity, ...] = (
+    *INFORMATION,
+    *CLASSIFICATION,
+    *BINARY,
+    *REGRESSION,
+    *MARGIN,
+    *EMBEDDING,
+    *SEQUENCE,
+    *SEGMENTATION,
+)

@@ -16,7 +16,7 @@ PAIRS = domains.with_option(domains.EMBEDDINGS, "temperature", "temperature > 0"
 TWO_PAIRS = domains.with_option(domains.TWO_EMBEDDINGS, "temperature", "temperature > 0", _temperature)
 
 
-def _info_nce(x: Array, y: Array, temperature: float, **options: bool) -> Array:
+def _info_nce(x: Array, y: Array, temperature: float, **options: Any) -> Array:
     return F.info_nce_loss(x, y, temperature=temperature, reduction="none", **options)
 
 

@@ -44,7 +44,7 @@ class Kernel(ABC):
 
     def refuse(self, call: Checked) -> str | None:
         """The reason specific to this kernel why it cannot serve a call."""
-        inputs = (call.values.get(name) for name in self.inputs)
+        inputs: list[Any] = [call.values.get(name) for name in self.inputs]
         return "an argument is empty" if any(is_array(x) and 0 in x.shape for x in inputs) else None
 
     def arrange(self, operands: Operands) -> Operands:
@@ -443,6 +443,43 @@ def _is_cycle(weight: Array, shape: Any) -> bool:
     while kept and kept[0] == 1:
         kept = kept[1:]
     return kept == tuple(shape[len(shape) - len(kept) :])
+
+
+# Masks
+
+
+@dataclass(frozen=True)
+class OverlapSums(Kernel):
+    """Overlap of masks (N, C, ...): a ratio of sums over the pixels of each class.
+
+    alpha, beta: the weights of false positives and negatives where they are no options.
+    """
+
+    operator = "overlap"
+    alpha: float = 0.5
+    beta: float = 0.5
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        loss, values = operands.call.loss, operands.call.values
+        activation, overlap, classes = (
+            loss.options[name].words.index(values[name]) for name in ("activation", "overlap", "classes")
+        )
+        numbers = {"alpha": self.alpha, "beta": self.beta, "gamma": 1.0} | values
+        return (
+            operands["input"].contiguous(),
+            _target(operands),
+            _weights(operands, "pixel_weight"),
+            *_classes(operands)[1:],
+            activation,
+            overlap,
+            bool(values.get("squared", False)),
+            bool(values["batch"]),
+            classes,
+            *(float(numbers[name]) for name in ("smooth", "alpha", "beta", "gamma")),
+        )
+
+    def normalizer(self, operands: Operands) -> Operand | None:
+        return operands.get("normalizer")
 
 
 # Rows of vectors

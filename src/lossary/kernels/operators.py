@@ -126,6 +126,12 @@ def _without(axis: int, name: str) -> Callable[[Given], Sequence[int]]:
     return lambda given: [n for d, n in enumerate(given[name].shape) if d != min(axis, given[name].ndim - 1)]
 
 
+def _of_classes(given: Given) -> Sequence[int]:
+    """One number for each sample and class; for each class, where the sums run over the batch or there is none."""
+    shape = given["input"].shape
+    return shape[:2] if len(shape) > 1 and not given["batch"] else shape[min(1, len(shape) - 1) :][:1]
+
+
 def _statistics(given: Given) -> tuple[Tensor, ...]:
     """Log-probability, entropy, log-sum-exp and predicted class of each row."""
     x = given["logits"] if "logits" in given else given["input"]
@@ -140,6 +146,7 @@ _reducing("nll", "log_probabilities", unreduced=_without(1, "log_probabilities")
 _reducing("kl_rows", "input_logits", "target_logits", unreduced=_without(1, "input_logits"))
 for _name in ("elementwise", "elementwise.parameters"):
     _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape)
+_reducing("overlap", "input", unreduced=_of_classes)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1])
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
 _reducing(

@@ -105,8 +105,8 @@ class Call:
 
     def word(self, name: str) -> str:
         """The contract word of an argument; that of some follows an option."""
-        options = {option: self.option(option) for option in self.loss.options}
-        word = self.loss.domains(options).get(name, self.specs[name].domain).name
+        given = {**self.loss.defaults, **self.arguments}
+        word = self.loss.domains(given).get(name, self.specs[name].domain).name
         if word == "probabilities, or log-probabilities":
             return "log-probabilities" if self.option("log_target") else "target probabilities"
         return word
@@ -121,6 +121,10 @@ class Call:
     def has_classes(self, name: str) -> bool:
         """Whether the loss runs over classes of this argument, which is no option such as a bias."""
         return self.is_required(name) and "C" in self.names(name)
+
+    def has_softmax(self, name: str) -> bool:
+        """Whether the loss takes the softmax of this argument, and not the sigmoid of each number."""
+        return self.has_classes(name) and self.option("activation") in (None, "softmax")
 
     def option(self, name: str) -> Any:
         """An option's value; None where the loss has none of that name."""

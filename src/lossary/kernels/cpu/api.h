@@ -48,6 +48,27 @@ struct Elementwise : Loss {
   const double* parameters;  // as many as functions.inc says
 };
 
+// Overlap of masks: sums over the M pixels of each of C classes of scores (N, C, M), and the gradient that they give.
+// A row of this call is a pixel, and a unit of work some pixels of one sample.
+struct Overlap : Loss {
+  static constexpr const char* out_of_domain = "input or target holds a value outside [0, 1]";
+  enum Activation : int64_t { softmax, sigmoid, none };
+  static constexpr int64_t sums_of_class = 3;  // TP, FP and FN; squared: Σ w (p - t)², Σ w (p² + t²), Σ w t
+
+  const void* input;
+  const int64_t* index;       // (N, M), or null: then
+  const void* masks;          // (N, C, M)
+  const void* pixel_weight;   // (N, M), in the dtype of computation, or null for 1
+  const bool* counts;         // (N): a sample that does not is not read
+  int64_t classes, inner, ignore_index;
+  Activation activation;
+  bool minimum;               // of p and t, which are not hard; else their product
+  bool squared, batch;        // batch: all samples have the slopes of the first
+  int64_t first_unit;         // of those that are added up
+  double* partial;            // (units, C, sums_of_class)
+  const double* slopes;       // (N, C, 2): those of a probability where the target is 0 and 1; squared: a, b of a p + b t
+};
+
 // Losses of rows of vectors (N, D).
 struct Pairs : Loss {
   bool triplet;        // else the cosine embedding loss
@@ -137,6 +158,7 @@ struct Kernels {
   Kernel<Rows> rows, nll;  // of nll the logits are log-probabilities
   Kernel<Elementwise> elementwise;
   Kernel<Divergence> divergences;
+  Kernel<Overlap> overlap_sums, overlap_gradients;
   Kernel<Pairs> pairs;
   Kernel<Ctc> ctc;
   Kernel<TransformedRows> transformed_rows;

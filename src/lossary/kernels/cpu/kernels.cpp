@@ -3,6 +3,7 @@
 #include "divergence.h"
 #include "elementwise.h"
 #include "nll.h"
+#include "overlap.h"
 #include "pairs.h"
 #include "similarities.h"
 #include "strided_rows.h"
@@ -23,6 +24,8 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(nll),
     LOSSARY_KERNEL(elementwise),
     LOSSARY_KERNEL(divergences),
+    LOSSARY_KERNEL(overlap_sums),
+    LOSSARY_KERNEL(overlap_gradients),
     LOSSARY_KERNEL(pairs),
     LOSSARY_KERNEL(ctc),
     LOSSARY_KERNEL(transformed_rows),

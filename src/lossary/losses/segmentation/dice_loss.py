@@ -18,6 +18,7 @@ from lossary.core.overlap import (
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import OverlapSums
 
 HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0}
 """A true pixel and a false one, both of probability 1/2."""
@@ -106,12 +107,13 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     check=check_masks,
     domains=input_domain,
     variant=over_batch,
+    kernel=OverlapSums(),
     plot=Plot(
         -8.0,
         6.0,
         {"target": [[[0.0, 0.0]]], "activation": "sigmoid"},
         {"smooth": (1e-5, 0.1, 1.0)},
-        axis="logit of one of two pixels of an absent class, the other being -8",
+        axis="logit of one pixel; the class is absent",
         embed=lambda x: namespace(x).stack([x, 0 * x - 8], axis=-1)[:, None, :],
     ),
 )
@@ -185,14 +187,14 @@ def dice_loss(
     ------------------
     torch has no such loss. From those of other libraries it differs so:
 
-    - smooth is added to TP, and so twice to P + T; MONAI: once
-    - a class that is absent: smooth, in pixels; MONAI: gradients up to 1e5, segmentation-models-pytorch: no gradient,
-      kornia: 1 where all is ignored
-    - sums of each sample; segmentation-models-pytorch, Keras: of the batch, which is batch=True
+    - smooth: added to TP, and so twice to the sum of both masks; MONAI: once
+    - gradient of a class that is absent: set by smooth, in pixels; MONAI: up to 1e5; segmentation-models-pytorch: none
+    - all pixels ignored: 0; kornia: 1
+    - sums: of each sample; segmentation-models-pytorch, Keras: of the batch, as with batch=True
       (qubvel-org/segmentation_models.pytorch#712)
-    - soft masks: 0 where p = t; MONAI, Keras, optax: the product, 0.5 at p = t = 1/2
+    - a soft mask that is predicted exactly: 0; MONAI, Keras, optax: 0.5 where it is 1/2
     - mean with class weights: divided by their sum; MONAI, optax: by their number (Project-MONAI/MONAI#7729)
-    - a loss below the rounding of 1: its digits; all others: 0
+    - a loss below the rounding of 1: its digits; MONAI, kornia, Keras, optax: 0
 
     Raises
     ------

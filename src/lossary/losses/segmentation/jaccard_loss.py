@@ -18,6 +18,7 @@ from lossary.core.overlap import (
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import OverlapSums
 
 HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0}
 """A true pixel and a false one, both of probability 1/2."""
@@ -81,12 +82,13 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     check=check_masks,
     domains=input_domain,
     variant=over_batch,
+    kernel=OverlapSums(alpha=1.0, beta=1.0),
     plot=Plot(
         0.0,
         1.0,
         {"target": [[[1.0, 0.0]]], "activation": "none"},
         {"smooth": (0.0, 0.1, 1.0)},
-        axis="probability of a true pixel, that of a false one being 0.5",
+        axis="probability of a true pixel",
         embed=lambda x: namespace(x).stack([x, 0.5 + 0 * x], axis=-1)[:, None, :],
     ),
 )
@@ -156,11 +158,11 @@ def jaccard_loss(
     ------------------
     torch has no such loss. From those of other libraries it differs so:
 
-    - a class that is absent: smooth, in pixels; MONAI: gradients up to 1e5, segmentation-models-pytorch: no gradient
-    - sums of each sample; segmentation-models-pytorch: of the batch, which is batch=True
-    - soft masks: 0 where p = t; MONAI: the product, 2/3 at p = t = 1/2
+    - gradient of a class that is absent: set by smooth, in pixels; MONAI: up to 1e5; segmentation-models-pytorch: none
+    - sums: of each sample; segmentation-models-pytorch: of the batch, as with batch=True
+    - a soft mask that is predicted exactly: 0; MONAI: 2/3 where it is 1/2
     - mean with class weights: divided by their sum; MONAI: by their number
-    - a loss below the rounding of 1: its digits; others: 0
+    - a loss below the rounding of 1: its digits; MONAI: 0
 
     Raises
     ------

@@ -19,6 +19,7 @@ from lossary.core.overlap import (
 )
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import OverlapSums
 
 HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0}
 """A true pixel and a false one, both of probability 1/2."""
@@ -101,12 +102,13 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     check=check_masks,
     domains=input_domain,
     variant=over_batch,
+    kernel=OverlapSums(),
     plot=Plot(
         0.0,
         1.0,
         {"target": [[[1.0, 0.0]]], "activation": "none", "smooth": 0.0},
         {"alpha": (0.1, 0.5, 0.9)},
-        axis="probability of a false pixel, that of a true one being 0.5",
+        axis="probability of a false pixel",
         embed=lambda x: namespace(x).stack([0.5 + 0 * x, x], axis=-1)[:, None, :],
     ),
 )
@@ -184,11 +186,11 @@ def tversky_loss(
     ------------------
     torch has no such loss. From those of other libraries it differs so:
 
-    - alpha weighs false positives; Keras 3.15: false negatives (keras-team/keras#23333)
-    - gamma is the exponent of each class; segmentation-models-pytorch: of their mean
+    - alpha: weighs false positives; Keras 3: false negatives, up to 3.15 (keras-team/keras#23333)
+    - gamma: the exponent of each class; segmentation-models-pytorch: of their mean
       (qubvel-org/segmentation_models.pytorch#734)
-    - soft masks: 0 where p = t; MONAI, Keras, kornia: the product, 0.5 at p = t = 1/2
-    - a class that is absent: smooth, in pixels; MONAI: gradients up to 1e5, segmentation-models-pytorch: no gradient
+    - gradient of a class that is absent: set by smooth, in pixels; MONAI: up to 1e5; segmentation-models-pytorch: none
+    - a soft mask that is predicted exactly: 0; MONAI, Keras, kornia: 0.5 where it is 1/2
 
     Raises
     ------

@@ -21,7 +21,7 @@ MANY = 32
     "probabilities passed as logits: softmax applied twice",
     "error",
     words=("logits",),
-    when=Call.has_classes,
+    when=Call.has_softmax,
     why="no prediction reaches more than e / (e + C - 1): the loss cannot fall below log(1 + (C - 1) / e), and its "
     "gradients shrink",
     fix="leave out the softmax before the loss",
@@ -50,7 +50,7 @@ def softmax_twice(call: Call, name: str) -> Iterator[Seen]:
     "probabilities passed as logits: sigmoid applied twice",
     "error",
     words=("logits",),
-    when=lambda call, name: call.is_required(name) and not call.has_classes(name),
+    when=lambda call, name: call.is_required(name) and not call.has_softmax(name),
     why="the sigmoid of a probability lies in [0.5, 0.731]: no prediction of 'no' can be made, and the loss cannot "
     "fall below 0.3133 where the target is 1 and 0.6931 where it is 0",
     fix="leave out the sigmoid before the loss",
@@ -96,7 +96,7 @@ def logits_as_probabilities(call: Call, name: str) -> Iterator[Seen]:
     "one class only",
     "error",
     words=("logits",),
-    when=Call.has_classes,
+    when=Call.has_softmax,
     why="the softmax over one class is 1 whatever the score: the loss is 0, and so is its gradient",
     fix="for yes or no take one score with binary_cross_entropy_with_logits, or a score for each of two classes",
 )

@@ -89,7 +89,11 @@ def other_code(call: Call, name: str) -> Iterator[Seen]:
     codes = [how.format(name) for code, how in (OF_SIGNS if signs else OF_PROBABILITIES) if values <= code]
     yield Seen(
         f"{share(wrong)} labels are not {'-1 or +1' if signs else '0 to 1'}; the values are {distinct(x)}",
-        NEITHER.get(call.loss.name, "") if signs else "the loss falls without end as its input grows",
+        NEITHER.get(call.loss.name, "")
+        if signs
+        else ""
+        if call.refusal
+        else "the loss falls without end as its input grows",
         paste(call, **{name: codes[0]}) if codes else "",
     )
 
