@@ -613,10 +613,10 @@ def overlap_loss(
     return Unreduced(losses, counts)
 
 
-def probabilities(row: Reals, activation: str) -> Sequence[Real]:
+def probabilities(row: Reals, activation: str) -> list[Real]:
     if activation == "softmax":
         return [mp.exp(-nll) for nll in neg_log_softmax(row)]
-    return row if activation == "none" else [1 / (1 + mp.exp(-x)) for x in row]
+    return list(row) if activation == "none" else [1 / (1 + mp.exp(-x)) for x in row]
 
 
 @reduces("input target weight ignore_index reduction")

@@ -29,6 +29,8 @@ def agree(answer: Any, expected: Any) -> bool:
 
 
 GAMMA_1 = {"gamma": 1}
+PLAIN = {"activation": "none", "smooth": 0}
+WEIGHED_PIXELS = {**PLAIN, "pixel_weight": [[1.0, 3.0]]}
 GREATEST = {"distance_function": lambda x, y: max(abs(x - y))}
 
 HAND = {
@@ -185,6 +187,32 @@ HAND = {
         ("a lead of 2, of 0, one of margin 3", ([[-3.0, -5.0]], [0]), {"margin": 3}, 1),
         ("ignored, and no rival", ([[7.0], [0.0]], [0, -100]), NONE, [0, 0]),
         ("weights in the denominator: (3·2 + 3/2) / 4", ([[0, 1], [0.5, 0]], [0, 1], [3, 1]), {}, mp.mpf(15) / 8),
+    ],
+    "dice_loss": [
+        ("½ of ½ + ½ + 1", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), PLAIN, mp.mpf(1) / 2),
+        ("squared: ½ / (½ + 1)", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {"squared": True, **PLAIN}, ONE_THIRD),
+        ("an absent class: 1 / (1 + 2)", ([[[0.5, 0.5]]], [[[0.0, 0.0]]]), {**PLAIN, "smooth": 1}, ONE_THIRD),
+        ("one of two found: 1 / 3", ([[[1, 0, 0, 0.0]]], [[[1, 1, 0, 0.0]]]), PLAIN, ONE_THIRD),
+        ("nothing of nothing: 0 / 0", ([[[0.0, 0.0]]], [[[0.0, 0.0]]]), PLAIN, 0),
+        ("p = (½, ½): ½ / 1½, and an absent class", ([[0.0, 0.0]], [0]), {"smooth": 0, **NONE}, [[ONE_THIRD, 1]]),
+        ("present classes alone", ([[0.0, 0.0]], [0]), {"smooth": 0, "classes": "present"}, ONE_THIRD),
+        ("soft masks: the smaller", ([[[0.5, 0.5]]], [[[0.5, 0.5]]]), PLAIN, 0),
+        ("soft masks: the product", ([[[0.5, 0.5]]], [[[0.5, 0.5]]]), {**PLAIN, "overlap": "product"}, mp.mpf(1) / 2),
+        ("weights 3, 1: (3·⅓ + 1) / 4", ([[0.0, 0.0]], [0], [3, 1]), {"smooth": 0}, mp.mpf(1) / 2),
+        ("pixels of weight 1, 3: 2 / (1 + 2)", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), WEIGHED_PIXELS, mp.mpf(2) / 3),
+        ("over the batch", ([[[1.0]], [[0.0]]], [[[1.0]], [[1.0]]]), {**PLAIN, "batch": True, **NONE}, [ONE_THIRD]),
+        ("infinite logits", ([[[inf], [-inf]]], [[1]]), {"activation": "sigmoid", "smooth": 0, **NONE}, [[1, 1]]),
+        ("ignored", ([[[nan, 0.0], [nan, 0.0]]], [[-100, 0]]), {"smooth": 0, **NONE}, [[ONE_THIRD, 1]]),
+    ],
+    "tversky_loss": [
+        ("2 / (½ + 2)", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {**PLAIN, "alpha": 3, "beta": 1}, mp.mpf(4) / 5),
+        ("to the power of 2", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {**PLAIN, "gamma": 2}, mp.mpf(1) / 4),
+        ("misses alone", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {**PLAIN, "alpha": 0, "beta": 1}, mp.mpf(1) / 2),
+        ("no weights, no loss", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {**PLAIN, "alpha": 0, "beta": 0}, 0),
+    ],
+    "jaccard_loss": [
+        ("1 / (½ + ½ + ½)", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), PLAIN, mp.mpf(2) / 3),
+        ("smooth: 1 / (1½ + 1)", ([[[0.5, 0.5]]], [[[1.0, 0.0]]]), {**PLAIN, "smooth": 1}, mp.mpf(2) / 5),
     ],
     "hinge_embedding_loss": [
         ("¼, and 1 - ¼", ([0.25, 0.25], [1.0, -1.0]), NONE, [mp.mpf(1) / 4, mp.mpf(3) / 4]),

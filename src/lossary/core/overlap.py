@@ -6,6 +6,7 @@ loss a ratio of such sums: nothing cancels, and the loss of a nearly perfect pre
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -180,7 +181,8 @@ def _pixels(
         w = xp.astype(counted, x.dtype) if w is None else xp.where(counted, w, 0.0)
     else:
         t = by_class(target)
-    return Pixels(*ACTIVATIONS[activation](x), t, w, outside)
+    p, rest = ACTIVATIONS[activation](x)
+    return Pixels(p, rest, t, w, outside)
 
 
 def _softmax(x: Array) -> tuple[Array, Array]:
@@ -201,7 +203,11 @@ def _sigmoid(x: Array) -> tuple[Array, Array]:
     return xp.where(negative, smaller, larger), xp.where(negative, larger, smaller)
 
 
-ACTIVATIONS = {"softmax": _softmax, "sigmoid": _sigmoid, "none": lambda x: (x, 1 - x)}
+ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "none": lambda x: (x, 1 - x),
+}
 """p and 1 - p."""
 
 

@@ -1,6 +1,7 @@
 """Identities of the losses of embeddings."""
 
 import math
+from typing import Any
 
 import lossary.functional as F
 from lossary.core.arrays import Array, full, namespace

@@ -184,9 +184,9 @@ class Call:
         """Of marked losses the rows that belong to any."""
         names = [axis for axis, _ in axes(self.loss.unreduced, self.dims)]
         marked = np.broadcast_to(marked, self._sampled(self.loss.unreduced))
-        marked = marked.any(axis=tuple(i for i, axis in enumerate(names) if axis not in self.rows_axes))
+        of_any = marked.any(axis=tuple(i for i, axis in enumerate(names) if axis not in self.rows_axes))
         shared = [axis for axis in names if axis in self.rows_axes]
-        return np.expand_dims(marked, tuple(i for i, axis in enumerate(self.rows_axes) if axis not in shared))
+        return np.expand_dims(of_any, tuple(i for i, axis in enumerate(self.rows_axes) if axis not in shared))
 
     def rows(self, name: str) -> np.ndarray:
         """An argument's rows that count, (R, inner axes)."""
