@@ -6,8 +6,8 @@ arrays, taken exactly. Answers have 60 digits: a number, or an object array for 
 """
 
 from collections.abc import Callable, Sequence
-from functools import wraps
-from itertools import groupby, product
+from functools import lru_cache, wraps
+from itertools import combinations, groupby, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -545,6 +545,44 @@ def ctc_loss_with_logits(logits: Numbers, *args: Any, **kwargs: Any) -> Unreduce
     x = exact(logits)
     log_probs = [[-nll for nll in neg_log_softmax(row)] for row in x.reshape(-1, x.shape[-1])]
     return ctc_loss.__wrapped__(np.array(log_probs, dtype=object).reshape(x.shape), *args, **kwargs)
+
+
+@reduces("logits targets logit_lengths target_lengths blank clamp reduction zero_infinity")
+def rnnt_loss(
+    logits: Numbers,
+    targets: Numbers,
+    logit_lengths: Numbers,
+    target_lengths: Numbers,
+    blank: int = -1,
+    clamp: int = -1,
+    zero_infinity: bool = False,
+) -> Unreduced:
+    x, words = exact(logits), np.asarray(targets, dtype=int)
+    frames, lengths = (np.asarray(n, dtype=int) for n in (logit_lengths, target_lengths))
+    losses = np.empty(frames.shape, dtype=object)
+    for n in np.ndindex(losses.shape):
+        probability = by_steps(x[n], [*words[n][: lengths[n]], blank % x.shape[-1]], int(frames[n]))
+        loss = -mp.log(probability)
+        losses[n] = mp.zero if zero_infinity and loss == mp.inf else loss
+    return Unreduced(losses)
+
+
+def by_steps(x: Reals, word: list[int], frames: int) -> Real:
+    """The sum over every order of the labels of `word`, which ends in the blank, and of the blanks but the last."""
+    total, steps, labels = mp.zero, frames + len(word) - 2, len(word) - 1
+    for spoken in combinations(range(steps), labels) if frames else ():
+        path, t, u = mp.one, 0, 0
+        for step in range(steps + 1):
+            k = word[u] if step in spoken else word[-1]
+            path *= softmax_of(tuple(x[t, u]))[k]
+            t, u = (t, u + 1) if step in spoken else (t + 1, u)
+        total += path
+    return total
+
+
+@lru_cache(maxsize=4096)
+def softmax_of(row: tuple[Real, ...]) -> list[Real]:
+    return [mp.exp(-nll) for nll in neg_log_softmax(row)]
 
 
 def by_enumeration(prob: Reals, word: list[int], blank: int) -> Real:

@@ -80,7 +80,8 @@ def numbers(low: float, high: float, dtype: str, subnormal: bool = True) -> st.S
 @st.composite
 def sizes(draw: st.DrawFn, loss: Loss) -> Dims:
     """A size for each name in the shapes of `loss`; 0 and missing ones among them."""
-    named = {t for spec in loss.data.values() for s in spec for t in s.shape.split() if not t.isdecimal()}
+    tokens = {t.partition("+")[0] for spec in loss.data.values() for s in spec for t in s.shape.split()}
+    named = {t for t in tokens if not t.isdecimal()}
     dims: Dims = {}
     few = st.integers(0, 3)
     for token in sorted(named - {"L"}):  # "*d" sorts before "?N"; without a batch there are no further dimensions
@@ -230,7 +231,7 @@ def _values(
         most = dims[spec.along] if spec.along == "T" or len(classes) > 1 else 0
         x = array(st.integers(0, most))
     else:
-        letters = [k for k in classes if k != options["blank"]] or [-7]
+        letters = [k for k in classes if k != options["blank"] % len(classes)] or [-7]
         x = array(st.sampled_from(letters))
         if spec.shape != "L":  # what stands beyond a target's length is not read
             beyond = np.arange(x.shape[-1]) >= np.asarray(drawn["target_lengths"]).reshape(-1, 1)
@@ -351,7 +352,7 @@ def _out_of_domain(call: Call, name: str, spec: Spec, x: np.ndarray) -> list[np.
             outside += [classes, classes + 1]
         elif spec.domain.name == "label sequences":
             first = np.asarray(call.meant["target_lengths"]).reshape(-1)[:1]
-            outside += [classes, -1, call.given["blank"]]
+            outside += [classes, -1, call.given["blank"] % classes]
             outside = outside if first.size and first[0] else []
         else:
             outside += [-1, call.dims[spec.along] + 1] if "L" not in call.dims else [-1]

@@ -25,6 +25,15 @@ def test_beside_dimensions_that_may_be_missing():
     assert bind("?N *d 4", (7, 2, 4), dims := {}) and dims == {"N": 7, "d": (2,)}
 
 
+def test_a_dimension_may_be_longer_than_another():
+    dims = {}
+    assert bind("?N S+1 C", (3, 5), dims) and dims == {"N": None, "S": 2, "C": 5}
+    assert axes("?N S+1 C", dims) == [("S+1", 3), ("C", 5)]
+    assert bind("S", (2,), dims) and not bind("S", (3,), dims)
+    assert not bind("S+1 C", (0, 5), {})
+    assert bind("S+1", (3,), {"S": 2}) and not bind("S+1", (2,), {"S": 2})
+
+
 @pytest.mark.parametrize(("size", "shape", "rest"), [(3, (7, 2, 3), (7, 2)), (3, (3,), ()), (None, (7, 3), (7, 3))])
 def test_an_option_says_whether_the_last_dimension_is_there(size, shape, rest):
     dims = {"Q": size}

@@ -285,6 +285,8 @@ def test_every_identity_that_can_take_data_gets_some():
                   "relative_entropy_is_not_symmetric", "two_logits_are_one", "two_focal_logits_are_one",
                       "categorical_hinge_of_two_classes_is_hinge", "categorical_hinge_of_two_classes_is_multi_margin",
                   "ctc_of_one_frame_is_nll", "ctc_sums_over_alignments", "ctc_of_logits_is_ctc_of_log_softmax",
+                  "rnnt_of_one_frame_is_cross_entropy", "rnnt_of_no_labels_is_cross_entropy_of_blanks",
+                  "rnnt_counts_paths", "rnnt_takes_other_classes_alike",
                   "linear_cross_entropy_is_cross_entropy_of_linear", *(i.name for i in EMBEDDING),
                   "quantile_losses_are_the_ranked_probability_score"}  # fmt: skip
     assert reached == set(BY_NAME) - drawn_only

@@ -38,6 +38,8 @@ FULL, ALL = torch.tensor([20, 20, 20]), torch.tensor([4, 4, 4])
 PADDED = torch.cat([FRAMES[:12], torch.zeros(8, 3, 6).log_softmax(-1)])
 
 BLANKS = torch.tensor([135.0, 1, 1, 1, 1, 1]).div(140).log().expand(20, 3, 6)
+JOINT = torch.randn(3, 20, 5, 6, generator=torch.Generator().manual_seed(0))
+JOINT_PADDED = torch.cat([JOINT[:, :12], torch.zeros(3, 8, 5, 6) + JOINT[:, 12:13]], 1)
 UNHEARD = FRAMES - 12 * (torch.arange(6) == 4)
 
 
@@ -496,6 +498,16 @@ CASES = (
         said=("3 of 12", "[2, 3, 4]"),
         meant=(FRAMES, torch.tensor([[1, 2, 0, 0], [4, 4, 4, 0], [5, 1, 3, 2]]), FULL, torch.tensor([2, 3, 4])),
     ),
+    wrong(
+        "LS160",
+        "rnnt_loss",
+        JOINT,
+        LABELS,
+        FULL,
+        ALL,
+        said=("1 of 12", "labels are 5, the blank", "[2, 0]"),
+        meant=(JOINT, LABELS, FULL, ALL, 0),
+    ),
     # four equal labels need three frames between them
     wrong(
         "LS161",
@@ -516,6 +528,17 @@ CASES = (
         ALL,
         said=("3 of 3", "8 at the most"),
         meant=(PADDED, LABELS, torch.tensor([12, 12, 12]), ALL),
+    ),
+    wrong(
+        "LS162",
+        "rnnt_loss",
+        JOINT_PADDED,
+        LABELS,
+        FULL,
+        ALL,
+        0,
+        said=("3 of 3", "8 at the most"),
+        meant=(JOINT_PADDED, LABELS, torch.tensor([12, 12, 12]), ALL, 0),
     ),
     *(
         wrong(
@@ -946,6 +969,7 @@ NEARLY = {
     "large bfloat16 numbers are all whole": ("cross_entropy", ((X + 150).bfloat16(), Y), {}),
     "log-probabilities of bfloat16": ("nll_loss", (WIDE, torch.arange(16)), {}),
     "soft targets of 0 mask a row": ("cross_entropy", (X, TEACHER * MASK), {}),
+    "a target longer than its frames, of a transducer": ("rnnt_loss", (JOINT[:, :2], LABELS, (2, 2, 2), ALL, 0), {}),
     "frames beyond their length": ("ctc_loss", (GARBAGE, LABELS, torch.tensor([15, 15, 15]), ALL), {}),
     "a padding token of the vocabulary": ("cross_entropy", (X.repeat(4, 1), RUNS.repeat(4)), {"ignore_index": 0}),
     "as many classes as positions": ("cross_entropy", (SQUARE, SEQUENCE[:, :10]), {}),

@@ -283,6 +283,15 @@ HAND = {
         ("too short, zero_infinity", ([logs(0.5, 0.5)] * 2, [1, 1], 2, 2), {"zero_infinity": True}, 0),
         ("another blank", ([logs(0.25, 0.75)], [0], 1, 1), {"blank": 1}, QUARTER),
     ],
+    "rnnt_loss": [
+        ("label, blank: ¼ of the first place, ½ of the second", ([[logs(1, 3), logs(1, 1)]], [0], 1, 1), {}, log(8)),
+        ("-b, b- then a blank: 2/8", ([[logs(1, 1)] * 2] * 2, [0], 2, 1), {}, log(4)),
+        ("no labels: two blanks of ¾", ([[logs(1, 3)]] * 2, [], 2, 0), {}, 2 * (log(4) - log(3))),
+        ("another blank", ([[logs(1, 3)]], [], 1, 0), {"blank": 0}, log(4)),
+        ("no frames", ([[logs(1, 1)] * 2], [0], 0, 1), {}, mp.inf),
+        ("no frames, zero_infinity", ([[logs(1, 1)] * 2], [0], 0, 1), {"zero_infinity": True}, 0),
+        ("padding is not read", ([[[logs(1, 3), [nan, nan]]] * 2], [[7]], [2], [0]), NONE, [2 * (log(4) - log(3))]),
+    ],
 }  # fmt: skip
 
 

@@ -321,6 +321,22 @@ class QuantileLoss(LossModule, of=F.quantile_loss):
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class RNNTLoss(LossModule, of=F.rnnt_loss):
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        logit_lengths: Lengths,
+        target_lengths: Lengths,
+        *,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(
+            logits, targets, logit_lengths, target_lengths, sample_weight=sample_weight, normalizer=normalizer
+        )
+
+
 class SigmoidFocalLoss(LossModule, of=F.sigmoid_focal_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

@@ -22,6 +22,7 @@ SYMBOLS |= {
     "notin": "∉",
     "cdot": "·",
     "infty": "∞",
+    "varnothing": "∅",
 }
 SYMBOLS |= {",": " ", ";": " ", "!": "", "|": "‖", "{": "{", "}": "}", "left": "", "right": "", "textstyle": ""}
 WRAPPERS = ("mathrm", "text", "mathcal", "operatorname")

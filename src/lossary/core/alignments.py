@@ -1,4 +1,5 @@
-"""Alignments of frames with labels: the check of a call, the states of a sequence, and the loss over all alignments."""
+"""Alignments of frames with labels: the check of a call; of CTC the states of a sequence, and the loss over all
+alignments."""
 
 import numpy as np
 
@@ -12,32 +13,39 @@ def check_sequences(call: Checked) -> None:
     """A blank that is a class, and a length for each sample."""
     loss, values = call.loss.name, call.values
     blank, samples, classes = values["blank"], call.dims["N"], call.dims["C"]
-    if not 0 <= blank < classes:
-        raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}")
+    if not -classes <= blank < classes:
+        last = " or -1, the last" if call.loss.options["blank"].low < 0 else ""
+        raise ValueError(f"{loss}: blank is {blank}; it must be one of the classes, 0 to {classes - 1}{last}")
     batch = 1 if samples is None else samples
-    for name in ("input_lengths", "target_lengths"):
+    for name in (lengths_along(call, "T"), lengths_along(call, "S")):
         given = values[name]
         if given.ndim > 1 or (given.ndim == 0 and samples is not None) or (given.ndim and given.shape[0] != batch):
             raise ValueError(f"{loss}: {name} has shape {tuple(given.shape)}; it must be ({batch},)")
 
 
+def lengths_along(call: Checked, axis: str) -> str:
+    """The argument that holds the lengths along an axis."""
+    return next(name for name, spec in call.loss.data.items() if spec.along == axis)
+
+
 def check_labels(call: Checked) -> None:
     """Lengths that fit the arrays, labels that are classes and not blank; padding may hold anything."""
     loss, values = call.loss.name, call.values
-    blank, time, samples, classes = values["blank"], call.dims["T"], call.dims["N"], call.dims["C"]
-    targets, input_lengths, target_lengths = values["targets"], values["input_lengths"], values["target_lengths"]
+    time, samples, classes = call.dims["T"], call.dims["N"], call.dims["C"]
+    blank, of_frames, of_labels = values["blank"] % classes, lengths_along(call, "T"), lengths_along(call, "S")
+    targets, input_lengths, target_lengths = values["targets"], values[of_frames], values[of_labels]
     if not all(is_concrete(x) for x in (targets, input_lengths, target_lengths)):
         return
     frames, labels = (np.atleast_1d(to_numpy(x)) for x in (input_lengths, target_lengths))
     sequences = to_numpy(targets)
     concatenated = sequences.ndim == 1 and samples is not None
     room = np.maximum(labels, 0).sum() if concatenated else sequences.shape[-1]
-    for name, given, most in (("input_lengths", frames, time), ("target_lengths", labels, room)):
+    for name, given, most in ((of_frames, frames, time), (of_labels, labels, room)):
         for i in np.flatnonzero((given < 0) | (given > most)):
             raise ValueError(f"{loss}: {name} holds {given[i]} at [{i}]; it must be 0 to {most}")
     if concatenated and labels.sum() != sequences.shape[0]:
         raise ValueError(
-            f"{loss}: targets holds {sequences.shape[0]} labels and target_lengths add up to {labels.sum()}; "
+            f"{loss}: targets holds {sequences.shape[0]} labels and {of_labels} add up to {labels.sum()}; "
             "concatenated targets must hold exactly as many"
         )
     used = (

@@ -1,8 +1,8 @@
 """What an argument must be: words for domains, shapes and ranges, their check, and its message.
 
 A loss states them in its signature: ``input: Annotated[Array, logits("?N C *d")]``. A shape is a row of names: `C` one
-dimension, `?N` one that may be missing, `*d` any number, `4` one of that size. The first argument that uses a name
-gives it its size.
+dimension, `?N` one that may be missing, `*d` any number, `4` one of that size, `S+1` one that is longer by 1 than `S`.
+The first argument that uses a name gives it its size.
 """
 
 import functools
@@ -306,21 +306,27 @@ class Function:
 
 def is_known(token: str, dims: Dims) -> bool:
     """Whether a part of a shape has a size: a number has its own."""
-    name = token.lstrip("?*")
+    name, _ = named(token)
     return name.isdecimal() or name in dims
+
+
+def named(token: str) -> tuple[str, int]:
+    """The name in a part of a shape, and by how much the dimension is longer than what has that name."""
+    name, _, more = token.lstrip("?*").partition("+")
+    return name, int(more or 0)
 
 
 def axes(shape: str, dims: Dims) -> list[tuple[str, int]]:
     """The named axes of a shape, with their sizes: "?N C *d" -> [("N", 8), ("C", 3), ("d0", 5)]."""
     result = []
     for token in shape.split():
-        name = token.lstrip("?*")
+        name, more = named(token)
         if token[0] == "*":
             result += [(f"{name}{i}", n) for i, n in enumerate(dims[name])]
         elif name.isdecimal():
             result.append((name, int(name)))
         elif dims[name] is not None:
-            result.append((name, dims[name]))
+            result.append((token.lstrip("?"), dims[name] + more))
     return result
 
 
@@ -336,7 +342,7 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
     sizes = list(actual)
     trial = dict(dims)
     for i, token in enumerate(tokens):
-        name = token.lstrip("?*")
+        name, more = named(token)
         if token[0] == "?" and not _is_one(token, dims):
             here = sizes.pop(0) if sizes and spare > 0 and name not in dims else None
             spare -= here is not None
@@ -344,9 +350,9 @@ def bind(shape: str, actual: tuple[int, ...], dims: Dims) -> bool:
             after = sum(_is_one(t, dims) for t in tokens[i + 1 :])
             count = len(trial[name]) if name in trial else len(sizes) - after
             here, sizes = tuple(sizes[:count]), sizes[count:]
-        elif sizes:
-            here = sizes.pop(0)
-        else:  # a dimension of a known size has taken it
+        elif sizes and sizes[0] >= more:
+            here = sizes.pop(0) - more
+        else:  # a dimension of a known size has taken it, or it is too short
             return False
         if (int(name) if name.isdecimal() else trial.setdefault(name, here)) != here:
             return False

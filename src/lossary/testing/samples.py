@@ -339,7 +339,7 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
     if spec.domain.name in ("class indices", "positives"):
         return [Invalid(planted(v), IndexError, name) for v in (-7, sample.dims[spec.domain.among], 10**9)]
     if spec.domain.name == "label sequences":
-        blank = Invalid(planted(sample.arguments["blank"]), ValueError, name)
+        blank = Invalid(planted(sample.arguments["blank"] % sample.dims["C"]), ValueError, name)
         return [blank, *(Invalid(planted(v), IndexError, name) for v in (-1, sample.dims["C"], 10**9))]
     if spec.domain.name == "lengths":
         return [Invalid(planted(v), ValueError, name) for v in (-1, 10**6)]

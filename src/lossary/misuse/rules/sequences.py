@@ -1,6 +1,7 @@
 """Labels in sequences: alignments, lengths, blanks, shifts."""
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
@@ -31,6 +32,11 @@ def better_shift(losses: dict[int, float]) -> int:
 
 def _has_scores(call: Call) -> bool:
     return call.first in call.named("logits", "log-probabilities")
+
+
+def _labels_take_frames(call: Call, name: str) -> bool:
+    """Whether each label takes a frame, which says one class, as in CTC; not where it goes between frames."""
+    return "S+1" not in call.names(call.first)
 
 
 @rule(
@@ -83,6 +89,8 @@ def _losses(scores: np.ndarray, labels: np.ndarray, pairs: np.ndarray) -> np.nda
 )
 def blank_among_labels(call: Call, name: str) -> Iterator[Seen]:
     labels, count, blank = call.host(name), call.host("target_lengths"), call.option("blank")
+    classes = call.array(call.first).shape[-1:]
+    blank = classes[0] - 1 if blank == -1 and classes else blank
     if labels.ndim != 2 or count.shape != labels.shape[:1]:
         return
     used = np.arange(labels.shape[1]) < count[:, None]
@@ -106,6 +114,7 @@ def blank_among_labels(call: Call, name: str) -> Iterator[Seen]:
     "targets longer than their input",
     "error",
     words=("label sequences",),
+    when=_labels_take_frames,
     why="no alignment exists: the loss is inf, or 0 with zero_infinity, and the gradient 0",
     fix="fewer steps of downsampling, shorter targets, or zero_infinity=True to leave such samples out knowingly",
 )
@@ -150,8 +159,8 @@ def _words(call: Call, name: str) -> list[np.ndarray]:
     fix="pass the number of frames of each sample before padding",
 )
 def padding_counted(call: Call, name: str) -> Iterator[Seen]:
-    time = call.dims["T"]
-    frames = call.aligned(call.first).reshape(-1, time, call.dims["C"])  # from (N, T, C), or (T, C)
+    time, of_frame = call.dims["T"], prod(call.aligned(call.first).shape[len(call.rows_axes) + 1 :])
+    frames = call.aligned(call.first).reshape(-1, time, of_frame)  # from (N, T, C), or (T, C)
     lengths = call.lengths(name)
     differs = np.any(frames[:, 1:] != frames[:, :-1], axis=-1) & (np.arange(1, time) < lengths[:, None])
     last = np.where(differs, np.arange(1, time), 0).max(axis=1, initial=0)
@@ -190,6 +199,7 @@ def _wanted(call: Call, name: str) -> np.ndarray:
     "an output of blanks",
     "note",
     words=("label sequences",),
+    when=_labels_take_frames,
     why="the frames say nothing but blank, and so does what is decoded from them; each CTC model begins so, and some "
     "stay: the loss falls no further",
     fix="let it train on; if it stays so, lower the learning rate, begin with short samples, and check that the labels "
@@ -211,6 +221,7 @@ def only_blanks(call: Call, name: str) -> Iterator[Seen]:
     "labels that are never emitted",
     "note",
     words=("label sequences",),
+    when=_labels_take_frames,
     why="no frame holds them likely: samples with these labels cost much, and their words are never decoded",
     fix="check that labels and outputs are of one vocabulary, and that the output layer has learnt these classes",
 )
