@@ -133,6 +133,15 @@ def sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str,
     }
 
 
+def transducers(n: int, t: int, s: int, c: int, generator: Generator) -> dict[str, Tensor]:
+    return {
+        "input": _normal(n, t, s + 1, c, generator=generator),
+        "targets": torch.randint(0, c - 1, (n, s), generator=generator),
+        "logit_lengths": torch.full((n,), t),
+        "target_lengths": torch.randint(1, s + 1, (n,), generator=generator),
+    }
+
+
 def log_probability_sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str, Tensor]:
     drawn = sequences(t, n, c, s, generator=generator)
     return {**drawn, "input": torch.log_softmax(drawn["input"], 2)}
@@ -151,7 +160,7 @@ def embeddings(n: int, d: int, generator: Generator) -> dict[str, Tensor]:
 
 
 MANY = (10_000_000,)
-SEQUENCES = (sequences, log_probability_sequences)
+SEQUENCES = (sequences, log_probability_sequences, transducers)
 WORDS, SENTENCES, PIECES = (200, 16, 64, 30), (500, 32, 1000, 100), (1000, 16, 5000, 200)
 """Frames, samples, classes, and the most labels."""
 IMAGES = (4, 21, 256, 256)
@@ -201,6 +210,7 @@ ALL = (
         for loss, data in (("ctc_loss", log_probability_sequences), ("ctc_loss_with_logits", sequences))
         for shape in (WORDS, SENTENCES, PIECES)
     ),
+    Case("rnnt_loss", "rnnt_loss", transducers, (8, 200, 50, 500)),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 512, 8192), ("input", "linear_weight")),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (1024, 768, 32000), ("input", "linear_weight")),
     Case("linear_cross_entropy", "linear_cross_entropy", features, (2048, 768, 50257), ("input", "linear_weight")),
@@ -221,7 +231,7 @@ def large() -> list[Case]:
 
 
 def _scores(case: Case) -> int:
-    return math.prod(case.shape[:3] if case.data in SEQUENCES else case.shape)
+    return math.prod(case.shape[:3] if case.data in SEQUENCES[:2] else case.shape)
 
 
 def small() -> list[Case]:

@@ -38,6 +38,28 @@ def _torch_ctc_of_logits(input, *rest):
     return torch.nn.functional.ctc_loss(torch.log_softmax(input, 2, dtype=torch.float32), *rest)
 
 
+def _torch_transducer(input, targets, logit_lengths, target_lengths):
+    """By anti-diagonals: place u of diagonal d has heard d - u frames."""
+    n, t, places, _ = input.shape
+    log_p = torch.log_softmax(input, 3, dtype=torch.float32)
+    says = log_p[:, :, :-1].gather(3, targets[:, None, :, None].expand(n, t, -1, 1)).squeeze(3)
+    says = torch.nn.functional.pad(says, (0, 1), value=-torch.inf)
+    heard = torch.arange(t + places - 1)[:, None] - torch.arange(places)
+    outside, heard = (heard < 0) | (heard >= t), heard.clamp(0, t - 1)
+    column = torch.arange(places).expand_as(heard)
+    goes_on, says = (x[:, heard, column].masked_fill(outside, -torch.inf) for x in (log_p[..., -1], says))
+    alpha = torch.full((n, places), -torch.inf)
+    alpha[:, 0] = 0
+    found, floor = [], torch.tensor(-1e30)  # -inf would make NaN gradients
+    for d in range(t + places - 1):
+        on = torch.maximum(alpha + goes_on[:, d], floor)
+        found.append(on)
+        said = torch.nn.functional.pad((alpha + says[:, d])[:, :-1], (1, 0), value=-1e30)
+        alpha = torch.logaddexp(on, torch.maximum(said, floor))
+    rows = torch.arange(n)
+    return -torch.stack(found)[logit_lengths + target_lengths - 1, rows, target_lengths].mean()
+
+
 def _torch_kl_of_logits(input_logits, target_logits, reduction):
     log_q, p = torch.log_softmax(input_logits, 1), torch.softmax(target_logits, 1)
     return torch.nn.functional.kl_div(log_q, p, reduction=reduction)
@@ -72,6 +94,7 @@ def _torch_dice(input, target, smooth):
 TORCH: dict[str, Callable[..., Any]] = {
     "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
+    "rnnt_loss": _torch_transducer,
     "focal_loss": _torch_focal,
     "info_nce_loss": _torch_info_nce,
     "sigmoid_focal_loss": _torch_sigmoid_focal,
@@ -151,6 +174,27 @@ def _ctc(input, targets, input_lengths, target_lengths):
     return (optax.ctc_loss(input.swapaxes(0, 1), paddings[0], targets, paddings[1]) / target_lengths).mean()
 
 
+def _transducer(input, targets, logit_lengths, target_lengths):
+    """By anti-diagonals, as in torch; -1e30 stands for -inf, whose gradients would be NaN."""
+    n, t, places, _ = input.shape
+    log_p = jax.nn.log_softmax(input.astype(jnp.float32))
+    says = jnp.take_along_axis(log_p[:, :, :-1], targets[:, None, :, None], 3).squeeze(3)
+    says = jnp.pad(says, ((0, 0), (0, 0), (0, 1)), constant_values=-1e30)
+    heard = jnp.arange(t + places - 1)[:, None] - jnp.arange(places)
+    inside, column = (heard >= 0) & (heard < t), jnp.broadcast_to(jnp.arange(places), heard.shape)
+    goes_on, says = (
+        jnp.where(inside, x[:, jnp.clip(heard, 0, t - 1), column], -1e30).swapaxes(0, 1) for x in (log_p[..., -1], says)
+    )
+
+    def step(alpha, arcs):
+        on, said = alpha + arcs[0], alpha + arcs[1]
+        return jnp.logaddexp(on, jnp.pad(said[:, :-1], ((0, 0), (1, 0)), constant_values=-1e30)), on
+
+    start = jnp.full((n, places), -1e30).at[:, 0].set(0)
+    found = jax.lax.scan(step, start, (goes_on, says))[1]
+    return -found[logit_lengths + target_lengths - 1, jnp.arange(n), target_lengths].mean()
+
+
 def _linear(input, linear_weight, target):
     return _indices(input @ linear_weight.T, target).mean()
 
@@ -214,6 +258,7 @@ OPTAX = {
     "triplet_margin_loss": Formula("optax.losses.triplet_margin_loss", _triplet),
     "ctc_loss": Formula("optax.ctc_loss", _ctc),  # whose softmax leaves log-probabilities as they are
     "ctc_loss_with_logits": Formula("optax.ctc_loss", _ctc),
+    "rnnt_loss": Formula("formula", _transducer),
     "linear_cross_entropy": Formula(f"{INTEGER} of a product", _linear),
     "info_nce_loss": Formula(f"{INTEGER} of similarities", _info_nce),
     "info_nce_loss, symmetric": Formula(f"{INTEGER} of similarities, both ways", _info_nce),

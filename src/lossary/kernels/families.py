@@ -556,3 +556,16 @@ class CTC(Kernel):
         batch_first = x.tensor.ndim == 3 and x.tensor.transpose(0, 1).is_contiguous()  # which it takes as it is
         options = values["blank"], bool(values["zero_infinity"]), "logits" in values
         return (x if batch_first else x.contiguous(), *sequences, *options)
+
+
+class RNNT(Kernel):
+    """The transducer loss of logits (N, T, S + 1, C) or (T, S + 1, C)."""
+
+    operator = "rnnt"
+    inputs = ("logits",)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        x, values = operands["logits"], operands.call.values
+        names = ("targets", "logit_lengths", "target_lengths")
+        sequences = (operands[name].index(x.tensor).contiguous() for name in names)
+        return (x.contiguous(), *sequences, values["blank"], bool(values["zero_infinity"]))

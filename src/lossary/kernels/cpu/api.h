@@ -101,6 +101,17 @@ struct Ctc : Loss {
   bool mean;  // over the labels of a sample
 };
 
+// The transducer loss of logits (N, T, S + 1, C): N rows, each a unit.
+struct Rnnt : Loss {
+  const void* input;
+  const int64_t* labels;   // (N, S)
+  const int64_t* lengths;  // of each sample's labels, checked before, as labels are
+  const int64_t* frames;   // of each sample
+  int64_t time, places, classes;  // places: S + 1
+  int64_t blank, most_frames, most_labels;
+  bool zero_infinity;
+};
+
 // What is done to logits first: softcap * tanh(x / softcap), if it is not 0, divided by the temperature.
 struct LogitTransform {
   double softcap, temperature;
@@ -161,6 +172,7 @@ struct Kernels {
   Kernel<Overlap> overlap_sums, overlap_gradients;
   Kernel<Pairs> pairs;
   Kernel<Ctc> ctc;
+  Kernel<Rnnt> rnnt;
   Kernel<TransformedRows> transformed_rows;
   Kernel<LogProb> log_probs;
   Kernel<Similarities> row_rivals, column_rivals, similarity_gradients;

@@ -1,26 +1,8 @@
 // The operator of connectionist temporal classification: its arguments checked, which reach memory unseen otherwise.
-#include "bind.h"
+#include "bind_sequences.h"
 
 namespace lossary {
 namespace {
-
-std::string at(const char* name, int64_t value, int64_t place) {
-  return std::string(name) + " holds " + std::to_string(value) + " at [" + std::to_string(place) + "]";
-}
-
-// Lengths of the batch, each 0 to `most`.
-const int64_t* lengths_of(const Tensor& lengths, const char* name, int64_t batch, int64_t most) {
-  if (lengths.scalar_type() != ScalarType::Long || lengths.numel() != batch) {
-    throw std::invalid_argument(std::string(name) + " must be an int64 tensor with one length for each sample");
-  }
-  const int64_t* const values = static_cast<const int64_t*>(lengths.const_data_ptr());
-  for (int64_t n = 0; n < batch; ++n) {
-    if (values[n] < 0 || values[n] > most) {
-      throw std::invalid_argument(at(name, values[n], n) + "; it must be 0 to " + std::to_string(most));
-    }
-  }
-  return values;
-}
 
 // Where the labels of each sample begin; raises where one is no class, or is the blank.
 std::vector<int64_t> begins_of(const Ctc& call, const Tensor& targets, bool concatenated) {
@@ -31,14 +13,7 @@ std::vector<int64_t> begins_of(const Ctc& call, const Tensor& targets, bool conc
     begins[n] = concatenated ? end : n * room;
     end = begins[n] + call.lengths[n];
     if (end > targets.numel()) break;
-    for (int64_t i = begins[n]; i < end; ++i) {
-      const int64_t label = call.labels[i];
-      if (label < 0 || label >= call.classes) {
-        throw std::out_of_range(at("targets", label, i) + "; the classes are 0 to " +
-                                std::to_string(call.classes - 1));
-      }
-      if (label == call.blank) throw std::invalid_argument(at("targets", label, i) + ", which is the blank");
-    }
+    for (int64_t i = begins[n]; i < end; ++i) check_label(call.labels[i], i, call.classes, call.blank);
   }
   if (concatenated && end != targets.numel()) {
     throw std::invalid_argument("target_lengths do not add up to the " + std::to_string(targets.numel()) +

@@ -5,6 +5,7 @@
 #include "nll.h"
 #include "overlap.h"
 #include "pairs.h"
+#include "rnnt.h"
 #include "similarities.h"
 #include "strided_rows.h"
 #include "transformed_rows.h"
@@ -28,6 +29,7 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(overlap_gradients),
     LOSSARY_KERNEL(pairs),
     LOSSARY_KERNEL(ctc),
+    LOSSARY_KERNEL(rnnt),
     LOSSARY_KERNEL(transformed_rows),
     LOSSARY_KERNEL(log_probs),
     LOSSARY_KERNEL(row_rivals),

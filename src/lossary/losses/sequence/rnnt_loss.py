@@ -6,6 +6,7 @@ from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax, logsumexp
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import RNNT
 
 
 @loss(
@@ -65,6 +66,7 @@ from lossary.dispatch.loss import loss
     ),
     check=check_sequences,
     check_data=check_labels,
+    kernel=RNNT(),
 )
 def rnnt_loss(
     logits: Annotated[Array, logits("?N T S+1 C")],
