@@ -480,6 +480,29 @@ def triplet_margin_with_distance_loss(
     return Unreduced(losses)
 
 
+@reduces("input duration event reduction", coupled=True)
+def cox_loss(
+    input: Numbers,
+    duration: Numbers,
+    event: Numbers,
+    ties: str = "breslow",
+    strata: Numbers = None,
+    sample_weight: Numbers = None,
+) -> Unreduced:
+    x, t, died = exact(input), np.asarray(duration), np.asarray(event)
+    weight = np.broadcast_to(1 if sample_weight is None else np.asarray(sample_weight, dtype=float), (len(x),))
+    group = np.zeros(len(x)) if strata is None else np.asarray(strata)
+    losses = np.full(len(x), mp.zero)
+    for i in np.flatnonzero((died != 0) & (weight != 0)):
+        at_risk = np.flatnonzero((t >= t[i]) & (group == group[i]) & (weight != 0))
+        nll = dict(zip(at_risk.tolist(), neg_log_softmax(x[at_risk]), strict=True))
+        together = [j for j in nll if t[j] == t[i] and died[j] != 0]
+        share = mp.fsum(mp.exp(-nll[j]) for j in together) / len(together)
+        fewer = [mp.log1p(-l * share) for l in range(len(together) if ties == "efron" else 1)]
+        losses[i] = nll[int(i)] + mp.fsum(fewer) / len(fewer)
+    return Unreduced(losses, counts=exact(died))
+
+
 @reduces("input candidates positives labels reduction", coupled=True)
 def info_nce_loss(
     input: Numbers,

@@ -207,6 +207,8 @@ def _values(
         return draw(arrays.arrays(of, shape, elements=elements))
 
     domain, classes = spec.domain.name, range(dims.get("C", 0))
+    if domain == "events":
+        return array(st.sampled_from([0.0, 1.0]), np.float64)
     if domain == "signs":
         return array(st.sampled_from([-1.0, 1.0]), np.float64)
     if spec.domain.dtype == "float":

@@ -1,4 +1,4 @@
-"""The transducer loss beside its definition, its formula, and itself: wide vocabularies, certainty, padding, threads."""
+"""The transducer loss beside its definition, its formula, and itself: many classes, certainty, padding, threads."""
 
 import math
 

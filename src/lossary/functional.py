@@ -47,6 +47,7 @@ from lossary.losses.segmentation.tversky_loss import tversky_loss as tversky_los
 from lossary.losses.sequence.ctc_loss import ctc_loss as ctc_loss
 from lossary.losses.sequence.ctc_loss_with_logits import ctc_loss_with_logits as ctc_loss_with_logits
 from lossary.losses.sequence.rnnt_loss import rnnt_loss as rnnt_loss
+from lossary.losses.survival.cox_loss import cox_loss as cox_loss
 
 
 def __getattr__(name: str) -> _Any:

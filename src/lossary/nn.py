@@ -85,6 +85,20 @@ class CosineEmbeddingLoss(LossModule, torch.nn.CosineEmbeddingLoss, of=F.cosine_
         return self._run(input1, input2, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class CoxLoss(LossModule, of=F.cox_loss):
+    def forward(
+        self,
+        input: Tensor,
+        duration: Tensor,
+        event: Tensor,
+        *,
+        strata: Tensor | None = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(input, duration, event, strata=strata, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class CrossEntropyLoss(LossModule, torch.nn.CrossEntropyLoss, of=F.cross_entropy):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

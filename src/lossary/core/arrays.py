@@ -221,6 +221,11 @@ def arange(n: int, like: Array) -> Array:
     return xp.arange(n, dtype=like.dtype, device=like.device) if is_torch(like) else xp.arange(n, dtype=like.dtype)
 
 
+def cumulative_sum(x: Array) -> Array:
+    """Of a vector, in its own dtype."""
+    return x.cumsum(0, dtype=x.dtype) if is_torch(x) else namespace(x).cumulative_sum(x, dtype=x.dtype)
+
+
 def take_along(x: Array, index: Array, axis: int) -> Array:
     """x[..., index, ...] along `axis`; `index` has the shape of `x` but for that axis."""
     if is_torch(x):

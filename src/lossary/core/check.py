@@ -35,6 +35,7 @@ from lossary.core.arrays import (
 )
 from lossary.core.contract import (
     BESIDE,
+    OUTCOMES,
     Bytes,
     Dims,
     Levels,
@@ -113,7 +114,8 @@ def check(loss: Loss, arguments: dict[str, Any]) -> Checked:
     check_options(loss, values)
     specs, dims = _check_data(loss, values, given)
     first = values[next(iter(loss.data))]
-    arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in BESIDE and not _is_number(arguments[n])}
+    apart = (*BESIDE, *OUTCOMES)
+    arrays = {n: values[n] for n, s in specs.items() if s.domain.name not in apart and not _is_number(arguments[n])}
     for name in loss.options:
         if is_array(values[name]) and library(values[name]) != library(first):
             raise TypeError(
@@ -155,8 +157,10 @@ def prepare(call: Checked) -> dict[str, Any]:
         if is_array(values[name]):
             values[name] = _inside(cast(values[name], call.dtype), loss.options[name])
     for name, spec in specs.items():
-        integer = spec.domain.dtype == "integer"
-        values[name] = cast_index(values[name], call.first) if integer else cast(values[name], call.dtype)
+        if spec.domain.dtype == "integer":
+            values[name] = cast_index(values[name], call.first)
+        elif not spec.domain.ordered:
+            values[name] = cast(values[name], call.dtype)
     hiding, positives = _hiding(call), values.get("positives")
     for name, spec in specs.items():
         for weight, shape in () if spec.domain.name == "positives" else hiding:  # whose places stay

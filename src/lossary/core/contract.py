@@ -38,6 +38,8 @@ COUNTED = {"C": "classes", "M": "candidates"}
 """What there are several of along the axes that indices count along."""
 BESIDE = ("weights", "lengths", "signs")
 """Domains of arrays that go beside the data: lists will do, and they do not take part in the choice of a dtype."""
+OUTCOMES = ("durations", "events")
+"""Domains of what happened: they do not take part in the choice of a dtype either, and there is no derivative."""
 
 Dims = dict[str, Any]
 """Sizes by name: an int, None for a missing optional dimension, a tuple for a starred one."""
@@ -52,7 +54,8 @@ class Domain:
     slack: how far rounding may carry a value past a bound, in units of the dtype's epsilon.
     number: whether a plain number will do. masked: whether -inf is a value, of a class that is masked out.
     sums: what the values of a row of classes sum to 1 as, "probabilities" or "logarithms".
-    among: the axis that indices count along.
+    among: the axis that indices count along. ordered: only the order of the numbers counts, so that they keep their
+    dtype. values: the only numbers that there are; they are held to where bounds are.
     Strict checking holds every bound, wants finite numbers, and rows that sum to 1.
     """
 
@@ -67,6 +70,7 @@ class Domain:
     masked: bool = False
     sums: str = ""
     among: str = "C"
+    ordered: bool = False
 
     def __str__(self) -> str:
         if self.values is not None:
@@ -130,6 +134,9 @@ target_distribution = word(Domain("probabilities, or log-probabilities", masked=
 log_rates = word(Domain("log-rates"))
 rates = word(Domain("rates", low=0.0, enforced=True))
 counts = word(Domain("counts", low=0.0))
+log_hazards = word(Domain("log-hazards"))
+durations = word(Domain("durations", low=0.0, enforced=True, ordered=True))
+events = word(Domain("events", low=0.0, high=1.0, values=(0.0, 1.0), enforced=True))
 variances = word(Domain("variances", low=0.0, enforced=True, number=True))
 features = word(Domain("features"))
 linear_weights = word(Domain("linear weights"))
@@ -559,9 +566,9 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, dims: Dims, ign
         allowed = bounded if math.isfinite(domain.low) or math.isfinite(domain.high) else finite
         if is_strict():
             wrong = wrong | ~(xp.isfinite(x) | (domain.masked & (x == -xp.inf)))
-            if domain.values is not None:
-                wrong = wrong | ~functools.reduce(operator.or_, [x == v for v in domain.values])
-                allowed = f"{domain.name} are {' or '.join(f'{v:g}' for v in domain.values)}"
+            wrong = wrong if domain.values is None else wrong | ~_is_value(x, domain.values)
+        if domain.values is not None and (is_strict() or domain.enforced):
+            allowed = f"{domain.name} are {' or '.join(f'{v:g}' for v in domain.values)}"
         error = ValueError
     if bool(xp.any(wrong)):
         raise error(f"{loss}: {_where(name, x, wrong)}; {allowed}{_value_fix(x, domain, classes, ignored)}")
@@ -569,13 +576,20 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, dims: Dims, ign
 
 
 def _out_of_domain(x: Array, domain: Domain) -> Array:
-    slack = domain.slack * float(namespace(x).finfo(x.dtype).eps)
-    return (x < domain.low - slack) | (x > domain.high + slack)
+    slack = domain.slack and domain.slack * float(namespace(x).finfo(x.dtype).eps)
+    outside = (x < domain.low - slack) | (x > domain.high + slack)
+    return outside | ~_is_value(x, domain.values) if domain.values is not None and domain.enforced else outside
+
+
+def _is_value(x: Array, values: tuple[float, ...]) -> Array:
+    """Whether a number is one of these; NaN is let through, as by bounds."""
+    return functools.reduce(operator.or_, [x == v for v in values], x != x)
 
 
 def _nan_out_of_domain(x: Array, domain: Domain) -> Array:
+    """Integers, of which only the order counts, stay: among them there is no NaN."""
     xp = namespace(x)
-    return xp.where(_out_of_domain(x, domain), xp.nan, x)
+    return xp.where(_out_of_domain(x, domain), xp.nan, x) if kind(x) == "float" else x
 
 
 def check_sums(loss: str, name: str, x: Array, spec: Spec, dims: Dims, counted: Array | None, eps: float) -> None:
@@ -634,6 +648,14 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
         return ". Logits? Pass activation='softmax' or 'sigmoid'"
     if domain.name == "variances":
         return ". End the model in softplus or exp; logarithms of variances? Pass var.exp()"
+    if domain.name == "events":
+        return (
+            ". Coded 1 and 2? Subtract 1" if (lowest, highest) == (1.0, 2.0) else ". Of several kinds? Pass event == 1"
+        )
+    if domain.name == "durations":
+        return (
+            ". Durations run from the start of each row, not from a common date: a negative one ends before it begins"
+        )
     if domain.name == "rates":
         return ". Logarithms of rates? Pass log_input=True"
     if domain.name == "log-probabilities" and highest > 0:

@@ -19,6 +19,7 @@ FAMILIES = (
     "embedding",
     "margin",
     "sequence",
+    "survival",
     "segmentation",
     "detection",
     "preference",

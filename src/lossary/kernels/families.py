@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lossary.core.arrays import Array, is_array, is_compiling, is_torch, kind, library
-from lossary.core.contract import BESIDE
+from lossary.core.contract import BESIDE, OUTCOMES
 from lossary.core.reduce import sum_of_shares, sum_of_weights
 from lossary.core.rows import LogProb
 from lossary.kernels.recipe import Operand, Operands
@@ -121,7 +121,8 @@ def refuse_inplace(call: Checked) -> str | None:
 
 
 def _floating_data(call: Checked) -> list[str]:
-    return [n for n, s in call.specs.items() if s.domain.dtype != "integer" and s.domain.name not in BESIDE]
+    apart = (*BESIDE, *OUTCOMES)
+    return [n for n, s in call.specs.items() if s.domain.dtype != "integer" and s.domain.name not in apart]
 
 
 def _of_one_dtype(operands: Operands) -> Operands:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lossary.core.arrays import Array, namespace
 from lossary.core.contract import (
+    OUTCOMES,
     Bytes,
     Choice,
     Dims,
@@ -41,6 +42,9 @@ EXTREMES = {
     "rates": (0.0, 1e-30, 1e4, 1e18, np.inf),
     "counts": (0.0, 1.0, 1e4),
     "variances": (0.0, 1e-30, 1e-8, 1.0, 1e4, np.inf),
+    "log-hazards": (0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, np.inf, -np.inf),
+    "durations": (0.0, 1e-30, 1.0, 1e4, np.inf),
+    "events": (0.0, 1.0),
     "signs": (-1.0, 1.0),
     "weights": (0.0, 1.0, 1e4),
 }
@@ -98,7 +102,7 @@ class Sample:
     @property
     def differentiable(self) -> list[str]:
         """The data that a loss is differentiated with respect to."""
-        fixed = ("signs", "weights", "lengths")
+        fixed = ("signs", "weights", "lengths", *OUTCOMES)
         return [n for n, s in self.specs.items() if s.domain.dtype == "float" and s.domain.name not in fixed]
 
 
@@ -227,6 +231,10 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         return np.asarray(-np.abs(x) - 0.01 if axis is None else x - np.log(np.exp(x).sum(axis, keepdims=True)))
     if name == "counts":
         return np.asarray(rng.choice([0.0, 2.0, 3.0, 7.0], shape))  # at 1 Stirling's term of a Poisson loss jumps
+    if name == "durations":  # some of them tied
+        return np.asarray(rng.integers(0, 4, shape) / 2)
+    if name == "events":
+        return np.asarray(rng.choice([0.0, 1.0], shape, p=[0.3, 0.7]))
     if name == "signs":
         return np.asarray(rng.choice([-1.0, 1.0], shape))
     if name in ("weights", "variances", "rates"):
