@@ -194,6 +194,7 @@ ALL = (
         (100_000, 100),
     ),
     Case("sigmoid_focal_loss", "sigmoid_focal_loss", labels, MANY, options={**FOCAL, "alpha": 0.25}),
+    Case("asymmetric_loss", "asymmetric_loss", labels, MANY),
     Case("l1_loss", "l1_loss", numbers, MANY),
     Case("mse_loss", "mse_loss", numbers, MANY),
     Case("smooth_l1_loss", "smooth_l1_loss", numbers, MANY),

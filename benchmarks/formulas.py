@@ -91,6 +91,13 @@ def _torch_dice(input, target, smooth):
     return (1 - (2 * common + 2 * smooth) / (total + 2 * smooth)).mean()
 
 
+def _torch_asymmetric(input, target):
+    p = torch.sigmoid(input)
+    lowered = (p - 0.05).clamp(min=0)
+    positive = target * torch.nn.functional.logsigmoid(input)
+    return -(positive + (1 - target) * lowered**4 * torch.log(1 - lowered)).mean()
+
+
 TORCH: dict[str, Callable[..., Any]] = {
     "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
@@ -99,6 +106,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "info_nce_loss": _torch_info_nce,
     "sigmoid_focal_loss": _torch_sigmoid_focal,
     "dice_loss": _torch_dice,
+    "asymmetric_loss": _torch_asymmetric,
 }
 
 
@@ -148,6 +156,11 @@ def _pos_weighted(input, target, pos_weight):
 def _binary(input, target):
     log_p, log_q = jnp.maximum(jnp.log(input), -100), jnp.maximum(jnp.log1p(-input), -100)
     return -(target * log_p + (1 - target) * log_q).mean()
+
+
+def _asymmetric(input, target):
+    lowered = jnp.maximum(jax.nn.sigmoid(input) - 0.05, 0)
+    return (target * _softplus_of_minus(input) - (1 - target) * lowered**4 * jnp.log(1 - lowered)).mean()
 
 
 def _smooth_l1(input, target):
@@ -241,6 +254,7 @@ OPTAX = {
             input, target, alpha=alpha, gamma=gamma
         ).mean(),
     ),
+    "asymmetric_loss": Formula("formula", _asymmetric),
     "l1_loss": Formula("formula", lambda input, target: jnp.abs(input - target).mean()),
     "mse_loss": Formula("optax.squared_error", lambda input, target: optax.squared_error(input, target).mean()),
     "smooth_l1_loss": Formula("optax.huber_loss, delta 1", _smooth_l1),

@@ -292,6 +292,7 @@ def _detection() -> Iterator[CorrectCall]:
     target = (torch.rand(4, 2000, 5, generator=generator) < 0.001).float()
     logits = -4.6 + 0.1 * torch.randn(target.shape, generator=generator)
     yield CorrectCall("detection", "sigmoid_focal_loss", (logits, target))
+    yield CorrectCall("detection", "asymmetric_loss", (logits, target))
     yield CorrectCall("detection", "binary_cross_entropy_with_logits", (logits, target))
     values = torch.randn(256, generator=generator)
     rewards = values + torch.randn(256, generator=generator)

@@ -276,6 +276,34 @@ def sigmoid_focal_loss(input: Numbers, target: Numbers, alpha: float = 0.25, gam
     return Unreduced(each(of_element, exact(input), exact(target)))
 
 
+@reduces("input target weight reduction")
+def asymmetric_loss(
+    input: Numbers,
+    target: Numbers,
+    weight: Numbers = None,
+    pos_weight: Numbers = None,
+    held: bool = False,
+    frozen: dict[str, Any] | None = None,
+    **powers: float,
+) -> Unreduced:
+    def focus(x: Real, gamma_pos: float = 0.0, gamma_neg: float = 4.0, clip: float = 0.05) -> tuple[Real, Real]:
+        q = hinge(1 / (1 + mp.exp(-x)) - exact(clip).item())
+        return power(1 / (1 + mp.exp(x)), exact(gamma_pos).item()), power(q, exact(gamma_neg).item())
+
+    here = {"input": input, **powers}
+    at = {name: frozen[name] for name in here} if held and frozen else here
+    of_1, of_0 = np.frompyfunc(lambda x: focus(x, **{n: at[n] for n in powers}), 1, 2)(exact(at["input"]))
+    m = exact(powers.get("clip", 0.05)).item()
+
+    def of_element(x: Real, t: Real, of_1: Real, of_0: Real, w: Real, positive: Real) -> Real:
+        nll_of_1, p, rest = mp.log1p(mp.exp(-x)), 1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))
+        nll_of_0 = mp.nan if mp.isnan(x) else -mp.log(rest + m) if p > m else mp.zero
+        return times(w, times(positive * t, times(of_1, nll_of_1)) + times(1 - t, times(of_0, nll_of_0)))
+
+    weights = (exact(1 if w is None else w) for w in (weight, pos_weight))
+    return Unreduced(each(of_element, exact(input), exact(target), of_1, of_0, *weights))
+
+
 @reduces("input1 input2 target margin size_average reduce reduction")
 def cosine_embedding_loss(input1: Numbers, input2: Numbers, target: Numbers, margin: float = 0) -> Unreduced:
     a, b, labels = exact(input1), exact(input2), exact(target)

@@ -142,6 +142,7 @@ ELEMENTWISE: dict[str, tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tens
     "huber_loss": ({"delta": 0.7}, lambda t: t),
     "binary_cross_entropy_with_logits": ({"pos_weight": drawn(1700, seed=4).exp()}, torch.sigmoid),
     "sigmoid_focal_loss": ({"gamma": 1.5}, torch.sigmoid),
+    "asymmetric_loss": ({"pos_weight": drawn(1700, seed=4).exp()}, torch.sigmoid),
     "poisson_nll_loss": ({}, torch.abs),
     "soft_margin_loss": ({}, torch.sign),
     "hinge_embedding_loss": ({"margin": 0.8}, torch.sign),

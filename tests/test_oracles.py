@@ -31,6 +31,7 @@ def agree(answer: Any, expected: Any) -> bool:
 GAMMA_1 = {"gamma": 1}
 PLAIN = {"activation": "none", "smooth": 0}
 WEIGHED_PIXELS = {**PLAIN, "pixel_weight": [[1.0, 3.0]]}
+CLIP = {"clip": 0.25}
 GREATEST = {"distance_function": lambda x, y: max(abs(x - y))}
 
 HAND = {
@@ -133,6 +134,14 @@ HAND = {
         ("soft: (½·¼ + ½·¾)(log 4 - ½ log 3)", (log(3), 0.5), GAMMA_1 | {"alpha": -1}, QUARTER / 2 - log(3) / 4),
         ("infinite", ([inf, -inf, inf, -inf], [1.0, 0.0, 0.0, 0.5]), {"gamma": 0.5, **NONE}, [0, 0, mp.inf, mp.inf]),
         ("alpha 1 removes negatives", ([inf, 0.0], [0.0, 1.0]), {"alpha": 1, "gamma": 0, **NONE}, [0, HALF]),
+    ],
+    "asymmetric_loss": [
+        ("log 2, and (½ - ¼)⁴ log (4/3)", ([0.0, 0.0], [1.0, 0.0]), CLIP | NONE, [HALF, (2 * HALF - log(3)) / 256]),
+        ("½ log 2", ([0.0], [1.0]), {"gamma_pos": 1}, HALF / 2),
+        ("below the clip", ([-2.0, -9.0], [0.0, 0.0]), CLIP | NONE, [0, 0]),
+        ("(¾)² log 4, inf", ([inf, -inf], [0.0, 1.0]), CLIP | {"gamma_neg": 2, **NONE}, [9 * QUARTER / 16, mp.inf]),
+        ("soft, no powers, no clip", (log(3), 0.5), {"gamma_neg": 0, "clip": 0}, QUARTER - log(3) / 2),
+        ("weight is no denominator", ([0.0, 0.0], [1.0, 1.0]), {"weight": [1, 3], "pos_weight": 2}, 4 * HALF),
     ],
     "cosine_embedding_loss": [
         ("0, 90, 180 degrees", ([[3e200, 0]] * 3, [[2, 0], [0, 1], [-1, 0]], [1, 1, 1]), NONE, [0, 1, 2]),

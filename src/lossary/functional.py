@@ -7,6 +7,7 @@ Where torch is imported, whatever else is asked of this module is torch.nn.funct
 from typing import Any as _Any
 
 from lossary.core.arrays import imported as _imported
+from lossary.losses.binary.asymmetric_loss import asymmetric_loss as asymmetric_loss
 from lossary.losses.binary.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from lossary.losses.binary.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,

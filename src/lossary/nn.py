@@ -57,6 +57,13 @@ def module_of(function: Callable[..., Any]) -> type[LossModule]:
     raise LookupError(f"{record_of(function).name} has no module in lossary.nn")
 
 
+class AsymmetricLoss(LossModule, of=F.asymmetric_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class BCELoss(LossModule, torch.nn.BCELoss, of=F.binary_cross_entropy):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

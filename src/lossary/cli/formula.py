@@ -24,12 +24,23 @@ SYMBOLS |= {
     "infty": "∞",
     "varnothing": "∅",
 }
-SYMBOLS |= {",": " ", ";": " ", "!": "", "|": "‖", "{": "{", "}": "}", "left": "", "right": "", "textstyle": ""}
+SYMBOLS |= {
+    ",": " ",
+    ";": " ",
+    "!": "",
+    "|": "‖",
+    "_": "_",
+    "{": "{",
+    "}": "}",
+    "left": "",
+    "right": "",
+    "textstyle": "",
+}
 WRAPPERS = ("mathrm", "text", "mathcal", "operatorname")
 SCRIPTED = {"B": "ℬ"}
 FRACTIONS = {"1/2": "½", "1/4": "¼", "3/4": "¾"}
 SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
-SUPERSCRIPTS = str.maketrans("0123456789+-=()inptxyTγ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵖᵗˣʸᵀᵞ")
+SUPERSCRIPTS = str.maketrans("0123456789+-=()abinptxyTγ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇⁱⁿᵖᵗˣʸᵀᵞ")
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.")
 WIDTH = 76
 CASES = re.compile(r"(.*)\\begin\{cases\}(.*)\\end\{cases\}(.*)")

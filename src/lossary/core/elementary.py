@@ -16,6 +16,14 @@ def is_number(option: Array | float, number: float) -> bool:
     return not is_array(option) and option == number
 
 
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x), to the last digits in both tails."""
+    xp = namespace(x)
+    negative = x < 0
+    e = xp.exp(xp.where(negative, x, -x))
+    return xp.where(negative, e, 1.0) / (1 + e)
+
+
 def softplus(x: Array) -> Array:
     """log(1 + e^x), exact to the last digits in both tails."""
     xp = namespace(x)
@@ -147,8 +155,11 @@ def hinge(x: Array) -> Array:
     return namespace(x).where(x <= 0, 0.0, x)
 
 
-def modulated(nll: Array, log_rest: Array, gamma: Array | float) -> Array:
-    """(1 - p)^gamma · nll, given log(1 - p). An infinite nll stays as it is: there p is 0."""
+def modulated(nll: Array, log_rest: Array, gamma: Array | float, held: bool = False) -> Array:
+    """(1 - p)^gamma · nll, given log(1 - p); the power a constant where it is held.
+
+    An infinite nll stays as it is: there p is 0.
+    """
     if is_number(gamma, 0):
         return nll
     xp = namespace(nll)
@@ -156,4 +167,5 @@ def modulated(nll: Array, log_rest: Array, gamma: Array | float) -> Array:
     # 0^gamma by itself, or the derivative of gamma · -inf would be NaN.
     at_certain = xp.where(gamma == 0, 1.0, 0.0) if is_array(gamma) else 0.0
     factor = xp.where(certain, at_certain, xp.exp(gamma * xp.where(certain, 0.0, log_rest)))
+    factor = detach(factor) if held else factor
     return xp.where(infinite, nll, factor * xp.where(infinite, 0.0, nll))

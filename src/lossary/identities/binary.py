@@ -11,6 +11,10 @@ def _with_logits(logits: Array, target: Array) -> Array:
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
 
 
+def _asymmetric(logits: Array, target: Array, **options: float) -> Array:
+    return F.asymmetric_loss(logits, target, reduction="none", **options)
+
+
 def _sigmoid(x: Array) -> Array:
     return namespace(x).exp(-softplus(-x))
 
@@ -109,6 +113,41 @@ BINARY = (
         right=_with_logits,
         losses=("sigmoid_focal_loss", "binary_cross_entropy_with_logits"),
         ulps=0.0,
+    ),
+    Identity(
+        name="asymmetric_loss_of_equal_powers_is_sigmoid_focal_loss",
+        statement="Asymmetric loss of labels, without a clip and with equal powers, is sigmoid focal loss.",
+        formula=r"\mathrm{ASL}_{\gamma, \gamma, 0}(x, y) = \mathrm{FL}_\gamma(x, y)",
+        inputs=domains.with_option(
+            domains.BINARY_LABELS, "gamma", "gamma in [0, 5]", lambda rng, extreme: float(rng.uniform(0, 5))
+        ),
+        relation="equal",
+        left=lambda logits, target, gamma: _asymmetric(logits, target, gamma_pos=gamma, gamma_neg=gamma, clip=0.0),
+        right=lambda logits, target, gamma: F.sigmoid_focal_loss(logits, target, alpha=-1, gamma=gamma),
+        losses=("asymmetric_loss", "sigmoid_focal_loss"),
+    ),
+    Identity(
+        name="asymmetric_loss_of_no_power_is_binary_cross_entropy",
+        statement="Asymmetric loss without a clip and with both powers 0 is binary cross-entropy.",
+        formula=r"\mathrm{ASL}_{0, 0, 0}(x, t) = \mathrm{BCE}_{\mathrm{logits}}(x, t)",
+        inputs=domains.BINARY_LOGITS,
+        relation="equal",
+        left=lambda logits, target: _asymmetric(logits, target, gamma_neg=0.0, clip=0.0),
+        right=_with_logits,
+        losses=("asymmetric_loss", "binary_cross_entropy_with_logits"),
+        ulps=0.0,
+    ),
+    Identity(
+        name="asymmetric_loss_is_at_most_binary_cross_entropy",
+        statement="Asymmetric loss is at most binary cross-entropy: powers and the clip only take away.",
+        formula=r"\mathrm{ASL}(x, t) \le \mathrm{BCE}_{\mathrm{logits}}(x, t)",
+        inputs=domains.with_option(
+            domains.BINARY_LOGITS, "clip", "clip in [0, 1/2]", lambda rng, extreme: float(rng.uniform(0, 0.5)), 0.05
+        ),
+        relation="at_least",
+        left=lambda logits, target, clip: _with_logits(logits, target),
+        right=lambda logits, target, clip: _asymmetric(logits, target, clip=clip),
+        losses=("asymmetric_loss", "binary_cross_entropy_with_logits"),
     ),
     Identity(
         name="two_focal_logits_are_one",

@@ -50,9 +50,13 @@ def moderate_binary_logits(predictions: np.ndarray, target: np.ndarray) -> Input
     return data if data is not None and (abs(predictions) <= 8).all() else None
 
 
+def binary_labels(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
+    return binary_logits(predictions, target) if np.isin(target, (0, 1)).all() else None
+
+
 def positives(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
-    data = binary_logits(predictions, target)
-    if data is None or not np.isin(target, (0, 1)).all():
+    data = binary_labels(predictions, target)
+    if data is None:
         return None
     return {"positives": data["logits"][data["target"] == 1], "negatives": data["logits"][data["target"] == 0]}
 

@@ -119,6 +119,11 @@ def _binary_moderate(rng: Rng, extreme: bool) -> Inputs:
     return {"logits": logits, "target": rng.choice([0.0, 1.0, 0.3], 2 * ROWS)}
 
 
+def _binary_labels(rng: Rng, extreme: bool) -> Inputs:
+    inputs = _binary_logits(rng, extreme)
+    return {**inputs, "target": np.round(inputs["target"])}
+
+
 def _yes_no(rng: Rng, extreme: bool) -> Inputs:
     p = rng.uniform(0.001, 0.999, 2 * ROWS)
     if extreme:
@@ -211,6 +216,7 @@ MODERATE_CLASS_TARGETS = Domain(
 )
 BINARY_LOGITS = Domain("logits: real; target in [0, 1]", _binary_logits, data.binary_logits)
 MODERATE_BINARY_LOGITS = Domain("logits in [-8, 8]; target in [0, 1]", _binary_moderate, data.moderate_binary_logits)
+BINARY_LABELS = Domain("logits: real; target: 0 or 1", _binary_labels, data.binary_labels)
 YES_NO = Domain("p in [1e-30, 1 - 1e-6]: probabilities of yes; labels: 0 or 1", _yes_no, data.yes_no)
 POSITIVES = Domain("logits of positives and of negatives: real", _positives, data.positives)
 TWO_LOGITS = Domain("logits: real, of two classes; labels: 0 or 1", _two_logits)

@@ -100,6 +100,7 @@ struct Logistic {
     return far + (yes + no) * tail;
   }
   INLINED T below() const { return (negative ? size : T(0)) + tail; }
+  INLINED T above() const { return (negative ? T(0) : size) + tail; }
   INLINED T p() const { return negative ? minor : major; }
   INLINED T q() const { return negative ? major : minor; }
 };

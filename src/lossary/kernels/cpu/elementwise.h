@@ -237,6 +237,77 @@ struct Square {
 using SigmoidFocal = SigmoidFocalOf<AnyPower>;
 using SigmoidFocalOfSquares = SigmoidFocalOf<Square>;
 
+// Probabilities of negatives lowered by `clip`, q = max(p - clip, 0): -log(1 - q), and its derivative.
+template <class T>
+struct Lowered {
+  T q, cost, slope;
+};
+
+template <class S, class T>
+INLINED Lowered<T> lowered(const Logistic<T>& l, T clip, S storage) {
+  const T above = l.p() - clip, q = above <= 0 ? T(0) : above;
+  const bool few = q < T(0.5), unclipped = clip == 0;
+  // Of small q the rest is 1 - q with what the rounding takes; of others q would take digits of it.
+  const T rest = few ? T(1) - q : l.q() + clip, lost = few ? (T(1) - rest) - q : T(0), over = T(1) / rest;
+  const T cost = -lost * over - log_of_normal(rest, storage), slope = select(above <= 0, T(0), l.p() * l.q() * over);
+  return {q, select(unclipped, l.above(), cost), select(unclipped, l.p(), slope)};
+}
+
+// u: the weight of positive targets. free: 1, or 0 where the powers are constants in the derivative.
+template <class Powers>
+struct AsymmetricOf {
+  template <class O, class T>
+  INLINED static Element<T> at(const O& o, T x, T t, T u = T(1)) {
+    const auto& [gamma_pos, gamma_neg, clip, free] = o.parameters;
+    const Logistic<T> l = logistic(x, o.storage);
+    const Lowered<T> n = lowered(l, clip, o.storage);
+    const Modulation<T> of_1 = Powers::of_positive(l, gamma_pos, o.storage);
+    const Modulation<T> of_0 = Powers::of_negative(l, n.q, clip, gamma_neg, o.storage);
+    const Element<T> found = modulated(l.below(), -l.q(), of_1, free), missed = modulated(n.cost, n.slope, of_0, free);
+    const T positive = u * t, negative = T(1) - t;
+    return {times(positive, found.value) + times(negative, missed.value), positive * found.dx + negative * missed.dx,
+            T(0), excess_of_probability(t)};
+  }
+
+  template <class T>
+  INLINED static Element<T> modulated(T cost, T slope, const Modulation<T>& by, T free) {
+    const bool infinite = cost == infinity<T>;
+    return {select(infinite, cost, by.factor * cost),
+            select(infinite, slope, by.factor * slope + free * by.slope * cost), T(0)};
+  }
+};
+
+struct AnyPowers {
+  template <class S, class T>
+  INLINED static Modulation<T> of_positive(const Logistic<T>& l, T gamma, S storage) {
+    const T power = exp_(times(gamma, -l.above()), storage);
+    return {power, -gamma * power * l.p()};
+  }
+  template <class S, class T>
+  INLINED static Modulation<T> of_negative(const Logistic<T>& l, T q, T clip, T gamma, S storage) {
+    const bool none = q == 0, unclipped = clip == 0;
+    const T some = select(none, T(1), q), log_q = select(unclipped, -l.below(), log_of_positive(some, storage));
+    const T power = exp_(times(gamma, log_q), storage), relative = select(none, T(0), l.p() * l.q() / some);
+    return {power, gamma * power * select(unclipped, l.q(), relative)};
+  }
+};
+
+// Of powers 0 or 1 of positives, and 4 of negatives.
+struct Fourths {
+  template <class S, class T>
+  INLINED static Modulation<T> of_positive(const Logistic<T>& l, T gamma, S) {
+    return {select(gamma == 0, T(1), l.q()), -gamma * l.p() * l.q()};
+  }
+  template <class S, class T>
+  INLINED static Modulation<T> of_negative(const Logistic<T>& l, T q, T, T, S) {
+    const T square = q * q;
+    return {square * square, T(4) * square * q * (l.p() * l.q())};
+  }
+};
+
+using Asymmetric = AsymmetricOf<AnyPowers>;
+using AsymmetricOfFourths = AsymmetricOf<Fourths>;
+
 struct KLDiv {
   template <class O, class T>
   INLINED static Element<T> at(const O& o, T x, T t) {
