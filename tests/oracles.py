@@ -357,6 +357,84 @@ def log_cosh_loss(input: Numbers, target: Numbers, weight: Numbers = None) -> Un
     return Unreduced(losses, None if weight is None else exact(weight))
 
 
+def corners(box: Reals, format: str) -> Reals:
+    """x1, y1, x2, y2."""
+    a, b, c, d = box
+    if format == "cxcywh":
+        return np.array([a - c / 2, b - d / 2, a + c / 2, b + d / 2])
+    return np.array([a, b, a + c, b + d] if format == "xywh" else [a, b, c, d])
+
+
+def over(a: Real, b: Real, nothing: Real) -> Real:
+    return nothing if b == 0 else a / b
+
+
+def aspect_ratios_differ(p: Reals, q: Reals) -> Real:
+    (w, h), (w_true, h_true) = p[2:] - p[:2], q[2:] - q[:2]
+    if w == h == 0 or w_true == h_true == 0:
+        return mp.zero
+    return 4 / mp.pi**2 * (mp.atan2(w_true, h_true) - mp.atan2(w, h)) ** 2
+
+
+def box_iou(p: Reals, q: Reals) -> tuple[Real, Real]:
+    """The intersection over the union, and the union."""
+    if any(map(mp.isnan, (*p, *q))):
+        return mp.nan, mp.nan
+    first, last = np.maximum(p[:2], q[:2]), np.minimum(p[2:], q[2:])
+    shared = np.prod(np.maximum(last - first, mp.zero))
+    union = np.prod(p[2:] - p[:2]) + np.prod(q[2:] - q[:2]) - shared
+    return over(shared, union, mp.one if all(p == q) else mp.zero), union
+
+
+def of_boxes(
+    kind: str, input: Numbers, target: Numbers, format: str = "xyxy", held_alpha: bool = True, frozen: Any = None
+) -> Unreduced:
+    at = frozen if frozen and held_alpha else {"input": input, "target": target}
+    boxes, held = exact(input), exact(at["input"])
+    true, true_held = (np.broadcast_to(exact(x), boxes.shape) for x in (target, at["target"]))
+    losses = np.empty(boxes.shape[:-1], dtype=object)
+    for i in np.ndindex(losses.shape):
+        p, q, of_held = corners(boxes[i], format), corners(true[i], format), corners(held[i], format)
+        iou, union = box_iou(p, q)
+        losses[i] = 1 - iou
+        if mp.isnan(iou):
+            continue
+        hull = np.maximum(p[2:], q[2:]) - np.minimum(p[:2], q[:2])
+        centres = (p[:2] + p[2:] - q[:2] - q[2:]) / 2
+        if kind == "giou":
+            losses[i] += 1 - over(union, np.prod(hull), mp.one if all(p == q) else mp.zero)
+        if kind in ("diou", "ciou", "eiou"):
+            losses[i] += over(sum(centres**2), sum(hull**2), mp.zero)
+        if kind == "ciou":
+            v = aspect_ratios_differ(of_held, corners(true_held[i], format))
+            alpha = over(v, 1 - box_iou(of_held, corners(true_held[i], format))[0] + v, mp.zero)
+            losses[i] += alpha * aspect_ratios_differ(p, q)
+        if kind == "eiou":
+            sides = (p[2:] - p[:2]) - (q[2:] - q[:2])
+            losses[i] += sum(over(s**2, c**2, mp.zero) for s, c in zip(sides, hull, strict=True))
+    return Unreduced(losses)
+
+
+@reduces("input target reduction")
+def box_iou_loss(input: Numbers, target: Numbers, kind: str = "giou", **options: Any) -> Unreduced:
+    return of_boxes(kind, input, target, **options)
+
+
+@reduces("input target reduction")
+def generalized_box_iou_loss(input: Numbers, target: Numbers, **options: Any) -> Unreduced:
+    return of_boxes("giou", input, target, **options)
+
+
+@reduces("input target reduction")
+def distance_box_iou_loss(input: Numbers, target: Numbers, **options: Any) -> Unreduced:
+    return of_boxes("diou", input, target, **options)
+
+
+@reduces("input target reduction")
+def complete_box_iou_loss(input: Numbers, target: Numbers, **options: Any) -> Unreduced:
+    return of_boxes("ciou", input, target, **options)
+
+
 @reduces("input target size_average reduce reduction")
 def soft_margin_loss(input: Numbers, target: Numbers) -> Unreduced:
     return Unreduced(each(lambda x, y: mp.log1p(mp.exp(-times(x, y))), exact(input), exact(target)))

@@ -19,13 +19,14 @@ from lossary.core.contract import (
     Range,
     Spec,
     axes,
+    broadcasts,
     label_sequences,
     lengths,
     shape_of,
 )
 from lossary.core.record import Loss
 from lossary.testing import LIBRARIES, Case, Library, Sample
-from lossary.testing.samples import EXTREMES, drawn_options, in_domain, manhattan, wrong_levels
+from lossary.testing.samples import EXTREMES, as_boxes, drawn_options, in_domain, manhattan, wrong_levels
 
 WIDTH: dict[str, Any] = {"float64": 64, "float32": 32, "float16": 16, "bfloat16": 32}
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -127,7 +128,7 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
         if spec.shape == "L":
             dims["L"] = int(meant["target_lengths"].sum())
         shape = shape_of(spec, dims)
-        passed = draw(st.sampled_from(_shapes(spec, shape)))
+        passed = draw(st.sampled_from(_shapes(spec, shape, dims)))
         x = draw(_values(name, spec, passed, dtype, dims, options, meant))
         held_by = library if spec.domain.name not in BESIDE else draw(st.sampled_from([library, LIBRARIES["numpy"]]))
         x, given[name] = draw(_laid_out(held_by, x, dtype if held_by is library else "float64"))
@@ -173,12 +174,13 @@ def _option(name: str, allowed: Any, dims: Dims, loss: Loss) -> st.SearchStrateg
     return (default | within).filter(lambda x: x not in open_ends)
 
 
-def _shapes(spec: Spec, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _shapes(spec: Spec, shape: tuple[int, ...], dims: Dims) -> list[tuple[int, ...]]:
     """The shapes that an array of `shape` may be passed as."""
     if not spec.broadcasts:
         return [shape]
     ones = [(*shape[:i], 1, *shape[i + 1 :]) for i in range(len(shape))]
-    return [shape, *ones, (), shape[:-1] if spec.by_row else shape[1:]]
+    fewer = ((), shape[:-1] if spec.by_row else shape[1:])
+    return [shape, *(passed for passed in (*ones, *fewer) if broadcasts(passed, spec, dims))]
 
 
 def _bounds(name: str, spec: Spec, options: dict[str, Any]) -> tuple[float, float]:
@@ -212,7 +214,10 @@ def _values(
     if domain == "signs":
         return array(st.sampled_from([-1.0, 1.0]), np.float64)
     if spec.domain.dtype == "float":
-        x = array(numbers(*_bounds(name, spec, options), dtype, subnormal=name not in NO_SUBNORMALS), np.float64)
+        subnormal = name not in NO_SUBNORMALS and not spec.domain.corners
+        x = array(numbers(*_bounds(name, spec, options), dtype, subnormal), np.float64)
+        if spec.domain.corners:
+            return as_boxes(x, options["format"])
         if options.get("log_target") and name == "target":  # a probability that underflows counts as 0
             x = np.where(x < -80.0, -np.inf, x)
         names = [n for n, _ in axes(spec.shape, dims)]
@@ -360,6 +365,8 @@ def _out_of_domain(call: Call, name: str, spec: Spec, x: np.ndarray) -> list[np.
             outside += [-1, call.dims[spec.along] + 1] if "L" not in call.dims else [-1]
         outside = [v for v in outside if v != ignored]
     elif spec.domain.enforced:
+        if spec.domain.corners:
+            return [np.concatenate([x[..., 2:] + 1, -1 - np.abs(x[..., 2:])], -1)] if x.size else []
         low, high = spec.domain.low, spec.domain.high
         outside = [v for v in (-0.5, 1.5, np.inf, -np.inf) if not low <= v <= high]
     if not x.size:

@@ -17,6 +17,10 @@ from lossary.losses.classification.cross_entropy import cross_entropy as cross_e
 from lossary.losses.classification.focal_loss import focal_loss as focal_loss
 from lossary.losses.classification.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from lossary.losses.classification.nll_loss import nll_loss as nll_loss
+from lossary.losses.detection.box_iou_loss import box_iou_loss as box_iou_loss
+from lossary.losses.detection.complete_box_iou_loss import complete_box_iou_loss as complete_box_iou_loss
+from lossary.losses.detection.distance_box_iou_loss import distance_box_iou_loss as distance_box_iou_loss
+from lossary.losses.detection.generalized_box_iou_loss import generalized_box_iou_loss as generalized_box_iou_loss
 from lossary.losses.divergence.kl_div import kl_div as kl_div
 from lossary.losses.divergence.kl_div_with_logits import kl_div_with_logits as kl_div_with_logits
 from lossary.losses.embedding.cosine_embedding_loss import cosine_embedding_loss as cosine_embedding_loss

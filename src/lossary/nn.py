@@ -78,7 +78,21 @@ class BCEWithLogitsLoss(LossModule, torch.nn.BCEWithLogitsLoss, of=F.binary_cros
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class BoxIoULoss(LossModule, of=F.box_iou_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class CategoricalHingeLoss(LossModule, of=F.categorical_hinge_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
+class CompleteBoxIoULoss(LossModule, of=F.complete_box_iou_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
     ) -> Tensor:
@@ -158,6 +172,13 @@ class DiceLoss(LossModule, of=F.dice_loss):
         return self._run(input, target, pixel_weight=pixel_weight, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class DistanceBoxIoULoss(LossModule, of=F.distance_box_iou_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
+
+
 class FocalLoss(LossModule, of=F.focal_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
@@ -176,6 +197,13 @@ class GaussianNLLLoss(LossModule, torch.nn.GaussianNLLLoss, of=F.gaussian_nll_lo
         normalizer: Number = None,
     ) -> Tensor:
         return self._run(input, target, var, sample_weight=sample_weight, normalizer=normalizer)
+
+
+class GeneralizedBoxIoULoss(LossModule, of=F.generalized_box_iou_loss):
+    def forward(
+        self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None
+    ) -> Tensor:
+        return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
 class HingeEmbeddingLoss(LossModule, torch.nn.HingeEmbeddingLoss, of=F.hinge_embedding_loss):

@@ -55,7 +55,8 @@ class Domain:
     number: whether a plain number will do. masked: whether -inf is a value, of a class that is masked out.
     sums: what the values of a row of classes sum to 1 as, "probabilities" or "logarithms".
     among: the axis that indices count along. ordered: only the order of the numbers counts, so that they keep their
-    dtype. values: the only numbers that there are; they are held to where bounds are.
+    dtype. values: the only numbers that there are; they are held to where bounds are. corners: of boxes, what the four
+    numbers of the last axis are; one of BOX_FORMATS.
     Strict checking holds every bound, wants finite numbers, and rows that sum to 1.
     """
 
@@ -71,6 +72,7 @@ class Domain:
     sums: str = ""
     among: str = "C"
     ordered: bool = False
+    corners: str = ""
 
     def __str__(self) -> str:
         if self.values is not None:
@@ -152,6 +154,13 @@ labels = word(Domain("labels", dtype="integer"))
 lengths = word(Domain("lengths", dtype="integer", low=0))
 signs = word(Domain("signs", low=-1, high=1, values=(-1.0, 1.0)))
 weights = word(Domain("weights"))
+
+BOX_FORMATS = {
+    "xyxy": "(x1, y1, x2, y2)",
+    "xywh": "(x1, y1, width, height)",
+    "cxcywh": "(centre x, centre y, width, height)",
+}
+boxes = word(Domain("boxes", enforced=True, corners="xyxy"))
 
 
 @dataclass(frozen=True)
@@ -422,7 +431,7 @@ def check_array(loss: str, name: str, x: Array, spec: Spec, dims: Dims, first: t
         raise TypeError(_wrong_dtype(loss, name, x, spec, dims))
     for candidate in fitting:
         shape = tuple(x.shape)
-        if bind(candidate.shape, shape, dims) or (candidate.broadcasts and _broadcasts(shape, candidate, dims)):
+        if bind(candidate.shape, shape, dims) or (candidate.broadcasts and broadcasts(shape, candidate, dims)):
             if candidate.domain.dtype != "integer" or getattr(x, "is_meta", False):  # others follow the first
                 check_device(loss, name, x, first)
             return candidate
@@ -511,13 +520,15 @@ def shape_of(spec: Spec, dims: Dims) -> tuple[int, ...]:
     return tuple(n for _, n in axes(spec.shape, dims))
 
 
-def _broadcasts(shape: tuple[int, ...], spec: Spec, dims: Dims) -> bool:
+def broadcasts(shape: tuple[int, ...], spec: Spec, dims: Dims) -> bool:
+    """Whether an array of that shape broadcasts to the shape of the contract; dimensions of a literal size stay."""
     to = shape_of(spec, dims)
     if spec.by_row and len(shape) not in (0, len(to)):
         # (N,) beside (N, D) means rows, as in torch; broadcasting would take it for columns where N = D.
         return shape == to[:-1]
     padded = (1,) * (len(to) - len(shape)) + shape
-    return len(shape) <= len(to) and size_fits(padded, to)
+    literal = [i for i, (name, _) in enumerate(axes(spec.shape, dims)) if name.isdecimal()]
+    return len(shape) <= len(to) and size_fits(padded, to) and all(padded[i] == to[i] for i in literal)
 
 
 def _shape_fix(name: str, x: Array, spec: Spec, first: tuple[str, Array], dims: Dims) -> str:
@@ -564,6 +575,9 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, dims: Dims, ign
         bounded = f"{domain.name} lie in {interval(domain.low, domain.high)}"
         finite = f"{domain.name} are finite{' or -inf' if domain.masked else ''}"
         allowed = bounded if math.isfinite(domain.low) or math.isfinite(domain.high) else finite
+        if domain.corners:
+            sides = "x1 <= x2 and y1 <= y2" if domain.corners == "xyxy" else "no negative side"
+            allowed = f"boxes {BOX_FORMATS[domain.corners]} are finite, with {sides}"
         if is_strict():
             wrong = wrong | ~(xp.isfinite(x) | (domain.masked & (x == -xp.inf)))
             wrong = wrong if domain.values is None else wrong | ~_is_value(x, domain.values)
@@ -576,6 +590,8 @@ def check_values(loss: str, name: str, x: Array, domain: Domain, dims: Dims, ign
 
 
 def _out_of_domain(x: Array, domain: Domain) -> Array:
+    if domain.corners:
+        return _inside_out(x, domain.corners)
     slack = domain.slack and domain.slack * float(namespace(x).finfo(x.dtype).eps)
     outside = (x < domain.low - slack) | (x > domain.high + slack)
     return outside | ~_is_value(x, domain.values) if domain.values is not None and domain.enforced else outside
@@ -584,6 +600,14 @@ def _out_of_domain(x: Array, domain: Domain) -> Array:
 def _is_value(x: Array, values: tuple[float, ...]) -> Array:
     """Whether a number is one of these; NaN is let through, as by bounds."""
     return functools.reduce(operator.or_, [x == v for v in values], x != x)
+
+
+def _inside_out(boxes: Array, corners: str) -> Array:
+    """Which numbers of boxes are ends that lie before their beginnings, or negative sides."""
+    xp = namespace(boxes)
+    first, last = boxes[..., :2], boxes[..., 2:]
+    wrong = last < first if corners == "xyxy" else last < 0
+    return xp.concat([xp.zeros_like(wrong), wrong], axis=-1)
 
 
 def _nan_out_of_domain(x: Array, domain: Domain) -> Array:
@@ -641,6 +665,8 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
             marked = -1 if lowest == -1 else highest
             return f". To ignore rows marked {marked} pass ignore_index={marked} (it is {ignored})"
         return ""
+    if domain.corners == "xyxy":
+        return ". Centres and sides? Pass format='cxcywh'; a corner and sides? format='xywh'"
     lowest, highest = float(xp.min(x)), float(xp.max(x))
     if domain.name == "probabilities":
         return ". Logits? Use binary_cross_entropy_with_logits"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lossary.core.arrays import Array, is_array, is_compiling, is_torch, kind, library
-from lossary.core.contract import BESIDE, OUTCOMES
+from lossary.core.boxes import KINDS
+from lossary.core.contract import BESIDE, BOX_FORMATS, OUTCOMES
 from lossary.core.reduce import sum_of_shares, sum_of_weights
 from lossary.core.rows import LogProb
 from lossary.kernels.recipe import Operand, Operands
@@ -540,6 +541,27 @@ class Similarities(Kernel):
         beside = (*(p and p.index(x).contiguous() for p in places), self.row_weight(operands))
         options = bool(values["symmetric"]), bool(values["normalize"]), values["memory_budget"]
         return (*given, *beside, 1.0 if temperature else values["temperature"], *options)
+
+
+# Boxes
+
+
+@dataclass(frozen=True)
+class Boxes(Kernel):
+    """Losses of pairs of boxes (..., 4). kind: of their overlap; that of the option `kind` where it is empty."""
+
+    kind: str = ""
+    operator: ClassVar[str] = "boxes"
+
+    def refuse(self, call: Checked) -> str | None:
+        if call.values["target"].shape != call.first.shape:
+            return "its arguments differ in shape"
+        return super().refuse(call)
+
+    def arguments(self, operands: Operands) -> tuple[Any, ...]:
+        values, boxes = operands.call.values, (operands[name].contiguous() for name in ("input", "target"))
+        kind, corners = KINDS.index(self.kind or values["kind"]), list(BOX_FORMATS).index(values["format"])
+        return *boxes, kind, corners, bool(values.get("held_alpha", True))
 
 
 # Sequences

@@ -148,6 +148,7 @@ for _name in ("elementwise", "elementwise.parameters"):
     _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape)
 _reducing("overlap", "input", unreduced=_of_classes)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1])
+_reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1])
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
 _reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3])
 _reducing(

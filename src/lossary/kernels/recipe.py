@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from lossary.core import reference
 from lossary.core.arrays import Array, cast_index, is_compiling
+from lossary.core.boxes import KINDS
 from lossary.core.check import Checked, Steps
-from lossary.core.contract import Dims, axes
+from lossary.core.contract import BOX_FORMATS, Dims, axes
 
 if TYPE_CHECKING:
     from lossary.kernels.operators import Operator
@@ -193,7 +194,13 @@ class Recipe:
     def _lines(self) -> Iterator[str]:
         from lossary.kernels.operators import FUNCTIONS, REDUCTIONS
 
-        words = {"function": list(FUNCTIONS), "reduction": list(REDUCTIONS)}  # of which the operator has the numbers
+        # Of which the operator has the numbers.
+        words = {
+            "function": list(FUNCTIONS),
+            "reduction": list(REDUCTIONS),
+            "kind": KINDS,
+            "corners": list(BOX_FORMATS),
+        }
         sources = dict(zip(self.slots, self.sources, strict=True))
         for i, (name, constant) in enumerate(zip(self.operator.arguments, self.arguments, strict=False)):
             yield f"{name} = {words[name][constant] if name in words else sources.get(i, constant)}"

@@ -423,7 +423,7 @@ def _hinges(case: Case, name: str) -> np.ndarray:
 def check_vmap(case: Case) -> None:
     """vmap answers what a loop answers."""
     data = {name: np.array(case.sample.arguments[name]) for name in case.sample.differentiable}
-    pairs = {name: [x, np.flip(x)] for name, x in data.items()}
+    pairs = {name: [x, case.sample.inside(name, np.flip(x))] for name, x in data.items()}
     if case.library.name == "torch":
         pairs |= {name: [np.asarray(x), np.asarray(_another(case, name, x))] for name, x in _numbers(case).items()}
     for name, pair in pairs.items():
@@ -580,7 +580,7 @@ def _downhill(case: Case, name: str, steps: int) -> Iterator[Case]:
     for _ in range(steps):
         sign = np.sign(here.gradient(name, reduction="sum"))
         step, last = np.where(sign * last < 0, step / 2, np.minimum(1.5 * step, 8.0)), sign
-        x = np.clip(x - step * sign, spec.domain.low, spec.domain.high)
+        x = case.sample.inside(name, np.clip(x - step * sign, spec.domain.low, spec.domain.high))
         if spec.domain.sums == "logarithms":
             x = x - np.log(np.exp(x).sum(axis=tuple(classes), keepdims=True))
         here = case.of(case.sample.but(**{name: x}))

@@ -47,6 +47,7 @@ EXTREMES = {
     "events": (0.0, 1.0),
     "signs": (-1.0, 1.0),
     "weights": (0.0, 1.0, 1e4),
+    "boxes": (0.0, -0.0, 1e-30, 1.0, 1e4, 1e18),
 }
 
 
@@ -72,6 +73,10 @@ class Sample:
             return None
         rows = {n: self.arrays[n][(slice(None),) * a + (slice(0, 1),)] for n, a in axis.items() if a is not None}
         return self.but(**rows) if any("N" in s.shape for s in self.specs.values()) else None
+
+    def inside(self, name: str, x: np.ndarray) -> np.ndarray:
+        """`x` in the domain of an argument whose numbers depend on each other: boxes with their ends in order."""
+        return as_boxes(x, self.arguments["format"]) if self.specs[name].domain.corners else x
 
     def tiled(self, count: int) -> "Sample":
         """The call on the same rows, `count` times over."""
@@ -125,7 +130,7 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     }
     dims |= {"d": ((), (2,), (2, 3))[rng.integers(3)], "s": (0, 3) if empty else ((), (6,), (3, 4))[rng.integers(3)]}
     dims |= {"T": int(rng.integers(5, 8)), "S": int(rng.integers(1, 3)), "K": dims["D"]}
-    dims |= {"n": ((), (2,), (2, 3))[seed % 3]}
+    dims |= {"n": (0,) if empty else ((), (2,), (2, 3))[seed % 3]}
     if not empty and rng.random() < 0.2 and "N" not in loss.unreduced.split():
         dims |= {"N": None, "n": (), "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
@@ -209,6 +214,14 @@ def _option(
     return float(rng.uniform(low + 0.05 * (high - low), low + 0.95 * (high - low)))
 
 
+def as_boxes(x: np.ndarray, corners: str) -> np.ndarray:
+    """Any four numbers as a box of that format."""
+    first, last = x[..., :2], x[..., 2:]
+    if corners == "xyxy":
+        return np.concatenate([np.minimum(first, last), np.maximum(first, last)], -1)
+    return np.concatenate([first, np.abs(last)], -1)
+
+
 def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Generator) -> np.ndarray:
     named = axes(spec.shape, dims)
     shape = tuple(n for _, n in named)
@@ -237,6 +250,9 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         return np.asarray(rng.choice([0.0, 1.0], shape, p=[0.3, 0.7]))
     if name == "signs":
         return np.asarray(rng.choice([-1.0, 1.0], shape))
+    if name == "boxes":
+        place, sides = rng.uniform(0.0, 2.0, (*shape[:-1], 2)), rng.uniform(0.25, 3.0, (*shape[:-1], 2))
+        return np.concatenate([place, place + sides if options["format"] == "xyxy" else sides], -1)
     if name in ("weights", "variances", "rates"):
         return np.asarray(rng.uniform(0.25, 3.0, shape))
     if "probabilities" in name or spec.broadcasts:
@@ -255,7 +271,8 @@ def extreme(loss: Loss, seed: int) -> Sample:
         if choice is None:
             continue
         x = sample.arguments[name]
-        sample = sample.but(**{name: np.where(rng.random(x.shape) < 0.5, rng.choice(choice, x.shape), x)})
+        hard = np.where(rng.random(x.shape) < 0.5, rng.choice(choice, x.shape), x)
+        sample = sample.but(**{name: sample.inside(name, hard)})
     return sample
 
 
@@ -351,6 +368,10 @@ def _out_of_domain(sample: Sample, name: str, spec: Spec) -> list[Invalid]:
         return [blank, *(Invalid(planted(v), IndexError, name) for v in (-1, sample.dims["C"], 10**9))]
     if spec.domain.name == "lengths":
         return [Invalid(planted(v), ValueError, name) for v in (-1, 10**6)]
+    if spec.domain.corners:
+        x = np.array(sample.arguments[name])
+        x[..., 2:] = x[..., :2] - 1 if sample.arguments["format"] == "xyxy" else -x[..., 2:]
+        return [Invalid(sample.but(**{name: x}), ValueError, name)]
     if spec.domain.enforced:
         outside = [v for v in (-0.5, 1.5, np.inf) if not spec.domain.low <= v <= spec.domain.high]
         return [Invalid(planted(v), ValueError, name) for v in outside]

@@ -79,6 +79,17 @@ struct Pairs : Loss {
   bool swap;
 };
 
+// Losses of pairs of boxes (N, 4).
+struct BoxPairs : Loss {
+  static constexpr const char* out_of_domain = "a box has its ends in the wrong order";
+  static constexpr int64_t block = 256;  // boxes of a unit
+
+  int64_t kind, corners;  // their places in core/boxes.py and core/contract.py
+  bool held_alpha;
+  const void* input;
+  const void* target;
+};
+
 // KL divergence between the softmax of rows of logits (N, C), target first.
 struct Divergence : Loss {
   const void* input;
@@ -171,6 +182,7 @@ struct Kernels {
   Kernel<Divergence> divergences;
   Kernel<Overlap> overlap_sums, overlap_gradients;
   Kernel<Pairs> pairs;
+  Kernel<BoxPairs> boxes;
   Kernel<Ctc> ctc;
   Kernel<Rnnt> rnnt;
   Kernel<TransformedRows> transformed_rows;

@@ -170,6 +170,22 @@ INLINED float log_cosh_of_small(float x, float) {
 
 INLINED double log_cosh_of_small(double, double m) { return 0.5 * std::log1p(m * m / (4 * (1 + m))); }
 
+// arctan of r in [0, 1]: r + r^3 q(r^2).
+INLINED float atan_of_unit(float r) {
+  const float z = r * r;
+  float q = 2.920691037e-3f;
+  q = q * z - 1.636792316e-2f;
+  q = q * z + 4.321185283e-2f;
+  q = q * z - 7.552213597e-2f;
+  q = q * z + 1.066600431e-1f;
+  q = q * z - 1.421105522e-1f;
+  q = q * z + 1.999377282e-1f;
+  q = q * z - 3.333315274e-1f;
+  return r + r * (z * q);
+}
+
+INLINED double atan_of_unit(double r) { return std::atan(r); }
+
 // How far t lies outside [0, 1], less the slack that rounding needs: positive where it is no probability.
 template <class T>
 INLINED T excess_of_probability(T t, T slack = T(4) * std::numeric_limits<T>::epsilon()) {

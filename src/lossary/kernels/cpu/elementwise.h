@@ -81,11 +81,6 @@ struct LogCosh {
   }
 };
 
-template <class T>
-INLINED T larger(T a, T b) {
-  return a > b ? a : b;
-}
-
 // Logarithms end at -100, as torch's; the derivatives are those of the clamped ones.
 struct BinaryCrossEntropy {
   template <class O, class T>
@@ -362,20 +357,6 @@ INLINED const T* leading(const T* weights, int64_t inner, int64_t begin, int64_t
     for (; i < end; ++i) room[i] = weights[row];
   }
   return room;
-}
-
-// By halves: equal values add up exactly, and others with the error of a tree. n is a multiple of 32.
-template <class T>
-inline double sum_of_block(T* x, int64_t n) {
-  while (n > 32) {
-    const int64_t half = (n / 2 + 31) / 32 * 32, pairs = n - half;
-#pragma omp simd
-    for (int64_t i = 0; i < pairs; ++i) x[i] += x[i + half];
-    n = half;
-  }
-  double total = 0;
-  for (int64_t i = 0; i < n; ++i) total += x[i];
-  return total;
 }
 
 template <class T>

@@ -1,4 +1,5 @@
 // Every kernel for one instruction set: this file is compiled once for each, under another name.
+#include "boxes.h"
 #include "ctc.h"
 #include "divergence.h"
 #include "elementwise.h"
@@ -28,6 +29,7 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(overlap_sums),
     LOSSARY_KERNEL(overlap_gradients),
     LOSSARY_KERNEL(pairs),
+    LOSSARY_KERNEL(boxes),
     LOSSARY_KERNEL(ctc),
     LOSSARY_KERNEL(rnnt),
     LOSSARY_KERNEL(transformed_rows),

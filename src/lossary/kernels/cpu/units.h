@@ -28,4 +28,23 @@ INLINED void for_rows(const lossary::Loss& call, int64_t begin, int64_t end, OfR
   });
 }
 
+template <class T>
+INLINED T larger(T a, T b) {
+  return a > b ? a : b;
+}
+
+// By halves: equal values add up exactly, and others with the error of a tree. n is a multiple of 32.
+template <class T>
+inline double sum_of_block(T* x, int64_t n) {
+  while (n > 32) {
+    const int64_t half = (n / 2 + 31) / 32 * 32, pairs = n - half;
+#pragma omp simd
+    for (int64_t i = 0; i < pairs; ++i) x[i] += x[i + half];
+    n = half;
+  }
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) total += x[i];
+  return total;
+}
+
 }  // namespace
