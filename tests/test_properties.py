@@ -16,11 +16,11 @@ def seen(loss, name, seeds):
     """The samples that have something to show, each with what is wrong."""
     record = dataclasses.replace(loss, bounds=loss.bounds or ANY)
     for case in cases(loss.public, lambda: 0, LIBRARIES["numpy"], "float64", seeds):
-        case = at_defaults(dataclasses.replace(case, loss=record), name)
+        there = at_defaults(dataclasses.replace(case, loss=record), name)
         try:
-            if HOLDS[name](case):
+            if there is not None and HOLDS[name](there):
                 yield ""
-        except AssertionError as error:
+        except (AssertionError, ValueError) as error:  # which says that data that are changed are no data of the loss
             yield str(error)
 
 
@@ -29,7 +29,7 @@ def seen(loss, name, seeds):
 def test_a_property_is_claimed_where_it_holds(loss, name):
     found = list(seen(loss, name, range(8)))
     if name in loss.properties:
-        assert found, f"{loss.name}: no sample can show that it is {name}"
+        assert "" in found, f"{loss.name}: no sample can show that it is {name}"
         return
     refuted = not found or any(found) or any(seen(loss, name, range(8, 64)))
     assert refuted, f"{loss.name} is {name} in {len(found)} samples: claim it, or say here why not"

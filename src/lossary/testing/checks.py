@@ -553,17 +553,18 @@ def _torch_dtype(name: str) -> Any:
 def check_properties(case: Case) -> None:
     """What the record declares holds, of the kernels and of the formula."""
     for name in case.loss.properties:
-        if name in HOLDS:
-            HOLDS[name](at_defaults(case, name))
+        there = at_defaults(case, name)
+        if name in HOLDS and there is not None:
+            HOLDS[name](there)
 
 
 @check(needs=("torch",), dtypes=ALL, samples=4)
 def check_nonnegative(case: Case) -> None:
     """A loss that cannot be negative is not below 0 by a rounding either: optimizers go where it is nearly 0."""
-    if "nonnegative" not in case.loss.properties:
+    there = at_defaults(case, "nonnegative")
+    if "nonnegative" not in case.loss.properties or there is None:
         return
-    case = at_defaults(case, "nonnegative")
-    for near in (case, *_downhill(case, case.sample.differentiable[0], steps=24)):
+    for near in (there, *_downhill(there, there.sample.differentiable[0], steps=24)):
         for impl in ("auto", "reference"):
             got = near.value(reduction="none", impl=impl)
             # Rounded log-probabilities may add up to more than 1: then so does the mathematics.
