@@ -1,5 +1,6 @@
 """What is written in two places by necessity is held together here; each failure says what to add, and where."""
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -18,6 +19,7 @@ import lossary
 from lossary import functional
 from lossary.core import record
 from lossary.core.record import FAMILIES, HANDLED, Loss
+from lossary.dispatch.loss import _refuse_incomplete
 
 ROOT = Path(__file__).parents[1]
 LOSSES = ROOT / "src" / "lossary" / "losses"
@@ -93,6 +95,13 @@ def test_a_second_loss_of_a_name_is_refused(monkeypatch):
     monkeypatch.delitem(record.CATALOGUE, first.name)
     load(Path(inspect.getfile(first.function)))
     assert record.CATALOGUE[first.name] is not first
+
+
+def test_a_bound_and_its_property_come_together(monkeypatch):
+    bounded = next(loss for loss in CATALOGUE if loss.bounds)
+    monkeypatch.delitem(record.CATALOGUE, bounded.name)
+    with pytest.raises(TypeError, match="'bounded' and bounds="):
+        _refuse_incomplete(dataclasses.replace(bounded, properties=()))
 
 
 @each

@@ -152,6 +152,7 @@ def test_show_says_all_that_the_record_knows(record: Loss) -> None:
     facts += [i.statement for i in IDENTITIES if record.name in i.losses] + [str(h) for h in record.held]
     facts += [f"{name}={value!r}" for name, value in record.defaults.items()]
     facts += [line.strip() for line in formula.readable(record.formula)]
+    facts += [name.replace("_", " ") for name in record.properties] + [f"{bound:g}" for bound in record.bounds or ()]
     assert [fact for fact in facts if fact not in shown] == []
 
 
@@ -170,6 +171,7 @@ def test_show_json_holds_the_record(record: Loss) -> None:
     options = {option["name"]: option for option in page["options"]}
     assert page["formula"] == record.formula
     assert page["pitfalls"] == list(record.pitfalls)
+    assert list(page["properties"]) == list(record.properties)
     assert {name: option["default"] for name, option in options.items()} == dict(record.defaults)
     assert [a["name"] for a in page["arguments"]] == [n for n in record.signature.parameters if n not in options]
     assert [e["value"] for e in page["examples"]] == [e.value for e in record.examples]
@@ -180,6 +182,12 @@ def test_show_json_holds_the_record(record: Loss) -> None:
         if isinstance(allowed, Range):
             bounds = (options[name]["range"]["low"], options[name]["range"]["high"])
             assert bounds == tuple(None if np.isinf(x) else x for x in (allowed.low, allowed.high))
+
+
+def test_show_says_what_a_property_means() -> None:
+    shown = run("show", "binary_cross_entropy")
+    assert "  - nonnegative: never below 0" in shown
+    assert "  - bounded: never below 0 and never above 100, whatever is passed" in shown
 
 
 def test_show_gives_each_argument_its_own_description() -> None:
