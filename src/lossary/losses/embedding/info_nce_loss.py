@@ -101,6 +101,11 @@ def _against(
             "optax", "optax.losses.ntxent", "of one set of rows and labels; other positives leave the denominator"
         ),
         Elsewhere(
+            "pytorch-metric-learning",
+            "pytorch_metric_learning.losses.NTXentLoss",
+            "of the labels 0 to N - 1 of input, and of candidates as ref_emb and ref_labels",
+        ),
+        Elsewhere(
             "lossary",
             "linear_cross_entropy",
             "of rows of length 1, linear_weight=candidates, target=positives, temperature=T",
