@@ -19,12 +19,12 @@ struct Batch {
 
   // members: a row is in the batch where it is not 0. A candidate leaves with the last row whose positive it is.
   Batch(int64_t n, int64_t m, const MaybeTensor& positives, const MaybeTensor& members) {
-    const int64_t* const given = positives.has_value() ? static_cast<const int64_t*>(positives->const_data_ptr()) : nullptr;
+    const auto* const given = static_cast<const int64_t*>(data(positives));
     enum : char { free, left, kept };
     std::vector<char> is(m, free);
     for (int64_t i = 0; i < n; ++i) {
       const int64_t y = given ? given[i] : i;
-      const bool here = !members.has_value() || weight_at(members->const_data_ptr(), dtype_of(*members), i) != 0;
+      const bool here = !members.has_value() || weight_at(data(members), dtype_of(*members), i) != 0;
       if (y < 0 || y >= m) {
         if (!here) continue;
         throw std::out_of_range("positives holds " + std::to_string(y) + " in row " + std::to_string(i) +
@@ -127,7 +127,7 @@ Answer similarities(const Tensor& input, const Tensor& candidates, const MaybeTe
 
   std::vector<int64_t> label(labels.has_value() ? m : 0);
   for (size_t j = 0; j < label.size(); ++j) {
-    label[j] = static_cast<const int64_t*>(labels->const_data_ptr())[batch.columns[j]];
+    label[j] = static_cast<const int64_t*>(data(labels))[batch.columns[j]];
   }
 
   Vectors<T> anchors(input, batch.rows, options.normalize, 1 / options.temperature);
@@ -135,7 +135,9 @@ Answer similarities(const Tensor& input, const Tensor& candidates, const MaybeTe
   const Tensor y = empty({m, D}, type), across = transposed(y);
   others.make(0, m, data_of(y));
 
-  const int64_t most = std::max<int64_t>(options.memory_budget / (std::max<int64_t>(m, 1) * sizeof(T)) / BLOCK, 1) * BLOCK;
+  // The budget is for all of it: a chunk's similarities and two vectors of each of its rows, beside y.
+  const int64_t left = options.memory_budget - m * D * static_cast<int64_t>(sizeof(T));
+  const int64_t most = std::max<int64_t>(left / ((m + 2 * D) * static_cast<int64_t>(sizeof(T))) / BLOCK, 1) * BLOCK;
   const int64_t chunks = (n + most - 1) / most, in_chunk = padded((n + chunks - 1) / std::max<int64_t>(chunks, 1));
   const Tensor buffer = fresh_matrix(in_chunk, m, y), features = empty({in_chunk, D}, type);
 
@@ -181,9 +183,8 @@ Answer similarities(const Tensor& input, const Tensor& candidates, const MaybeTe
   }
   std::vector<double> along(wants_temperature ? n : 0);  // of each row: the product of its vector and its gradient
 
+  // Of a chunk whose similarities have become their gradient.
   const auto add_gradients = [&] {
-    if (!wanted) return;
-    pass(kernels().similarity_gradients, call.rows, m);
     const int64_t blocks = padded(call.rows), begin = call.first;
     if (wants_candidates) {
       const Tensor turned = transposed(slice(buffer, 0, call.rows)), x = slice(features, 0, call.rows);
@@ -214,14 +215,24 @@ Answer similarities(const Tensor& input, const Tensor& candidates, const MaybeTe
     }
   };
 
+  // Both passes over a few rows at a time, which are in the cache yet.
+  const auto rows_at_once = [&](int64_t first, int64_t last, char* scratch) {
+    for (int64_t r = first; r < last; r += 4) {
+      const int64_t end = std::min(r + 4, last);
+      kernels().row_rivals.of[dtype](call, r, end, scratch);
+      finish(call.first + r, call.first + end);
+      if (wanted) kernels().similarity_gradients.of[dtype](call, r, end, scratch);
+    }
+  };
+
   for (int64_t begin = 0; begin < n; begin += in_chunk) {
     make_chunk(begin);
-    pass(kernels().row_rivals, call.rows, m);
     if (options.symmetric) {
+      pass(kernels().row_rivals, call.rows, m);
       pass(kernels().column_rivals, (m + Similarities::tile - 1) / Similarities::tile, call.rows * Similarities::tile);
     } else {
-      finish(begin, begin + call.rows);
-      add_gradients();
+      in_parallel(call.rows, grain_of(m), kernels().row_rivals.scratch(call), rows_at_once);
+      if (wanted) add_gradients();
     }
   }
   if (options.symmetric) {
@@ -229,6 +240,7 @@ Answer similarities(const Tensor& input, const Tensor& candidates, const MaybeTe
     finish(0, n);
     for (int64_t begin = 0; wanted && begin < n; begin += in_chunk) {
       if (chunks > 1) make_chunk(begin);
+      pass(kernels().similarity_gradients, call.rows, m);
       add_gradients();
     }
   }
