@@ -695,6 +695,8 @@ WITHOUT_RULES = {
     "counts": "LS107 reads them beside the rates",
     "features": "no mistake of theirs has a fingerprint",
     "linear weights": "no mistake of theirs has a fingerprint",
+    "positives": "what is no candidate raises, and any candidate may be one",
+    "labels": "any number is one",
     "probabilities, or log-probabilities": "an option says which: the rules of that word look",
 }
 
@@ -908,6 +910,8 @@ def test_a_sample_raises_no_false_alarm(case: Wrong) -> None:
         return x.repeat(64, *(1 for _ in x.shape[1:])) if rows else x
 
     loss, args, options = case.meant
+    if not getattr(lossary, loss).loss.rows_independent:  # a row among its own copies is another call
+        return
     given = {name: long(value) for name, value in options.items() if value is not None}
     findings = lossary.check(loss, *map(long, args), **given)
     assert not findings, findings

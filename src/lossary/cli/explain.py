@@ -103,7 +103,7 @@ def _data(record: Loss, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         raise Refusal(
             f"--shape {'x'.join(map(str, shape))}: {record.name} takes as {first} {contract(record.data[first])}"
         )
-    dims = {"C": CLASSES, "d": (), "S": max(dims.get("T", 0) // 2, 1)} | dims
+    dims = {"C": CLASSES, "d": (), "S": max(dims.get("T", 0) // 2, 1), "M": dims.get("N")} | dims
     data = {first: np.full(shape, _value(record.data[first], dims))}
     for name in others:
         spec = next(iter(record.data[name]))

@@ -74,7 +74,7 @@ def _against(
     title="InfoNCE: the positive of each row against all other candidates; CLIP's loss with symmetric=True",
     formula=r"\ell_i = -\log \frac{e^{s_{i,\pi(i)} / T}}{\sum_{j \in A_i} e^{s_{ij} / T}}, \qquad "
     r"s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}; \qquad \text{symmetric: } "
-    r"\tfrac12 (\ell_i^{x \to y} + \ell_i^{y \to x})",
+    r"\tfrac12 \left(\ell_i(x, y) + \ell_i(y, x)\right)",
     unreduced="N",
     sources=(
         Source(
