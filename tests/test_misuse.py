@@ -41,6 +41,7 @@ BLANKS = torch.tensor([135.0, 1, 1, 1, 1, 1]).div(140).log().expand(20, 3, 6)
 JOINT = torch.randn(3, 20, 5, 6, generator=torch.Generator().manual_seed(0))
 JOINT_PADDED = torch.cat([JOINT[:, :12], torch.zeros(3, 8, 5, 6) + JOINT[:, 12:13]], 1)
 UNHEARD = FRAMES - 12 * (torch.arange(6) == 4)
+BOXES = 10.0 * torch.tensor([[1.0, 2, 9, 8], [0, 3, 4, 64], [30, 5, 40, 12], [7, 7, 8, 9]]).repeat(16, 1)
 
 
 class Wrong(NamedTuple):
@@ -263,6 +264,23 @@ CASES = (
         X.roll(1, 1)[Y],
         said=("64 of 64 candidates", "64 of 64 rows", "labels="),
         meant=(X, X.roll(1, 1)),
+    ),
+    wrong(
+        "LS128",
+        "generalized_box_iou_loss",
+        BOXES / 640,
+        BOXES,
+        said=("beyond 1", "reaches to 640", "multiply input"),
+        meant=(BOXES, BOXES.roll(1, 0)),
+    ),
+    wrong(
+        "LS129",
+        "box_iou_loss",
+        BOXES,
+        BOXES.roll(1, 0),
+        format="cxcywh",
+        said=("each of 64 boxes of input", "format='xyxy'"),
+        meant=(BOXES, BOXES.roll(1, 0), {"format": "xyxy"}),
     ),
     wrong(
         "LS130",

@@ -87,7 +87,7 @@ def _unit(lengths: Array) -> Array:
 
 
 def _excess_share(excess: Array, shared: Array, of_nothing: Array) -> Array:
-    """excess / (excess + shared), of the ratio of the smaller to the larger: so the derivative by what is 0 is exact."""
+    """excess / (excess + shared), of the ratio of the smaller to the larger: nothing cancels in its derivatives."""
     xp = namespace(excess)
     nothing, mostly = _is_nothing(excess + shared), shared > excess
     ratio = xp.where(mostly, excess, shared) / xp.where(nothing, 1.0, xp.where(mostly, shared, excess))

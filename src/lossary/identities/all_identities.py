@@ -2,6 +2,7 @@
 
 from lossary.identities.binary import BINARY
 from lossary.identities.classification import CLASSIFICATION
+from lossary.identities.detection import DETECTION
 from lossary.identities.embedding import EMBEDDING
 from lossary.identities.identity import Identity
 from lossary.identities.information import INFORMATION
@@ -17,6 +18,7 @@ IDENTITIES: tuple[Identity, ...] = (
     *REGRESSION,
     *MARGIN,
     *EMBEDDING,
+    *DETECTION,
     *SEQUENCE,
     *SEGMENTATION,
 )

@@ -102,3 +102,16 @@ def within_delta(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
 def vectors(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
     fits = predictions.ndim == 2 and target.shape[:1] == predictions.shape[:1] and np.isfinite(predictions).all()
     return {"x": predictions} if fits and (predictions != 0).any(axis=1).all() else None
+
+
+def boxes(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
+    both = predictions, target
+    fits = predictions.ndim == 2 and predictions.shape[1] == 4 and target.shape == predictions.shape
+    if not fits or not all(np.isfinite(x).all() and (x[:, :2] <= x[:, 2:]).all() for x in both):
+        return None
+    return {"input": predictions, "target": target.astype(np.float64)}
+
+
+def boxes_with_area(predictions: np.ndarray, target: np.ndarray) -> Inputs | None:
+    fits = boxes(predictions, target)
+    return fits if fits and all((x[:, :2] < x[:, 2:]).all() for x in (predictions, target)) else None

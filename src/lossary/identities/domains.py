@@ -190,6 +190,28 @@ def _embeddings(rows: int) -> Callable[[Rng, bool], Inputs]:
     return sample
 
 
+def _boxes(rng: Rng, extreme: bool, least: int = 0) -> Inputs:
+    """Ends at multiples of 1/8 times a power of 2, which every dtype adds up exactly."""
+
+    def draw() -> np.ndarray:
+        place, sides = rng.integers(-40, 40, (2 * ROWS, 2)), rng.integers(1, 60, (2 * ROWS, 2))
+        if extreme:
+            sides[:3] = [[least, 8], [8, least], [least, least]]
+        return np.concatenate([place, place + sides], axis=1) / 8
+
+    boxes, target = draw(), draw()
+    if extreme:
+        boxes[3] = target[3]
+        boxes[4:8, 0], boxes[4:8, 2] = target[4:8, 2], target[4:8, 2] + 1  # which touch
+        scale = 2.0 ** rng.integers(-50, 50, (2 * ROWS, 1))
+        boxes, target = boxes * scale, target * scale
+    return {"input": boxes, "target": target}
+
+
+def _boxes_with_area(rng: Rng, extreme: bool) -> Inputs:
+    return _boxes(rng, extreme, least=1)
+
+
 EVENTS = Domain("p, q in (0, 1]: probabilities of independent events", _events)
 ORDERED_EVENTS = Domain("0 < rare < likely <= 1: probabilities of two events", _ordered_events)
 ONE_HOT = Domain("p: one-hot rows", lambda rng, extreme: {"p": np.eye(CLASSES)[_labels(rng)]})
@@ -231,4 +253,9 @@ NEAR_60_SCALES = Domain(
 )
 EMBEDDINGS = Domain("x, y: as many real vectors each, none of them 0", _embeddings(ROWS))
 TWO_EMBEDDINGS = Domain("x, y: two real vectors each, none of them 0", _embeddings(2))
+BOXES = Domain("input, target: boxes (x1, y1, x2, y2), points and lines among them", _boxes, data.boxes)
+BOXES_WITH_AREA = Domain("input, target: boxes (x1, y1, x2, y2) with an area", _boxes_with_area, data.boxes_with_area)
+BOXES_ON_A_GRID = Domain(
+    "input, target: boxes (x1, y1, x2, y2), whose sides and centres are exact in the dtype", _boxes_with_area
+)
 VECTORS = Domain("x: real vectors, none of them 0", _vectors, data.vectors)

@@ -194,13 +194,8 @@ class Recipe:
     def _lines(self) -> Iterator[str]:
         from lossary.kernels.operators import FUNCTIONS, REDUCTIONS
 
-        # Of which the operator has the numbers.
-        words = {
-            "function": list(FUNCTIONS),
-            "reduction": list(REDUCTIONS),
-            "kind": KINDS,
-            "corners": list(BOX_FORMATS),
-        }
+        words = {"function": list(FUNCTIONS), "reduction": list(REDUCTIONS)}  # of which the operator has the numbers
+        words |= {"kind": list(KINDS), "corners": list(BOX_FORMATS)}
         sources = dict(zip(self.slots, self.sources, strict=True))
         for i, (name, constant) in enumerate(zip(self.operator.arguments, self.arguments, strict=False)):
             yield f"{name} = {words[name][constant] if name in words else sources.get(i, constant)}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lossary.misuse.call import Call
 from lossary.misuse.rule import Rule, Seen, rule
 from lossary.misuse.rules import (
+    boxes,
     counted,
     distributions,
     embeddings,
@@ -45,6 +46,8 @@ RULES: tuple[Rule, ...] = (
     embeddings.collapsed,
     embeddings.scale_as_temperature,
     embeddings.copies,
+    boxes.two_units,
+    boxes.corners_as_sides,
     targets.class_dimension,
     targets.other_code,
     distributions.not_distributions,
