@@ -124,6 +124,13 @@ def three_vectors(n: int, d: int, generator: Generator) -> dict[str, Tensor]:
     return {name: _normal(n, d, generator=generator) for name in ("anchor", "positive", "negative")}
 
 
+def boxes(*shape: int, generator: Generator) -> dict[str, Tensor]:
+    """Corners, most of which overlap."""
+    place, sides = (torch.rand((2, *shape, 2), generator=generator) for _ in range(2))
+    ends = torch.cat([place, place + sides], -1)
+    return {"input": ends[0], "target": ends[1]}
+
+
 def sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str, Tensor]:
     return {
         "input": _normal(t, n, c, generator=generator),
@@ -160,6 +167,7 @@ def embeddings(n: int, d: int, generator: Generator) -> dict[str, Tensor]:
 
 
 MANY = (10_000_000,)
+BOXES = (100_000,), (2_500_000,)
 SEQUENCES = (sequences, log_probability_sequences, transducers)
 WORDS, SENTENCES, PIECES = (200, 16, 64, 30), (500, 32, 1000, 100), (1000, 16, 5000, 200)
 """Frames, samples, classes, and the most labels."""
@@ -204,6 +212,15 @@ ALL = (
     Case("soft_margin_loss", "soft_margin_loss", signs, MANY),
     Case("hinge_embedding_loss", "hinge_embedding_loss", signs, MANY),
     Case("margin_ranking_loss", "margin_ranking_loss", ranked, MANY, ("input1", "input2")),
+    Case("log_cosh_loss", "log_cosh_loss", numbers, MANY),
+    Case("quantile_loss", "quantile_loss", numbers, MANY, options={"quantiles": 0.9}),
+    Case("hinge_loss", "hinge_loss", signs, MANY),
+    Case("squared_hinge_loss", "squared_hinge_loss", signs, MANY),
+    *(
+        Case(loss, loss, boxes, shape, options={"reduction": "mean"})
+        for loss in ("generalized_box_iou_loss", "distance_box_iou_loss", "complete_box_iou_loss")
+        for shape in BOXES
+    ),
     Case("cosine_embedding_loss", "cosine_embedding_loss", two_vectors, (65536, 512), ("input1", "input2")),
     Case("triplet_margin_loss", "triplet_margin_loss", three_vectors, (65536, 128), ("anchor", "positive", "negative")),
     *(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -98,7 +99,55 @@ def _torch_asymmetric(input, target):
     return -(positive + (1 - target) * lowered**4 * torch.log(1 - lowered)).mean()
 
 
+def _torch_log_cosh(input, target):
+    error = input - target
+    return (error + torch.nn.functional.softplus(-2 * error) - math.log(2)).mean()
+
+
+def _torch_quantile(input, target, quantiles):
+    error = target - input
+    return torch.maximum(quantiles * error, (quantiles - 1) * error).mean()
+
+
+def _hinge(input, target):
+    return (1 - target * input).clip(0).mean()
+
+
+def _squared_hinge(input, target):
+    return ((1 - target * input).clip(0) ** 2).mean()
+
+
+def _box_loss(kind: str, xp: Any, held: Callable[[Any], Any]) -> Callable[..., Any]:
+    """As torchvision has it, of torch and of JAX."""
+    eps = 1e-7
+
+    def loss(input, target, reduction):
+        (x1, y1, x2, y2), (u1, v1, u2, v2) = (tuple(z[..., i] for i in range(4)) for z in (input, target))
+        shared = (xp.minimum(x2, u2) - xp.maximum(x1, u1)).clip(0) * (xp.minimum(y2, v2) - xp.maximum(y1, v1)).clip(0)
+        union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
+        iou = shared / (union + eps)
+        width, height = xp.maximum(x2, u2) - xp.minimum(x1, u1), xp.maximum(y2, v2) - xp.minimum(y1, v1)
+        if kind == "generalized":
+            hull = width * height
+            return (1 - iou + (hull - union) / (hull + eps)).mean()
+        distance = ((x1 + x2 - u1 - u2) / 2) ** 2 + ((y1 + y2 - v1 - v2) / 2) ** 2
+        answer = 1 - iou + distance / (width**2 + height**2 + eps)
+        if kind == "complete":
+            aspects = xp.arctan((u2 - u1) / (v2 - v1)) - xp.arctan((x2 - x1) / (y2 - y1))
+            v = 4 / math.pi**2 * aspects**2
+            answer = answer + held(v / (1 - iou + v + eps)) * v
+        return answer.mean()
+
+    return loss
+
+
+BOXES = ("generalized", "distance", "complete")
 TORCH: dict[str, Callable[..., Any]] = {
+    "log_cosh_loss": _torch_log_cosh,
+    "quantile_loss": _torch_quantile,
+    "hinge_loss": _hinge,
+    "squared_hinge_loss": _squared_hinge,
+    **{f"{kind}_box_iou_loss": _box_loss(kind, torch, torch.Tensor.detach) for kind in BOXES},
     "ctc_loss_with_logits": _torch_ctc_of_logits,
     "kl_div_with_logits": _torch_kl_of_logits,
     "rnnt_loss": _torch_transducer,
@@ -268,6 +317,16 @@ OPTAX = {
     "margin_ranking_loss": Formula(
         "formula", lambda input1, input2, target: jnp.maximum(0, -target * (input1 - input2)).mean()
     ),
+    "log_cosh_loss": Formula("optax.log_cosh", lambda input, target: optax.log_cosh(input, target).mean()),
+    "quantile_loss": Formula(
+        "formula",
+        lambda input, target, quantiles: jnp.maximum(
+            quantiles * (target - input), (quantiles - 1) * (target - input)
+        ).mean(),
+    ),
+    "hinge_loss": Formula("optax.hinge_loss", lambda input, target: optax.hinge_loss(input, target).mean()),
+    "squared_hinge_loss": Formula("formula", _squared_hinge),
+    **{f"{kind}_box_iou_loss": Formula("formula", _box_loss(kind, jnp, jax.lax.stop_gradient)) for kind in BOXES},
     "cosine_embedding_loss": Formula("optax.losses.cosine_similarity", _cosine),
     "triplet_margin_loss": Formula("optax.losses.triplet_margin_loss", _triplet),
     "ctc_loss": Formula("optax.ctc_loss", _ctc),  # whose softmax leaves log-probabilities as they are

@@ -8,7 +8,7 @@ from lossary.identities import domains
 from lossary.identities.identity import Identity
 
 
-def _loss(input: Array, target: Array, kind: str, **options: Any) -> Array:
+def _loss(input: Array, target: Array, kind: Any, **options: Any) -> Array:
     return F.box_iou_loss(input, target, kind=kind, reduction="none", **options)
 
 

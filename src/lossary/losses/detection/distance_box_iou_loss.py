@@ -96,7 +96,7 @@ def distance_box_iou_loss(
     ------------------
     torch has no losses of boxes. From torchvision's and others it differs so:
 
-    - identical boxes of side 1e-5 in fp32: 0; torchvision, with eps=1e-7: 0.999
+    - identical boxes of side 1e-5 in fp32: 0; torchvision: 0.999, with eps=1e-7
     - identical points: 0; torchvision: 1 (pytorch/vision#7746)
     - a box with x2 < x1: `ValueError` on the CPU; torchvision: a number (pytorch/vision#2582)
     - names of the first two arguments: input and target, as in torch; torchvision: boxes1 and boxes2
