@@ -37,6 +37,7 @@ def correct_calls() -> Iterator[CorrectCall]:
         yield from _embeddings()
         yield from _speech()
         yield from _detection()
+        yield from _preferences()
 
 
 def _scaled(x: np.ndarray) -> torch.Tensor:
@@ -297,3 +298,16 @@ def _detection() -> Iterator[CorrectCall]:
     values = torch.randn(256, generator=generator)
     rewards = values + torch.randn(256, generator=generator)
     yield CorrectCall("values of a policy", "smooth_l1_loss", (values, rewards))
+
+
+def _preferences() -> Iterator[CorrectCall]:
+    """Answers of some 100 tokens: a model at the start, where it is its reference, and one that is trained."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(20, 200, (2, 64), generator=generator)
+    reference = -(0.5 + torch.rand(2, 64, generator=generator)) * lengths
+    moved = torch.randn(2, 64, generator=generator) + torch.tensor([[1.0], [-6.0]])
+    for name, (chosen, rejected) in {"start": reference, "trained": reference + moved}.items():
+        for kind in ("sigmoid", "hinge", "apo_zero"):
+            yield CorrectCall(f"preferences, {name}", "dpo_loss", (chosen, rejected, *reference), {"kind": kind})
+        averages = (x / n for x, n in zip((chosen, rejected, *reference), (*lengths, *lengths), strict=True))
+        yield CorrectCall(f"preferences, {name}", "dpo_loss", tuple(averages), {"kind": "ipo"})

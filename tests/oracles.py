@@ -316,6 +316,51 @@ def cosine_embedding_loss(input1: Numbers, input2: Numbers, target: Numbers, mar
     return Unreduced(losses)
 
 
+@reduces("chosen rejected reference_chosen reference_rejected")
+def dpo_loss(
+    chosen: Numbers,
+    rejected: Numbers,
+    reference_chosen: Numbers,
+    reference_rejected: Numbers,
+    beta: float = 0.1,
+    kind: str = "sigmoid",
+    label_smoothing: float = 0.0,
+    tau: float = 0.05,
+    margin: Numbers = None,
+) -> Unreduced:
+    b, e, t, half = exact(beta).item(), exact(label_smoothing).item(), exact(tau).item(), mp.one / 2
+
+    def s(x: Real) -> Real:
+        return mp.log1p(mp.exp(x))
+
+    def p(x: Real) -> Real:
+        return 1 / (1 + mp.exp(-x))
+
+    def kl(z: Real) -> Real:
+        return times(p(z), -s(-z) - mp.log(1 - e)) + times(p(-z), -s(z) - mp.log(e))
+
+    def of_pair(won: Real, lost: Real, reference_won: Real, reference_lost: Real, m: Real) -> Real:
+        won, lost = won - reference_won - m / b, lost - reference_lost
+        h = won - lost
+        kinds = {
+            "sigmoid": lambda: times(1 - e, s(-b * h)) + times(e, s(b * h)),
+            "hinge": lambda: hinge(1 - b * h),
+            "ipo": lambda: (h - half / b) ** 2,
+            "robust": lambda: (times(1 - e, s(-b * h)) - times(e, s(b * h))) / (1 - 2 * e),
+            "exo_pair": lambda: kl(b * h),
+            "nca_pair": lambda: s(-b * won) + half * s(b * won) + half * s(b * lost),
+            "bco_pair": lambda: s(-b * won) + s(b * lost),
+            "sppo_hard": lambda: (won - half / b) ** 2 + (lost + half / b) ** 2,
+            "apo_zero": lambda: p(-b * won) + p(b * lost),
+            "apo_down": lambda: p(b * won) + p(-b * h),
+            "discopop": lambda: times(p(-b * h / t), s(-b * h)) + times(p(b * h / t), mp.exp(-b * h)),
+        }
+        return kinds[kind]()
+
+    arrays = (chosen, rejected, reference_chosen, reference_rejected, 0 if margin is None else margin)
+    return Unreduced(each(of_pair, *map(exact, arrays)))
+
+
 def of_errors(loss: Callable[[Real], Real], input: Numbers, target: Numbers, weight: Numbers = None) -> Reals:
     weight = exact(1 if weight is None else weight)
     return each(lambda x, t, w: times(w, loss(abs(x - t))), exact(input), exact(target), weight)

@@ -113,6 +113,10 @@ def calls(draw: st.DrawFn, loss: Loss) -> Call:
     if "lengths" in domains:
         specs = _sequence_specs(specs, dims)
     options = {n: draw(_option(n, allowed, dims, loss)) for n, allowed in drawn_options(loss).items()}
+    for name, allowed in loss.options_beside(options).items():
+        if name in options and allowed is not loss.options[name]:
+            options[name] = draw(_option(name, allowed, dims, loss).filter(lambda x, a=allowed: a.refuse(x) is None))
+    options = {n: x for n, x in options.items() if n in loss.options_beside(options)}
     specs = {n: in_domain(loss, n, s, options) for n, s in specs.items()}
     for name, allowed in loss.options.items():
         dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}

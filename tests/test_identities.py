@@ -288,7 +288,13 @@ def test_every_identity_that_can_take_data_gets_some():
                   "rnnt_of_one_frame_is_cross_entropy", "rnnt_of_no_labels_is_cross_entropy_of_blanks",
                   "rnnt_counts_paths", "rnnt_takes_other_classes_alike",
                   "linear_cross_entropy_is_cross_entropy_of_linear", *(i.name for i in EMBEDDING),
-                  "quantile_losses_are_the_ranked_probability_score"}  # fmt: skip
+                                    "quantile_losses_are_the_ranked_probability_score",
+                  "dpo_is_soft_margin_of_the_lead", "conservative_dpo_is_binary_cross_entropy_of_the_lead",
+                  "dpo_hinge_is_hinge_of_the_lead", "ipo_is_a_squared_error_of_the_lead",
+                  "robust_dpo_without_noise_is_dpo", "robust_dpo_is_unbiased",
+                  "exchanged_answers_cost_the_lead_more", "bco_is_a_binary_cross_entropy_of_each_reward",
+                  "exo_is_a_reverse_divergence", "a_margin_is_a_likelier_reference",
+                  "dpo_gradient"}  # fmt: skip
     assert reached == set(BY_NAME) - drawn_only
 
 

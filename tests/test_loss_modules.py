@@ -24,7 +24,7 @@ WEIGHTS = [(module, name) for module in SHARED for name in module.option_names i
 LEARNABLE = [
     (module, name)
     for module in MODULES
-    for name, allowed in module.loss.options.items()
+    for name, allowed in module.loss.options_beside(module.loss.defaults).items()
     if isinstance(allowed, Range) and not allowed.integer
 ]
 each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -76,6 +76,8 @@ def several(rows: int) -> torch.Tensor:
 
 
 HALF = torch.float16
+SUMS = tuple(-400 + 20 * torch.randn(4, 64, generator=generator))
+MEANS = tuple(-2 * torch.rand(4, 64, generator=generator) - 0.1)
 WEIGHTS = torch.tensor([3.0, 9.0, 19.0])
 RATE = torch.tensor([0.25, 0.1, 0.05])[None, :, None].expand(400, 3, 3)
 BY_CLASS = (torch.rand(400, 3, 3, generator=generator) < RATE).float()
@@ -301,6 +303,19 @@ CASES = (
     wrong(
         "LS131", "soft_margin_loss", Z, YES, said=("48 of 64", "{0, 1}", "0.6931", "2 * target - 1"), meant=(Z, SIGNS)
     ),
+    wrong("LS109", "dpo_loss", *(-x for x in SUMS), said=("64 of 64", "-chosen"), meant=SUMS),
+    wrong("LS109", "dpo_loss", *(x.exp() for x in MEANS), said=("at most 1", "chosen.log()"), meant=SUMS),
+    wrong("LS109", "dpo_loss", *SUMS[:2], Z, SUMS[3], said=(f"up to {float(Z.max()):.4g}",), meant=SUMS),
+    wrong(
+        "LS125",
+        "dpo_loss",
+        *SUMS[:3],
+        SUMS[3].clone().requires_grad_(),
+        said=("it needs a gradient", "reference_rejected.detach()"),
+        meant=SUMS,
+    ),
+    wrong("LS154", "dpo_loss", *MEANS, said=("all 256", "beta=0.1"), meant=(*MEANS, {"kind": "ipo"})),
+    wrong("LS173", "dpo_loss", *(x.bfloat16() for x in SUMS), beta=0.1, said=("largest score passes 256",), meant=SUMS),
     wrong("LS131", "margin_ranking_loss", Z, -Z, YES, said=("48 of 64", "max(0, margin)"), meant=(Z, -Z, SIGNS)),
     wrong("LS131", "cosine_embedding_loss", X, X, YES, said=("costs nothing",), meant=(X, X.roll(1, 0), SIGNS)),
     wrong("LS131", "hinge_loss", Z, YES, said=("max(0, margin)",), meant=(Z, SIGNS)),
@@ -684,8 +699,8 @@ def test_silent_as_meant(case: Wrong) -> None:
 
 @each_case
 def test_says_the_same_of_numpy_arrays(case: Wrong) -> None:
-    if any(isinstance(x, torch.Tensor) and x.dtype == torch.bfloat16 for x in case.args):
-        pytest.skip("NumPy has no bfloat16")
+    if any(isinstance(x, torch.Tensor) and (x.dtype == torch.bfloat16 or x.requires_grad) for x in case.args):
+        pytest.skip("NumPy has no bfloat16, and no gradients")
     convert = {name: _numpy(x) for name, x in case.options.items()}
     of_numpy = lossary.check(case.loss, *map(_numpy, case.args), **convert)
     assert case.code in of_numpy.codes, of_numpy
@@ -712,6 +727,7 @@ def test_codes_are_unique_and_in_order() -> None:
 WITHOUT_RULES = {
     "counts": "LS107 reads them beside the rates",
     "features": "no mistake of theirs has a fingerprint",
+    "margins": "any number is one",
     "linear weights": "no mistake of theirs has a fingerprint",
     "positives": "what is no candidate raises, and any candidate may be one",
     "labels": "any number is one",

@@ -32,6 +32,9 @@ GAMMA_1 = {"gamma": 1}
 PLAIN = {"activation": "none", "smooth": 0}
 WEIGHED_PIXELS = {**PLAIN, "pixel_weight": [[1.0, 3.0]]}
 CLIP = {"clip": 0.25}
+SMOOTH = {"beta": 1, "label_smoothing": 0.25}
+LEADS = [QUARTER - mp.log(3), QUARTER]
+"""log (4/3) and log 4."""
 GREATEST = {"distance_function": lambda x, y: max(abs(x - y))}
 
 HAND = {
@@ -142,6 +145,24 @@ HAND = {
         ("(¾)² log 4, inf", ([inf, -inf], [0.0, 1.0]), CLIP | {"gamma_neg": 2, **NONE}, [9 * QUARTER / 16, mp.inf]),
         ("soft, no powers, no clip", (log(3), 0.5), {"gamma_neg": 0, "clip": 0}, QUARTER - log(3) / 2),
         ("weight is no denominator", ([0.0, 0.0], [1.0, 1.0]), {"weight": [1, 3], "pos_weight": 2}, 4 * HALF),
+    ],
+    "dpo_loss": [
+        ("equal models", ([-9.0], [-5.0], [-9.0], [-5.0]), {}, HALF),
+        ("leads of log 3 and -log 3", ([log(3), 0.0], [0.0, log(3)], [0, 0], [0, 0]), {"beta": 1, **NONE}, LEADS),
+        ("smoothed: log 2 + log(3)/8", (log(3), 0, 0, 0), SMOOTH, QUARTER - log(3) * 3 / 4),
+        ("robust: log (4/3) - log(3)/2", (log(3), 0, 0, 0), SMOOTH | {"kind": "robust"}, QUARTER - log(3) * 3 / 2),
+        ("hinge: 1 + 2, none", ([-2, 2], [0, 0], [0, 0], [0, 0]), {"beta": 1, "kind": "hinge", **NONE}, [3, 0]),
+        ("ipo: (2 - 5)²", ([-10.0], [-14.0], [-11.0], [-13.0]), {"beta": 0.125, "kind": "ipo"}, 4),
+        ("exo: ½, ½ from ¾, ¼", (0.0, 0, 0, 0), SMOOTH | {"kind": "exo_pair"}, HALF - log(3) / 2),
+        ("nca of equal models: 2 log 2", (0.0, 0.0, 0.0, 0.0), {"kind": "nca_pair"}, 2 * HALF),
+        ("bco: log (4/3) + log 4", (log(3), log(3), 0, 0), {"beta": 1, "kind": "bco_pair"}, 2 * QUARTER - log(3)),
+        ("sppo: (2 - 1)² + (1 + 1)²", (2.0, 1.0, 0.0, 0.0), {"beta": 0.5, "kind": "sppo_hard"}, 5),
+        ("apo: ¼ + ¾", (log(3), log(3), 0, 0), {"beta": 1, "kind": "apo_zero"}, 1),
+        ("apo down: ¾ + ½", (log(3), log(3), 0, 0), {"beta": 1, "kind": "apo_down"}, mp.mpf(5) / 4),
+        ("discopop of equal models: ½ log 2 + ½", (0.0, 0.0, 0.0, 0.0), {"kind": "discopop"}, HALF / 2 + mp.mpf(1) / 2),
+        ("a margin of log 3: log 4", (0, 0, 0, 0), {"beta": 1, "margin": log(3)}, QUARTER),
+        ("infinite leads", ([0.0, -inf], [-inf, 0.0], [0, 0], [0, 0]), NONE, [0, mp.inf]),
+        ("impossible for both", ([-inf], [0.0], [-inf], [0.0]), {}, mp.nan),
     ],
     "cosine_embedding_loss": [
         ("0, 90, 180 degrees", ([[3e200, 0]] * 3, [[2, 0], [0, 1], [-1, 0]], [1, 1, 1]), NONE, [0, 1, 2]),

@@ -40,6 +40,7 @@ from lossary.losses.margin.multilabel_margin_loss import multilabel_margin_loss 
 from lossary.losses.margin.multilabel_soft_margin_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from lossary.losses.margin.soft_margin_loss import soft_margin_loss as soft_margin_loss
 from lossary.losses.margin.squared_hinge_loss import squared_hinge_loss as squared_hinge_loss
+from lossary.losses.preference.dpo_loss import dpo_loss as dpo_loss
 from lossary.losses.regression.huber_loss import huber_loss as huber_loss
 from lossary.losses.regression.l1_loss import l1_loss as l1_loss
 from lossary.losses.regression.log_cosh_loss import log_cosh_loss as log_cosh_loss

@@ -179,6 +179,29 @@ class DistanceBoxIoULoss(LossModule, of=F.distance_box_iou_loss):
         return self._run(input, target, sample_weight=sample_weight, normalizer=normalizer)
 
 
+class DPOLoss(LossModule, of=F.dpo_loss):
+    def forward(
+        self,
+        chosen: Tensor,
+        rejected: Tensor,
+        reference_chosen: Tensor,
+        reference_rejected: Tensor,
+        *,
+        margin: Number = None,
+        sample_weight: Weight = None,
+        normalizer: Number = None,
+    ) -> Tensor:
+        return self._run(
+            chosen,
+            rejected,
+            reference_chosen,
+            reference_rejected,
+            margin=margin,
+            sample_weight=sample_weight,
+            normalizer=normalizer,
+        )
+
+
 class FocalLoss(LossModule, of=F.focal_loss):
     def forward(
         self, input: Tensor, target: Tensor, *, sample_weight: Weight = None, normalizer: Number = None

@@ -37,6 +37,7 @@ from lossary.core.contract import (
     BESIDE,
     OUTCOMES,
     Bytes,
+    Choice,
     Dims,
     Levels,
     Range,
@@ -262,6 +263,24 @@ def check_options(loss: Loss, values: dict[str, Any]) -> None:
             values[name] = int(values[name])
         if isinstance(allowed, (Bytes, Levels)):
             values[name] = allowed.parse(values[name])
+    for name, allowed in loss.options.items():
+        if isinstance(allowed, Choice):
+            _check_beside_word(loss, name, allowed, values)
+
+
+def _check_beside_word(loss: Loss, name: str, choice: Choice, values: dict[str, Any]) -> None:
+    """Raise where an option belongs to other words than the one that is chosen, or is not in its range beside it."""
+    for option, ranges in choice.ranges.items():
+        value, allowed = values[option], ranges.get(values[name])
+        if allowed is not None:
+            must = None if is_array(value) else allowed.refuse(value)
+        else:
+            at_default = not is_array(value) and value == loss.defaults[option]
+            must = None if at_default else f"left out: it belongs to {name}={' or '.join(map(repr, ranges))}"
+        if must is not None:
+            raise ValueError(
+                f"{loss.name}: {option} is {shown(value)}, and {name} is {values[name]!r}; {option} must be {must}"
+            )
 
 
 def _array_option(loss: Loss, name: str, value: Array, allowed: Any) -> Array | float:

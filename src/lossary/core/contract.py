@@ -10,8 +10,8 @@ import math
 import numbers
 import operator
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -133,6 +133,8 @@ target_probabilities = word(
     Domain("target probabilities", low=0.0, high=1.0, enforced=True, slack=4.0, sums="probabilities")
 )
 target_distribution = word(Domain("probabilities, or log-probabilities", masked=True))
+sequence_log_probs = word(Domain("sequence log-probabilities", high=0.0, slack=4.0, masked=True))
+margins = word(Domain("margins", number=True))
 log_rates = word(Domain("log-rates"))
 rates = word(Domain("rates", low=0.0, enforced=True))
 counts = word(Domain("counts", low=0.0))
@@ -227,10 +229,14 @@ class Flag:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words: those of the Literal that it annotates. voids_properties: as of a Range."""
+    """One of a few words: those of the Literal that it annotates. voids_properties: as of a Range.
+
+    ranges: of options that belong to some of the words, the range beside each; beside others they keep their default.
+    """
 
     words: tuple[str, ...] = ()
     voids_properties: tuple[str, ...] = ()
+    ranges: Mapping[str, Mapping[str, Range]] = field(default_factory=dict)
 
     def refuse(self, value: object) -> str | None:
         return None if isinstance(value, str) and value in self.words else str(self)
@@ -686,6 +692,8 @@ def _value_fix(x: Array, domain: Domain, classes: int | None, ignored: int | Non
         return ". Logarithms of rates? Pass log_input=True"
     if domain.name == "log-probabilities" and highest > 0:
         return ". Pass its log_softmax"
+    if domain.name == "sequence log-probabilities" and highest > 0:
+        return ". Pass sums of log-probabilities: minus the summed cross-entropy of each answer"
     if domain.name == "signs" and (lowest, highest) == (0.0, 1.0):
         return ". Labels of 0 and 1? Map them to -1 and +1: 2 * target - 1"
     if (lowest, highest) == (-1.0, 1.0):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossary.core.arrays import Array
-from lossary.core.contract import Domain, Spec
+from lossary.core.contract import Choice, Domain, Spec
 
 CATALOGUE: dict[str, "Loss"] = {}
 
@@ -160,6 +160,14 @@ class Loss:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}; its arguments are {', '.join(self.signature.parameters)}") from None
+
+    def options_beside(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The contract of each option beside the words among `values`, without those that belong to other words."""
+        found = dict(self.options)
+        for name, allowed in self.options.items():
+            for option, ranges in allowed.ranges.items() if isinstance(allowed, Choice) else ():
+                found[option] = ranges.get(values[name])
+        return {name: allowed for name, allowed in found.items() if allowed is not None}
 
     @property
     def doc(self) -> str:

@@ -7,6 +7,7 @@ from lossary.identities.embedding import EMBEDDING
 from lossary.identities.identity import Identity
 from lossary.identities.information import INFORMATION
 from lossary.identities.margin import MARGIN
+from lossary.identities.preference import PREFERENCE
 from lossary.identities.regression import REGRESSION
 from lossary.identities.segmentation import SEGMENTATION
 from lossary.identities.sequence import SEQUENCE
@@ -21,4 +22,5 @@ IDENTITIES: tuple[Identity, ...] = (
     *DETECTION,
     *SEQUENCE,
     *SEGMENTATION,
+    *PREFERENCE,
 )

@@ -135,7 +135,6 @@ BINARY = (
         left=lambda logits, target: _asymmetric(logits, target, gamma_neg=0.0, clip=0.0),
         right=_with_logits,
         losses=("asymmetric_loss", "binary_cross_entropy_with_logits"),
-        ulps=0.0,
     ),
     Identity(
         name="asymmetric_loss_is_at_most_binary_cross_entropy",

@@ -289,12 +289,13 @@ def check_gradient(case: Case) -> None:
 
 def _numbers(case: Case) -> dict[str, float]:
     """The options that are numbers of the formula, which may be arrays with a derivative, within their ranges."""
-    ranges = {n: a for n, a in case.loss.options.items() if isinstance(a, Range) and not a.integer}
+    options = case.loss.options_beside({**case.loss.defaults, **case.sample.arguments})
+    ranges = {n: a for n, a in options.items() if isinstance(a, Range) and not a.integer}
     given = {n: case.sample.arguments.get(n) for n in ranges}
-    inside = {
-        n: x if x is not None and x not in (*ranges[n].extra_values, ranges[n].low) else 0.5 for n, x in given.items()
+    inside = {n: x for n, x in given.items() if x is not None and x not in (*ranges[n].extra_values, ranges[n].low)}
+    return {
+        n: float(next(x for x in (inside.get(n, 0.5), 1.5, 0.25) if a.refuse(x) is None)) for n, a in ranges.items()
     }
-    return {n: float(x) if ranges[n].refuse(x) is None else 1.5 for n, x in inside.items()}
 
 
 def _another(case: Case, name: str, x: float) -> float:

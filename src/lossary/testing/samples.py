@@ -31,6 +31,7 @@ EXTREMES = {
     "real numbers": (0.0, -0.0, 1e-30, 1e4, -1e4, 1e18, np.inf, -np.inf),
     "logits": (0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, np.inf, -np.inf),
     "log-probabilities": (0.0, -1e-30, -88.9, -1e4, -np.inf),
+    "sequence log-probabilities": (0.0, -1e-30, -88.9, -1e4, -np.inf),
     "probabilities": (0.0, 1.0, 1e-45, 1e-38, 1e-10, 1 - 2**-24),
     "target probabilities": (0.0, 1.0, 0.5),
     "features": (0.0, -0.0, 1e-30, 88.9, -104.0, 1e4, -1e4, 1e18),
@@ -134,6 +135,10 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     if not empty and rng.random() < 0.2 and "N" not in loss.unreduced.split():
         dims |= {"N": None, "n": (), "d": ()}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
+    for name, allowed in loss.options_beside(options).items():
+        if name in options and allowed is not loss.options[name]:
+            options[name] = _option(name, allowed, dims, loss, rng)
+    options = {n: x for n, x in options.items() if n in loss.options_beside(options)}
     for name, allowed in loss.options.items():
         dims |= allowed.dims(options[name]) if isinstance(allowed, Levels) else {}
     if seed % 2:  # among any two seeds
@@ -208,7 +213,7 @@ def _option(
         return int(rng.integers(int(allowed.low), int(allowed.high) + 1))
     if allowed.integer:  # a class: the blank, or the one that is ignored
         return int(rng.integers(dims["C"])) if rng.random() < 0.7 else loss.defaults[name]
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 and allowed.refuse(loss.defaults[name]) is None:
         return loss.defaults[name]
     low, high = (allowed.low if np.isfinite(allowed.low) else 0.0), (allowed.high if np.isfinite(allowed.high) else 2.0)
     return float(rng.uniform(low + 0.05 * (high - low), low + 0.95 * (high - low)))
@@ -242,6 +247,8 @@ def _draw(spec: Spec, dims: Dims, options: Mapping[str, Any], rng: np.random.Gen
         x = 2 * rng.normal(size=shape)
         axis = next((i for i, (n, _) in enumerate(named) if n == "C"), None)
         return np.asarray(-np.abs(x) - 0.01 if axis is None else x - np.log(np.exp(x).sum(axis, keepdims=True)))
+    if name == "sequence log-probabilities":
+        return np.asarray(-np.abs(4 * rng.normal(size=shape)) - 0.01)
     if name == "counts":
         return np.asarray(rng.choice([0.0, 2.0, 3.0, 7.0], shape))  # at 1 Stirling's term of a Poisson loss jumps
     if name == "durations":  # some of them tied
@@ -330,12 +337,26 @@ def invalid(loss: Loss) -> list[Invalid]:
         if isinstance(allowed, Levels):
             wrong += [Invalid(sample.but(**{name: levels}), ValueError, name) for levels in wrong_levels(allowed)]
             wrong.append(Invalid(sample.but(**{name: np.asarray(allowed.high / 2)}), TypeError, name))
+        if isinstance(allowed, Choice):
+            wrong += _beside_wrong_word(sample, name, allowed)
         if isinstance(allowed, Range):
             wrong += [Invalid(sample.but(**{name: v}), ValueError, name) for v in _outside(allowed)]
             array, error = (np.asarray(1), TypeError) if allowed.integer else (np.ones(2), ValueError)
             wrong.append(Invalid(sample.but(**{name: array}), error, name))
             if not allowed.integer:
                 wrong += [Invalid(sample.but(**{name: np.asarray(v)}), ValueError, name) for v in _outside(allowed)]
+    return wrong
+
+
+def _beside_wrong_word(sample: Sample, name: str, choice: Choice) -> list[Invalid]:
+    """Options beside words that they do not belong to, and at an end that their range beside a word leaves out."""
+    wrong = []
+    for option, ranges in choice.ranges.items():
+        inside = next(iter(ranges.values()))
+        number = inside.low + min(inside.high - inside.low, 1.0) / 2
+        calls = [(word, number) for word in choice.words if word not in ranges][:1]
+        calls += [(word, of_word.low) for word, of_word in ranges.items() if of_word.low_open]
+        wrong += [Invalid(sample.but(**{name: word, option: x}), ValueError, option) for word, x in calls]
     return wrong
 
 

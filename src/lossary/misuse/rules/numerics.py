@@ -89,12 +89,12 @@ def too_large(call: Call, name: str) -> Iterator[Seen]:
 
 @rule(
     "LS173",
-    "logits too large for half precision",
+    "scores too large for half precision",
     "warning",
-    words=("logits",),
+    words=("logits", "sequence log-probabilities"),
     when=_is_half,
     why="half precision rounds them to multiples of 2 or more: the loss is off by as much as a nat",
-    fix="compute the last layer in float32, or cap the logits",
+    fix="compute the last layer in float32, or cap the logits; add up log-probabilities in float32",
 )
 def coarse(call: Call, name: str) -> Iterator[Seen]:
     kind, rows = dtype_name(call.arguments[name]), call.rows(name)
@@ -107,8 +107,9 @@ def coarse(call: Call, name: str) -> Iterator[Seen]:
         return
     highest = top[np.isfinite(top)].max()
     step = 2.0 ** np.floor(np.log2(highest)) / STEP_OF_TWO[kind] * 2
+    score = "highest logit" if call.inner(name) else "largest score"
     yield Seen(
-        f"in {share(wrong)} rows the highest logit passes {STEP_OF_TWO[kind]:g}, up to {highest:.4g}",
+        f"in {share(wrong)} rows the {score} passes {STEP_OF_TWO[kind]:g}, up to {highest:.4g}",
         f"there {kind} holds multiples of {step:g} only: losses are off by up to {step / 2:g}",
     )
 
