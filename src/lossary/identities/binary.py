@@ -1,5 +1,7 @@
 """Identities of the losses over yes and no."""
 
+from typing import Any
+
 import lossary.functional as F
 from lossary.core.arrays import Array, full, namespace
 from lossary.core.elementary import softplus
@@ -11,7 +13,7 @@ def _with_logits(logits: Array, target: Array) -> Array:
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
 
 
-def _asymmetric(logits: Array, target: Array, **options: float) -> Array:
+def _asymmetric(logits: Array, target: Array, **options: Any) -> Array:
     return F.asymmetric_loss(logits, target, reduction="none", **options)
 
 
