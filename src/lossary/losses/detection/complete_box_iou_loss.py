@@ -19,7 +19,8 @@ from lossary.kernels.families import Boxes
     sources=(
         Source(
             "Zheng, Wang, Liu, Li, Ye, Ren, Distance-IoU Loss, 2020",
-            url="arxiv.org/abs/1911.08287",
+            "eqs. (9) to (11)",
+            "arxiv.org/abs/1911.08287",
         ),
     ),
     properties=(

@@ -79,11 +79,13 @@ def _against(
     sources=(
         Source(
             "van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding, 2018",
-            url="arxiv.org/abs/1807.03748",
+            "eq. (4), with f = exp(cos / T)",
+            "arxiv.org/abs/1807.03748",
         ),
         Source(
-            "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, symmetric",
-            url="arxiv.org/abs/2103.00020",
+            "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021",
+            "fig. 3: symmetric",
+            "arxiv.org/abs/2103.00020",
         ),
     ),
     properties=("nonnegative",),

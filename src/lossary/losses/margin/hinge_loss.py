@@ -15,7 +15,7 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = \max(0, m - y_i x_i)",
     unreduced="*s",
     sources=(
-        Source("Cortes, Vapnik, Support-Vector Networks, 1995"),
+        Source("Cortes, Vapnik, Support-Vector Networks, 1995", url="doi.org/10.1007/BF00994018"),
         Source("Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009", "section 12.3.2"),
     ),
     properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric"),

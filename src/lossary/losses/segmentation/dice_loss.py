@@ -39,7 +39,7 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Source(
             "Milletari, Navab, Ahmadi, V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image "
             "Segmentation, 2016",
-            "the squared form",
+            "sec. 3: the squared form",
             "arxiv.org/abs/1606.04797",
         ),
         Source(

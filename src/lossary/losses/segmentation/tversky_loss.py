@@ -37,12 +37,13 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Source(
             "Salehi, Erdogmus, Gholipour, Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional "
             "Deep Networks, 2017",
-            url="arxiv.org/abs/1706.05721",
+            "eq. (3)",
+            "arxiv.org/abs/1706.05721",
         ),
         Source(
             "Abraham, Khan, A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion "
             "Segmentation, 2018",
-            "gamma",
+            "eq. (4): gamma, which its figure 1 takes for its inverse",
             "arxiv.org/abs/1810.07842",
         ),
         Source(
