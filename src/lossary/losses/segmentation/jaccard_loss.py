@@ -42,7 +42,8 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             "arxiv.org/abs/2302.05666",
         ),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=("nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric", "bounded"),
+    bounds=(0.0, 1.0),
     elsewhere=(
         Elsewhere(
             "monai",

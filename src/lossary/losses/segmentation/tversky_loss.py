@@ -52,7 +52,8 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             "arxiv.org/abs/2303.16296",
         ),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=("nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric", "bounded"),
+    bounds=(0.0, 1.0),
     elsewhere=(
         Elsewhere(
             "monai",
@@ -69,7 +70,7 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Elsewhere(
             "kornia",
             "kornia.losses.tversky_loss",
-            "of class indices; batch=False, smooth = eps, and the classes' sums are added first",
+            "of class indices; of classes='present' and smooth=eps",
         ),
         Elsewhere(
             "keras",
