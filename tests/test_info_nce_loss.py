@@ -180,3 +180,13 @@ def test_a_learned_temperature_does_not_leave_the_kernel():
     middle = lossary.info_nce_loss(X, Y, temperature=0.3)
     assert slope.item() == pytest.approx(float(ahead - behind) / 2e-3, rel=1e-3)
     assert curvature.item() == pytest.approx(float(ahead - 2 * middle + behind) / 1e-6, rel=1e-3)
+
+
+def test_the_module_learns_its_temperature():
+    module = lossary.nn.InfoNCELoss(temperature=torch.nn.Parameter(torch.tensor(0.3)), symmetric=True)
+    assert [name for name, _ in module.named_parameters()] == ["temperature"]
+    loss = module(X, Y[:N], sample_weight=WEIGHT)
+    loss.backward()
+    expected = lossary.info_nce_loss(X, Y[:N], temperature=0.3, symmetric=True, sample_weight=WEIGHT)
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0.0)
+    assert module.temperature.grad.abs() > 0
