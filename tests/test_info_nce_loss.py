@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import lossary
+from lossary import nn
 from lossary.kernels import operators
 
 N, M, D = 70, 90, 9
@@ -183,7 +184,7 @@ def test_a_learned_temperature_does_not_leave_the_kernel():
 
 
 def test_the_module_learns_its_temperature():
-    module = lossary.nn.InfoNCELoss(temperature=torch.nn.Parameter(torch.tensor(0.3)), symmetric=True)
+    module = nn.InfoNCELoss(temperature=torch.nn.Parameter(torch.tensor(0.3)), symmetric=True)
     assert [name for name, _ in module.named_parameters()] == ["temperature"]
     loss = module(X, Y[:N], sample_weight=WEIGHT)
     loss.backward()
