@@ -40,6 +40,9 @@ PADDED = torch.cat([FRAMES[:12], torch.zeros(8, 3, 6).log_softmax(-1)])
 BLANKS = torch.tensor([135.0, 1, 1, 1, 1, 1]).div(140).log().expand(20, 3, 6)
 JOINT = torch.randn(3, 20, 5, 6, generator=torch.Generator().manual_seed(0))
 JOINT_PADDED = torch.cat([JOINT[:, :12], torch.zeros(3, 8, 5, 6) + JOINT[:, 12:13]], 1)
+HAZARDS = torch.randn(64, generator=torch.Generator().manual_seed(1))
+TIMES = (-HAZARDS).exp() * torch.empty(64).exponential_(generator=torch.Generator().manual_seed(2))
+DIED = (torch.arange(64) % 4 > 0).float()
 UNHEARD = FRAMES - 12 * (torch.arange(6) == 4)
 BOXES = 10.0 * torch.tensor([[1.0, 2, 9, 8], [0, 3, 4, 64], [30, 5, 40, 12], [7, 7, 8, 9]]).repeat(16, 1)
 
@@ -596,6 +599,21 @@ CASES = (
         said=("4 of its 12 labels", "no frame emits: 4;", "60 frames"),
         meant=(FRAMES, LABELS, FULL, ALL),
     ),
+    wrong("LS190", "cox_loss", HAZARDS, TIMES, DIED + 1, said=("{1, 2}", "event - 1"), meant=(HAZARDS, TIMES, DIED)),
+    wrong("LS190", "cox_loss", HAZARDS, DIED, TIMES, said=("input, event, duration",), meant=(HAZARDS, TIMES, DIED)),
+    wrong("LS190", "cox_loss", HAZARDS, TIMES, 3 * DIED, said=("{0, 3}",), meant=(HAZARDS, TIMES, DIED)),
+    wrong("LS191", "cox_loss", -HAZARDS, TIMES, DIED, said=("48 events", "-input"), meant=(HAZARDS, TIMES, DIED)),
+    wrong("LS192", "cox_loss", HAZARDS, TIMES, 0 * DIED, said=("none of 64 rows",), meant=(HAZARDS, TIMES, DIED)),
+    wrong(
+        "LS192",
+        "cox_loss",
+        HAZARDS[:3],
+        TIMES[:3],
+        DIED[1:4],
+        strata=torch.arange(3),
+        said=("each of 3 events",),
+        meant=(HAZARDS[:3], TIMES[:3], DIED[1:4], {"strata": None}),
+    ),
     wrong(
         "LS170",
         "cross_entropy",
@@ -1007,6 +1025,8 @@ NEARLY = {
     "large bfloat16 numbers are all whole": ("cross_entropy", ((X + 150).bfloat16(), Y), {}),
     "log-probabilities of bfloat16": ("nll_loss", (WIDE, torch.arange(16)), {}),
     "soft targets of 0 mask a row": ("cross_entropy", (X, TEACHER * MASK), {}),
+    "a few rows, all censored": ("cox_loss", (HAZARDS[:8], TIMES[:8], 0 * DIED[:8]), {}),
+    "outputs that say nothing of times": ("cox_loss", (HAZARDS.roll(7), TIMES, DIED), {}),
     "a target longer than its frames, of a transducer": ("rnnt_loss", (JOINT[:, :2], LABELS, (2, 2, 2), ALL, 0), {}),
     "frames beyond their length": ("ctc_loss", (GARBAGE, LABELS, torch.tensor([15, 15, 15]), ALL), {}),
     "a padding token of the vocabulary": ("cross_entropy", (X.repeat(4, 1), RUNS.repeat(4)), {"ignore_index": 0}),

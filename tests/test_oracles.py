@@ -313,6 +313,18 @@ HAND = {
         ("too short, zero_infinity", ([logs(0.5, 0.5)] * 2, [1, 1], 2, 2), {"zero_infinity": True}, 0),
         ("another blank", ([logs(0.25, 0.75)], [0], 1, 1), {"blank": 1}, QUARTER),
     ],
+    "cox_loss": [
+        ("three at risk, then two", ([0.0] * 3, [1, 2, 3], [1, 1, 0]), {}, (log(3) + log(2)) / 2),
+        ("unreduced", ([0.0] * 3, [3, 1, 2], [0, 1, 1]), NONE, [0, log(3), log(2)]),
+        ("tied, by Breslow", ([0.0] * 3, [1, 1, 2], [1, 1, 0]), {}, log(3)),
+        ("tied, by Efron", ([0.0] * 3, [1, 1, 2], [1, 1, 0]), {"ties": "efron"}, (log(3) + log(2)) / 2),
+        ("censored at the same time: at risk", ([0.0] * 2, [1, 1], [1, 0]), {}, log(2)),
+        ("strata", ([0.0] * 3, [1, 1, 2], [1, 1, 0]), {"strata": [0, 1, 1]}, log(2) / 2),
+        ("no events", ([0.0] * 2, [1, 2], [0, 0]), {}, 0),
+        ("out of the batch", ([0.0, 0.0, nan], [1, 2, 3], [1, 1, 1]), {"sample_weight": [1, 1, 0]}, log(2) / 2),
+        ("who left counts nothing", ([100.0, 0.0, 0.0], [1, 2, 3], [0, 1, 0]), {}, log(2)),
+        ("no risk, and certain", ([-inf, 0.0, inf], [2, 3, 4], [1, 0, 1]), NONE, [mp.inf, 0, 0]),
+    ],
     "rnnt_loss": [
         ("label, blank: ¼ of the first place, ½ of the second", ([[logs(1, 3), logs(1, 1)]], [0], 1, 1), {}, log(8)),
         ("-b, b- then a blank: 2/8", ([[logs(1, 1)] * 2] * 2, [0], 2, 1), {}, log(4)),

@@ -11,6 +11,7 @@ from lossary.identities.preference import PREFERENCE
 from lossary.identities.regression import REGRESSION
 from lossary.identities.segmentation import SEGMENTATION
 from lossary.identities.sequence import SEQUENCE
+from lossary.identities.survival import SURVIVAL
 
 IDENTITIES: tuple[Identity, ...] = (
     *INFORMATION,
@@ -23,4 +24,5 @@ IDENTITIES: tuple[Identity, ...] = (
     *SEQUENCE,
     *SEGMENTATION,
     *PREFERENCE,
+    *SURVIVAL,
 )

@@ -15,6 +15,7 @@ from lossary.misuse.rules import (
     preferences,
     reductions,
     sequences,
+    survival,
     targets,
 )
 
@@ -73,6 +74,9 @@ RULES: tuple[Rule, ...] = (
     sequences.padding_counted,
     sequences.only_blanks,
     sequences.never_emitted,
+    survival.odd_events,
+    survival.turned_round,
+    survival.nobody_at_risk,
     numerics.not_a_number,
     numerics.infinite,
     numerics.too_large,
