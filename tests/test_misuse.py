@@ -607,12 +607,12 @@ CASES = (
     wrong(
         "LS192",
         "cox_loss",
-        HAZARDS[:3],
-        TIMES[:3],
-        DIED[1:4],
-        strata=torch.arange(3),
-        said=("each of 3 events",),
-        meant=(HAZARDS[:3], TIMES[:3], DIED[1:4], {"strata": None}),
+        HAZARDS,
+        TIMES,
+        DIED,
+        strata=torch.arange(64),
+        said=("each of 48 events",),
+        meant=(HAZARDS, TIMES, DIED, {"strata": None}),
     ),
     wrong(
         "LS170",

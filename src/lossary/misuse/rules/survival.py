@@ -11,7 +11,7 @@ from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import distinct, paste, places
 
 SOME = 16
-"""Events from which a batch shows which way outputs go."""
+"""Events from which a batch shows which way outputs go, and rows from which silence is no chance."""
 
 
 @rule(
@@ -70,14 +70,11 @@ def turned_round(call: Call, name: str) -> Iterator[Seen]:
 )
 def nobody_at_risk(call: Call, name: str) -> Iterator[Seen]:
     kept, died = call.kept, call.host(name) != 0
-    events = died & kept
-    if not kept.any():
-        return
+    events, rows = died & kept, np.count_nonzero(kept)
+    if rows < SOME:
+        raise Unchecked(f"{rows} rows are too few to tell a mistake from chance")
     if not events.any():
-        if kept.sum() >= SOME:
-            yield Seen(
-                f"none of {np.count_nonzero(kept):,} rows has an event", fix="1 is for the event, 0 for censored"
-            )
+        yield Seen(f"none of {rows:,} rows has an event", fix="1 is for the event, 0 for a censored row")
         return
     time = call.host(call.named("durations")[0])
     strata = call.host("strata") if "strata" in call.specs else np.zeros(time.shape)
