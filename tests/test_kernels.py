@@ -71,6 +71,24 @@ def test_rows_of_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) 
 
 
 @each_dtype
+@pytest.mark.parametrize("shape", [(2, 21, 40, 30), (3, 4, 700), (5,)], ids=str)
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "none"])
+@pytest.mark.parametrize("soft", [False, True], ids=["index", "soft"])
+def test_overlap_of_masks(dtype: torch.dtype, shape: tuple[int, ...], activation: str, soft: bool) -> None:
+    axis = min(len(shape) - 1, 1)
+    x = (4 * drawn(*shape) if activation != "none" else drawn(*shape).sigmoid()).to(dtype)
+    target = drawn(*shape, seed=1).softmax(axis).to(dtype) if soft else drawn(*shape, seed=1).argmax(axis)
+    if not soft and target.ndim:
+        target.view(-1)[1] = -100
+    pixels = drawn(*shape[:axis], *shape[axis + 1 :], seed=2).exp().to(dtype)
+    weighted = {"pixel_weight": pixels, "weight": drawn(shape[axis], seed=4).exp().to(dtype), "classes": "present"}
+    for options in ({}, {"overlap": "product", "smooth": 0.5}, weighted, {"squared": True}, {"batch": True}):
+        held("dice_loss", dtype, x, target, activation=activation, **options)
+    held("tversky_loss", dtype, x, target, activation=activation, alpha=0.3, beta=0.9, gamma=0.75)
+    held("jaccard_loss", dtype, x, target, activation=activation)
+
+
+@each_dtype
 @pytest.mark.parametrize("shape", [(7, 5), (5, 3000), (3, 1024), (5,)], ids=str)
 @pytest.mark.parametrize("soft", [False, True], ids=["index", "soft"])
 def test_rows_of_shaped_logits(dtype: torch.dtype, shape: tuple[int, ...], soft: bool) -> None:

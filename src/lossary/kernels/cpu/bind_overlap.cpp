@@ -28,25 +28,148 @@ struct Ratio {
   }
 };
 
-// Units of a few pixels of a sample, which has eight at least. An odd number of vectors: strides of a power of 2 share few
-// sets of a cache.
+// Units of a few pixels of a sample, which has eight at least: what is known of each pixel fits the first-level cache. An
+// odd number of vectors: strides of a power of 2 share few sets of a cache.
 int64_t pixels_of_unit(int64_t classes, int64_t inner) {
-  const int64_t pixels = std::clamp<int64_t>(std::min(16384 / classes, inner / 8), 32, 4096);
+  const int64_t pixels = std::clamp<int64_t>(std::min(16384 / classes, inner / 8), 32, 512);
   return ((pixels / 16 - 1) | 1) * 16;
 }
+
+// One call: the sums of units, the losses of samples and classes that they make, and the gradient.
+struct Work {
+  const Ratio ratio;
+  const MaybeTensor& weight;
+  const Tail& tail;
+  const DType dtype;
+  const int64_t samples;
+  const bool only_present;
+  Overlap call{};
+
+  int64_t losses = 0, units_of_sample = 0;  // losses: samples, or 1 of a batch that is one
+  double counted = 0;                       // what the mean divides by
+  std::unique_ptr<bool[]> counts{};
+  std::unique_ptr<double[]> slopes{};
+  std::unique_ptr<Ratio::Value[]> found{};
+
+  double weight_of(int64_t i) const { return weight_at(data(tail.row_weight), dtype, i); }
+  double class_weight_of(int64_t i) const { return weight_at(data(weight), dtype, i % call.classes); }
+  int64_t sums_of_unit() const { return call.classes * Overlap::sums_of_class; }
+  bool counts_present() const { return tail.reduction == mean && only_present && !tail.normalizer.has_value(); }
+
+  void begin() {
+    const int64_t C = call.classes;
+    losses = call.batch ? 1 : samples;
+    units_of_sample = (call.inner + call.rows_of_unit - 1) / call.rows_of_unit;
+    counts.reset(new bool[samples]);
+    slopes.reset(new double[losses * C * 2]);
+    found.reset(new Ratio::Value[losses * C]);
+    std::fill(counts.get(), counts.get() + samples, false);
+    for (int64_t i = 0; i < losses * C; ++i) {
+      counts[i / C] |= weight_of(i) != 0;
+      counted += weight_of(i) * class_weight_of(i);
+    }
+    if (call.batch) std::fill(counts.get(), counts.get() + samples, counts[0]);
+    call.counts = counts.get();
+    call.slopes = slopes.get();
+  }
+
+  // Losses [begin, end), of the sums of their units, in order, whatever the threads' was.
+  void finish(int64_t begin, int64_t end, const double* partial) {
+    const int64_t C = call.classes, units = (call.batch ? samples : 1) * units_of_sample;
+    for (int64_t i = begin * C; i < end * C; ++i) {
+      double sums[Overlap::sums_of_class] = {};
+      const double* part = partial + (i / C - begin) * units * sums_of_unit() + i % C * Overlap::sums_of_class;
+      for (int64_t unit = 0; unit < units; ++unit, part += sums_of_unit()) {
+        for (int64_t k = 0; k < Overlap::sums_of_class; ++k) sums[k] += part[k];
+      }
+      found[i] = ratio.of(sums);
+      if (!only_present || found[i].present || found[i].loss != found[i].loss) continue;  // NaN stays
+      found[i] = {0, 0, 0, false};
+      if (counts_present()) counted -= weight_of(i) * class_weight_of(i);
+    }
+  }
+
+  void prepare_gradient(int64_t begin, int64_t end) {
+    const double scale = tail.scale(tail.divisor(counted));
+    for (int64_t i = begin * call.classes; i < end * call.classes; ++i) {
+      const double factor = weight_of(i) * class_weight_of(i) * scale;
+      slopes[2 * i] = factor == 0 ? 0 : factor * found[i].first;
+      slopes[2 * i + 1] = factor == 0 ? 0 : factor * found[i].second;
+    }
+  }
+
+  void check() const {
+    if (!*call.outside) return;
+    if (!call.index) throw std::domain_error(Overlap::out_of_domain);
+    throw std::out_of_range("target holds a class that does not exist, or input a value outside [0, 1]; the classes are 0 "
+                            "to " + std::to_string(call.classes - 1));
+  }
+
+  // A sample's gradient follows its sums at once, while the caches hold it, and no thread waits for another.
+  void run_by_samples() {
+    const auto sums = kernels().overlap_sums.of[dtype], gradients = kernels().overlap_gradients.of[dtype];
+    const size_t scratch_bytes = (kernels().overlap_sums.scratch(call) + 63) / 64 * 64;
+    const size_t bytes = scratch_bytes + units_of_sample * sums_of_unit() * sizeof(double);
+    in_parallel(samples, grain_of(call.classes * call.inner), bytes, [&](int64_t begin, int64_t end, char* scratch) {
+      Overlap own = call;
+      own.partial = reinterpret_cast<double*>(scratch + scratch_bytes);
+      for (int64_t i = begin; i < end; ++i) {
+        own.first_unit = i * units_of_sample;
+        sums(own, own.first_unit, own.first_unit + units_of_sample, scratch);
+        finish(i, i + 1, own.partial);
+        prepare_gradient(i, i + 1);
+        gradients(own, own.first_unit, own.first_unit + units_of_sample, scratch);
+      }
+    });
+    check();
+  }
+
+  void run_by_units(bool wanted) {
+    const int64_t units = samples * units_of_sample, grain = grain_of(call.classes * call.rows_of_unit);
+    const std::unique_ptr<double[]> partial(new double[units * sums_of_unit()]);
+    call.partial = partial.get();
+    const auto run_on = [&](const Kernel<Overlap>& kernel) {
+      const auto of_units = kernel.of[dtype];
+      in_parallel(units, grain, kernel.scratch(call),
+                  [&](int64_t begin, int64_t end, char* scratch) { of_units(call, begin, end, scratch); });
+    };
+    run_on(kernels().overlap_sums);
+    check();
+    finish(0, losses, call.partial);
+    if (!wanted) return;
+    prepare_gradient(0, losses);
+    run_on(kernels().overlap_gradients);
+  }
+
+  Tensor value(const Sizes& sizes) const {
+    const bool reduced = tail.reduction != none;
+    const Tensor made = empty(reduced ? Sizes{} : sizes, computed_in(dtype));
+    void* const values = made.mutable_data_ptr();
+    double total = 0;
+    for (int64_t i = 0; i < losses * call.classes; ++i) {
+      const double s = weight_of(i), here = s == 0 ? 0 : s * class_weight_of(i) * found[i].loss;
+      total += here;
+      if (!reduced && dtype == float64) static_cast<double*>(values)[i] = here;
+      if (!reduced && dtype != float64) static_cast<float*>(values)[i] = static_cast<float>(here);
+    }
+    const double divisor = tail.divisor(counted);
+    if (reduced) set_value(made, divisor == 0 && total == 0 ? 0 : total / divisor);
+    return made;
+  }
+};
 
 Answer overlap(const Tensor& input, const Tensor& target, const MaybeTensor& pixel_weight, const MaybeTensor& weight,
                int64_t ignore_index, int64_t activation, int64_t overlap, bool squared, bool batch, int64_t classes,
                double smooth, double alpha, double beta, double gamma, const MaybeTensor& row_weight, int64_t reduction,
                const MaybeTensor& normalizer, const MaybeTensor& upstream, int64_t wanted) {
-  const DType dtype = dtype_of(input);
-  const int64_t axis = std::min<int64_t>(input.dim() - 1, 1), samples = axis ? input.size(0) : 1, C = input.size(axis);
-  const bool by_index = target.scalar_type() == ScalarType::Long, only_present = classes == 1;
+  const int64_t axis = class_axis(input), samples = axis ? input.size(0) : 1, C = input.size(axis);
+  const bool by_index = target.scalar_type() == ScalarType::Long;
   const Tail tail{row_weight, reduction, normalizer, upstream};
-  const Ratio ratio{squared, smooth, alpha, beta, gamma};
-  Overlap call{};
+  Work work{{squared, smooth, alpha, beta, gamma}, weight, tail, dtype_of(input), samples, classes == 1};
+  Overlap& call = work.call;
   call.input = input.const_data_ptr();
-  (by_index ? reinterpret_cast<const void*&>(call.index) : call.masks) = target.const_data_ptr();
+  if (by_index) call.index = static_cast<const int64_t*>(target.const_data_ptr());
+  if (!by_index) call.masks = target.const_data_ptr();
   call.pixel_weight = data(pixel_weight);
   call.classes = C;
   call.inner = input.numel() / std::max<int64_t>(samples * C, 1);
@@ -60,93 +183,13 @@ Answer overlap(const Tensor& input, const Tensor& target, const MaybeTensor& pix
   std::atomic<bool> outside = false;
   call.outside = &outside;
   std::vector<Tensor> gradients = make_gradients(call, wanted, {&input});
-
-  const int64_t losses = batch ? 1 : samples, units_of_sample = (call.inner + call.rows_of_unit - 1) / call.rows_of_unit;
-  const auto weight_of = [&](int64_t i) { return weight_at(data(row_weight), dtype, i); };
-  const auto class_weight_of = [&](int64_t c) { return weight_at(data(weight), dtype, c); };
-  const std::unique_ptr<bool[]> counts(new bool[samples]);
-  double counted = 0;
-  for (int64_t n = 0; n < samples; ++n) {
-    const int64_t of = batch ? 0 : n;
-    counts[n] = false;
-    for (int64_t c = 0; c < C; ++c) counts[n] |= weight_of(of * C + c) != 0;
-    for (int64_t c = 0; c < C && (!batch || n == 0); ++c) counted += weight_of(of * C + c) * class_weight_of(c);
-  }
-  call.counts = counts.get();
-
-  // Samples whose gradient follows their sums at once, while the caches hold them: where it depends on no others.
-  const bool counts_first = tail.reduction == mean && only_present && !normalizer.has_value();
-  const int64_t few = std::max<int64_t>(1, (int64_t{1} << 20) / std::max<int64_t>(C * call.inner, 1));
-  const int64_t together = batch || counts_first || !wanted ? samples : std::min(few, samples);
-  const std::unique_ptr<double[]> partial(new double[together * units_of_sample * C * call.sums_of_class]);
-  const std::unique_ptr<double[]> slopes(new double[losses * C * 2]);
-  const std::unique_ptr<Ratio::Value[]> found(new Ratio::Value[losses * C]);
-  call.partial = partial.get();
-  call.slopes = slopes.get();
-  const int64_t grain = grain_of(C * call.rows_of_unit);
-
-  const auto run_on = [&](const Kernel<Overlap>& kernel, int64_t begin, int64_t end) {
-    call.first_unit = begin * units_of_sample;
-    const auto of_units = kernel.of[dtype];
-    in_parallel((end - begin) * units_of_sample, grain, kernel.scratch(call), [&](int64_t from, int64_t to, char* scratch) {
-      of_units(call, call.first_unit + from, call.first_unit + to, scratch);
-    });
-  };
-  const auto add_up = [&](int64_t begin, int64_t end) {
-    run_on(kernels().overlap_sums, begin, end);
-    if (outside && by_index) {
-      throw std::out_of_range("target holds a class that does not exist, or input a value outside [0, 1]; the classes "
-                              "are 0 to " + std::to_string(C - 1));
-    }
-    if (outside) throw std::domain_error(Overlap::out_of_domain);
-    const int64_t sums_of_unit = C * call.sums_of_class;
-    const int64_t units = (batch ? end - begin : 1) * units_of_sample;  // of a loss, in order, whatever the threads' was
-    for (int64_t i = begin; i < (batch ? begin + 1 : end); ++i) {
-      for (int64_t c = 0; c < C; ++c) {
-        double sums[Overlap::sums_of_class] = {};
-        const double* part = partial.get() + (i - begin) * units_of_sample * sums_of_unit + c * call.sums_of_class;
-        for (int64_t unit = 0; unit < units; ++unit, part += sums_of_unit) {
-          for (int64_t k = 0; k < call.sums_of_class; ++k) sums[k] += part[k];
-        }
-        Ratio::Value& value = found[i * C + c] = ratio.of(sums);
-        if (!only_present || value.present || value.loss != value.loss) continue;  // NaN stays
-        value = {0, 0, 0, false};
-        counted -= counts_first ? weight_of(i * C + c) * class_weight_of(c) : 0;
-      }
-    }
-  };
-  const auto differentiate = [&](int64_t begin, int64_t end, double scale) {
-    for (int64_t i = batch ? 0 : begin * C; i < (batch ? C : end * C); ++i) {
-      const double factor = weight_of(i) * class_weight_of(i % C) * scale;
-      slopes[2 * i] = factor == 0 ? 0 : factor * found[i].first;
-      slopes[2 * i + 1] = factor == 0 ? 0 : factor * found[i].second;
-    }
-    run_on(kernels().overlap_gradients, begin, end);
-  };
-  for (int64_t begin = 0; begin < samples; begin += together) {
-    const int64_t end = std::min(begin + together, samples);
-    add_up(begin, end);
-    if (wanted) differentiate(begin, end, tail.scale(tail.divisor(counted)));
-  }
-
+  work.begin();
+  const int64_t threads = torch::stable::get_num_threads();
+  const bool shared_out = samples % threads == 0 || samples >= 4 * threads;  // by whole samples, evenly
+  wanted && shared_out && !batch && !work.counts_present() ? work.run_by_samples() : work.run_by_units(wanted);
   Sizes sizes{C};
   if (axis && !batch) sizes.insert(sizes.begin(), samples);
-  const Tensor value = empty(reduction == none ? sizes : Sizes{}, computed_in(dtype));
-  const double divisor = tail.divisor(counted);
-  double total = 0;
-  for (int64_t i = 0; i < losses * C; ++i) {
-    const double of_class = class_weight_of(i % C), loss = found[i].loss, s = weight_of(i);
-    const double weighed = s == 0 ? 0 : s * of_class * loss;
-    total += weighed;
-    if (reduction != none) continue;
-    if (dtype == float64) {
-      static_cast<double*>(value.mutable_data_ptr())[i] = weighed;
-    } else {
-      static_cast<float*>(value.mutable_data_ptr())[i] = static_cast<float>(weighed);
-    }
-  }
-  if (reduction != none) set_value(value, divisor == 0 && total == 0 ? 0 : total / divisor);
-  return {value, std::move(gradients)};
+  return {work.value(sizes), std::move(gradients)};
 }
 
 }  // namespace

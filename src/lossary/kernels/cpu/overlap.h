@@ -7,9 +7,7 @@
 // reads the scores again: samples that fit the caches are read from there.
 #pragma once
 
-#include "rows.h"
-
-#include <type_traits>
+#include "strided_rows.h"
 
 namespace {
 
@@ -26,15 +24,16 @@ struct OverlapKernel {
   T* const p = weight + B;
   T* const q = p + B;  // 1 - p, with all its digits
   T* const t = q + B;
-  T* const largest = t + B;  // of a pixel's scores; later Σ p_c ∂ℓ/∂p_c
+  T* const largest = t + B;      // of a pixel's scores, m
   T* const total = largest + B;  // Σ e^(x - m)
   T* const inverse = total + B;
-  T* const rest = inverse + B;  // Σ without a largest term, which is 1
-  Index* const mine = reinterpret_cast<Index*>(rest + B);  // the class of each pixel, or -1
-  T* const e_room = rest + 2 * B;
+  T* const rest = inverse + B;  // the sum without a largest term, which is 1
+  T* const mean = rest + B;     // Σ p_c ∂ℓ/∂p_c
+  Index* const mine = reinterpret_cast<Index*>(mean + B);  // the class of each pixel, or -1
+  T* const e_room = mean + 2 * B;
   T* const product_room = e_room + C * B;
 
-  static size_t scratch(int64_t classes, int64_t pixels) { return sizeof(T) * pixels * (9 + 2 * classes); }
+  static size_t scratch(int64_t classes, int64_t pixels) { return sizeof(T) * pixels * (10 + 2 * classes); }
 
   OverlapKernel(const lossary::Overlap& c, char* scratch) : call(c), weight(reinterpret_cast<T*>(scratch)) {}
 
@@ -56,83 +55,124 @@ struct OverlapKernel {
       std::fill(weight, weight + at.n, T(1));
     }
     if (call.index) choose(call.index + first, at.n);
-    if (call.activation == lossary::Overlap::softmax) exponentiate(at);
   }
 
+  // Class indices against a softmax, mostly: loops of their own, which take less memory.
+  bool is_plain() const { return call.activation == lossary::Overlap::softmax && call.index && !call.squared; }
+
   void choose(const int64_t* y, int64_t n) const {
-    int wrong = 0;
+    T* const w = weight;
+    Index* const own = mine;
+    const int64_t ignored = call.ignore_index, classes = C;
+    int64_t wrong = 0;
+#pragma omp simd reduction(| : wrong)
     for (int64_t b = 0; b < n; ++b) {
-      weight[b] = y[b] == call.ignore_index ? T(0) : weight[b];
-      wrong |= (weight[b] != 0) & (static_cast<uint64_t>(y[b]) >= static_cast<uint64_t>(C));
-      mine[b] = weight[b] == 0 ? Index(-1) : static_cast<Index>(y[b]);
+      const T here = select(y[b] == ignored, T(0), w[b]);
+      wrong |= -static_cast<int64_t>(here != 0) & ((y[b] >> 63) | ((classes - 1 - y[b]) >> 63));
+      w[b] = here;
+      own[b] = here == 0 ? Index(-1) : static_cast<Index>(y[b]);
     }
     if (wrong) call.outside->store(true, std::memory_order_relaxed);
   }
 
-  void exponentiate(const Block& at) const {
-    const int64_t n = at.n;
-    for (int64_t b = 0; b < n; ++b) largest[b] = -infinity<T>;
-    for (int64_t c = 0; c < C; ++c) {
+  // of_class(c): what is added to `mean` for an exponential, of its pixel and itself.
+  template <class OfClass>
+  INLINED void exponentiate(const Block& at, OfClass of_this) const {
+    const int64_t n = at.n, room = B, inner = call.inner;
+    const T* const w = weight;
+    T *const most = largest, *const sum = total, *const lesser = rest, *const one = inverse, *const added = mean;
+    std::fill(most, most + n, -infinity<T>);
+    by_fours(C, [&](int64_t c, auto together) ALWAYS_INLINE {
+      constexpr int K = decltype(together)::value;
       const S* const x = of_class(call.input, at, c);
-      T* const z = e_room + c * B;
+      T* const z = e_room + c * room;
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        const T score = widen(x[b]), here = weight[b] == 0 ? T(0) : score;
-        z[b] = here;
-        largest[b] = here > largest[b] ? here : largest[b];
+        T highest = most[b];
+#pragma GCC unroll 4
+        for (int k = 0; k < K; ++k) {
+          const T score = widen(x[k * inner + b]), here = select(w[b] == 0, T(0), score);
+          z[k * room + b] = here;
+          highest = here > highest ? here : highest;
+        }
+        most[b] = highest;
       }
-    }
+    });
+    int infinite = 0;
+#pragma omp simd reduction(| : infinite)
     for (int64_t b = 0; b < n; ++b) {
-      largest[b] = largest[b] == -infinity<T> ? T(0) : largest[b];
-      rest[b] = T(-1);
-      total[b] = T(0);
+      most[b] = most[b] == -infinity<T> ? T(0) : most[b];
+      infinite |= most[b] == infinity<T>;
     }
-    for (int64_t c = 0; c < C; ++c) {
-      T* const e = e_room + c * B;
+    std::fill(sum, sum + n, T(0));
+    std::fill(lesser, lesser + n, T(-1));
+    std::fill(added, added + n, T(0));
+    const auto exponentials = [&](auto shift) ALWAYS_INLINE {
+      by_fours(C, [&](int64_t c, auto together) ALWAYS_INLINE {
+        constexpr int K = decltype(together)::value;
+        T* const e = e_room + c * room;
+        const auto addend = of_this(c, together);
 #pragma omp simd
-      for (int64_t b = 0; b < n; ++b) {
-        const T power = exp_of_nonpositive(below(e[b], largest[b]), S{});
-        e[b] = power;
-        total[b] += power == 1 ? T(0) : power;
-        rest[b] += power == 1 ? T(1) : T(0);
-      }
-    }
+        for (int64_t b = 0; b < n; ++b) {
+          T small = sum[b], ones = lesser[b], more = added[b];
+#pragma GCC unroll 4
+          for (int k = 0; k < K; ++k) {
+            const T power = exp_of_nonpositive(shift(e[k * room + b], most[b]), S{});
+            e[k * room + b] = power;
+            small += select(power == 1, T(0), power);
+            ones += select(power == 1, T(1), T(0));
+            more += addend(k, b, power);
+          }
+          sum[b] = small;
+          lesser[b] = ones;
+          added[b] = more;
+        }
+      });
+    };
+    infinite ? exponentials(below<T>) : exponentials([](T z, T m) ALWAYS_INLINE { return z - m; });
 #pragma omp simd
     for (int64_t b = 0; b < n; ++b) {
-      const T small = total[b], whole = small + (rest[b] + T(1));
-      rest[b] += small;
-      total[b] = whole;
-      inverse[b] = whole > 0 ? T(1) / whole : nan<T>;  // nothing but -inf, or a NaN
+      const T small = sum[b], whole = small + (lesser[b] + T(1)), share = T(1) / whole;
+      lesser[b] += small;
+      sum[b] = whole;
+      one[b] = select(whole > 0, share, nan<T>);  // nothing but -inf, or a NaN
     }
+  }
+
+  void exponentiate(const Block& at) const {
+    exponentiate(at, [](int64_t, auto) { return [](int, int64_t, T) ALWAYS_INLINE { return T(0); }; });
   }
 
   // p and q of a class.
   void predict(const Block& at, int64_t c) const {
     const int64_t n = at.n;
     const S* const x = of_class(call.input, at, c);
+    const T* const w = weight;
+    T *const yes = p, *const no = q;
     if (call.activation == lossary::Overlap::softmax) {
-      const T* const e = e_room + c * B;
+      const T *const e = e_room + c * B, *const sum = total, *const lesser = rest, *const one = inverse;
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        p[b] = e[b] * inverse[b];
-        q[b] = (e[b] == 1 ? rest[b] : total[b] - e[b]) * inverse[b];
+        const T others = sum[b] - e[b];
+        yes[b] = e[b] * one[b];
+        no[b] = select(e[b] == 1, lesser[b], others) * one[b];
       }
     } else if (call.activation == lossary::Overlap::sigmoid) {
 #pragma omp simd
       for (int64_t b = 0; b < n; ++b) {
-        const T score = widen(x[b]), z = weight[b] == 0 ? T(0) : score;
-        const T e = exp_of_nonpositive(z > 0 ? -z : z), larger = T(1) / (T(1) + e), smaller = e * larger;
-        p[b] = z < 0 ? smaller : larger;
-        q[b] = z < 0 ? larger : smaller;
+        const T score = widen(x[b]), z = select(w[b] == 0, T(0), score);
+        const T e = exp_of_nonpositive(select(z > 0, -z, z)), larger = T(1) / (T(1) + e), smaller = e * larger;
+        yes[b] = select(z < 0, smaller, larger);
+        no[b] = select(z < 0, larger, smaller);
       }
     } else {
       T excess = 0;
 #pragma omp simd reduction(max : excess)
       for (int64_t b = 0; b < n; ++b) {
-        const T score = widen(x[b]), here = weight[b] == 0 ? T(0) : score, outside = excess_of_probability(here);
+        const T score = widen(x[b]), here = select(w[b] == 0, T(0), score), outside = excess_of_probability(here);
         excess = outside > excess ? outside : excess;
-        p[b] = here;
-        q[b] = T(1) - here;
+        yes[b] = here;
+        no[b] = T(1) - here;
       }
       if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
     }
@@ -140,89 +180,128 @@ struct OverlapKernel {
 
   // t of a class.
   void aim(const Block& at, int64_t c) const {
+    const T* const w = weight;
+    T* const target = t;
     if (call.index) {
       const Index here = static_cast<Index>(c);
+      const Index* const own = mine;
 #pragma omp simd
-      for (int64_t b = 0; b < at.n; ++b) t[b] = mine[b] == here ? T(1) : T(0);
+      for (int64_t b = 0; b < at.n; ++b) target[b] = select(own[b] == here, T(1), T(0));
       return;
     }
     const S* const mask = of_class(call.masks, at, c);
     T excess = 0;
 #pragma omp simd reduction(max : excess)
     for (int64_t b = 0; b < at.n; ++b) {
-      const T given = widen(mask[b]), here = weight[b] == 0 ? T(0) : given, outside = excess_of_probability(here);
+      const T given = widen(mask[b]), here = select(w[b] == 0, T(0), given), outside = excess_of_probability(here);
       excess = outside > excess ? outside : excess;
-      t[b] = here;
+      target[b] = here;
     }
     if (excess > 0) call.outside->store(true, std::memory_order_relaxed);
   }
 
-  // t - p, of the smaller two of t, p, 1 - t and 1 - p.
-  INLINED T error(int64_t b) const { return t[b] > T(0.5) ? q[b] - (T(1) - t[b]) : t[b] - p[b]; }
+  // Of one pixel.
+  struct Pixel {
+    T w, p, q, t;
 
-  // How much of the derivative is that of p < t: between equals a half, at the ends of [0, 1] there is one side alone.
-  INLINED static T side(T d, T t) {
-    const T inside = d > 0 ? T(1) : (d < 0 ? T(0) : T(0.5));
-    return t >= 1 ? T(1) : (t <= 0 ? T(0) : inside);
-  }
+    // t - p, of the smaller two of t, p, 1 - t and 1 - p.
+    INLINED T error() const {
+      const T near_one = q - (T(1) - t), near_zero = t - p;
+      return select(t > T(0.5), near_one, near_zero);
+    }
 
-  // part(b, three sums): in the dtype of computation for a few vectors, then in fp64.
-  template <class Part>
-  INLINED static void add(int64_t n, double* sums, Part part) {
-    constexpr int64_t few = 256;
+    // How much of the derivative is that of p < t: between equals a half, at the ends of [0, 1] there is one side alone.
+    INLINED T side(T d) const {
+      const T over = select(d < 0, T(0), T(0.5)), inside = select(d > 0, T(1), over);
+      const T low = select(t <= 0, T(0), inside);
+      return select(t >= 1, T(1), low);
+    }
+  };
+
+  struct Three {
+    T first, second, third;
+  };
+
+  // part(pixel_of(b)): what a pixel adds to the three sums; in the dtype of computation for a few vectors, then in fp64.
+  template <class PixelOf, class Part>
+  INLINED static void add(int64_t n, double* sums, PixelOf pixel_of, Part part) {
+    constexpr int64_t few = 512;
     for (int64_t from = 0; from < n; from += few) {
       const int64_t to = from + few < n ? from + few : n;
       T first = 0, second = 0, third = 0;
 #pragma omp simd reduction(+ : first, second, third)
-      for (int64_t b = from; b < to; ++b) part(b, first, second, third);
+      for (int64_t b = from; b < to; ++b) {
+        const Three here = part(pixel_of(b));
+        first += here.first;
+        second += here.second;
+        third += here.third;
+      }
       sums[0] += static_cast<double>(first);
       sums[1] += static_cast<double>(second);
       sums[2] += static_cast<double>(third);
     }
   }
 
+  // What p, q and t of a class hold.
+  INLINED auto pixels() const {
+    const T *const w = weight, *const yes = p, *const no = q, *const target = t;
+    return [=](int64_t b) ALWAYS_INLINE { return Pixel{w[b], yes[b], no[b], target[b]}; };
+  }
+
+  // The same of plain ones, without them.
+  INLINED auto plain_pixels(int64_t c) const {
+    const T *const w = weight, *const e = e_room + c * B, *const sum = total, *const lesser = rest, *const one = inverse;
+    const Index* const own = mine;
+    const Index here = static_cast<Index>(c);
+    return [=](int64_t b) ALWAYS_INLINE {
+      const T others = sum[b] - e[b], share = one[b];
+      return Pixel{w[b], e[b] * share, select(e[b] == 1, lesser[b], others) * share, select(own[b] == here, T(1), T(0))};
+    };
+  }
+
+  static INLINED Three product_parts(Pixel i) {
+    const T of_pixel = i.w * i.p;
+    return {of_pixel * i.t, of_pixel * (T(1) - i.t), i.w * i.q * i.t};
+  }
+
   void add_up(const Block& at, double* sums) const {
     std::fill(sums, sums + C * call.sums_of_class, 0.0);
     if (!call.counts[at.sample]) return;
     start(at);
+    if (call.activation == lossary::Overlap::softmax) exponentiate(at);
     for (int64_t c = 0; c < C; ++c, sums += call.sums_of_class) {
+      if (is_plain()) {
+        add(at.n, sums, plain_pixels(c), product_parts);
+        continue;
+      }
       predict(at, c);
       aim(at, c);
       if (call.squared) {
-        add(at.n, sums, [&](int64_t b, T& wrong, T& squares, T& mask) ALWAYS_INLINE {
-          const T d = error(b);
-          wrong += weight[b] * (d * d);
-          squares += weight[b] * (p[b] * p[b] + t[b] * t[b]);
-          mask += weight[b] * t[b];
+        add(at.n, sums, pixels(), [](Pixel i) ALWAYS_INLINE {
+          const T d = i.error();
+          return Three{i.w * (d * d), i.w * (i.p * i.p + i.t * i.t), i.w * i.t};
         });
       } else if (call.minimum) {
-        add(at.n, sums, [&](int64_t b, T& both, T& predicted, T& missed) ALWAYS_INLINE {
-          const T d = error(b), under = side(d, t[b]);
-          both += weight[b] * (under * p[b] + (T(1) - under) * t[b]);
-          predicted += weight[b] * ((under - T(1)) * d);
-          missed += weight[b] * (under * d);
+        add(at.n, sums, pixels(), [](Pixel i) ALWAYS_INLINE {
+          const T d = i.error(), under = i.side(d), over = T(1) - under;
+          return Three{i.w * (under * i.p + over * i.t), -i.w * (over * d), i.w * (under * d)};
         });
       } else {
-        add(at.n, sums, [&](int64_t b, T& both, T& predicted, T& missed) ALWAYS_INLINE {
-          const T of_pixel = weight[b] * p[b];
-          both += of_pixel * t[b];
-          predicted += of_pixel * (T(1) - t[b]);
-          missed += weight[b] * q[b] * t[b];
-        });
+        add(at.n, sums, pixels(), product_parts);
       }
     }
   }
 
-  // slope(b): ∂ℓ/∂p. Calls use with it, in the form that the call asks for.
+  // Calls use with ∂ℓ/∂p of a pixel, in the form that the call asks for.
   template <class Use>
   INLINED void with_slope(const double* slopes, Use use) const {
     const T first = static_cast<T>(slopes[0]), second = static_cast<T>(slopes[1]), gap = second - first;
     if (call.squared) {
-      use([&](int64_t b) ALWAYS_INLINE { return weight[b] * (first * p[b] + second * t[b]); });
+      use([=](Pixel i) ALWAYS_INLINE { return i.w * (first * i.p + second * i.t); });
     } else if (call.minimum) {
-      use([&](int64_t b) ALWAYS_INLINE { return weight[b] * (first + side(error(b), t[b]) * gap); });
+      use([=](Pixel i) ALWAYS_INLINE { return i.w * (first + i.side(i.error()) * gap); });
     } else {
-      use([&](int64_t b) ALWAYS_INLINE { return weight[b] * (first + t[b] * gap); });
+      use([=](Pixel i) ALWAYS_INLINE { return i.w * (first + i.t * gap); });
     }
   }
 
@@ -236,33 +315,73 @@ struct OverlapKernel {
       return;
     }
     start(at);
+    if (is_plain()) return differentiate_plain(at, slopes, g);
     const bool softmax = call.activation == lossary::Overlap::softmax;
-    T* const mean = largest;
-    if (softmax) std::fill(mean, mean + n, T(0));
+    if (softmax) exponentiate(at);
+    const T *const yes = p, *const no = q, *const one = inverse;
+    T* const sum = mean;
+    const auto pixel = pixels();
     for (int64_t c = 0; c < C; ++c, slopes += 2) {
       predict(at, c);
       aim(at, c);
       T* const product = product_room + c * B;
+      S* const to = g + c * call.inner;
       with_slope(slopes, [&](auto slope) ALWAYS_INLINE {
         if (softmax) {
 #pragma omp simd
           for (int64_t b = 0; b < n; ++b) {
-            const T here = p[b] * slope(b);
+            const T here = yes[b] * slope(pixel(b));
             product[b] = here;
-            mean[b] += here;
+            sum[b] += here;
           }
         } else if (call.activation == lossary::Overlap::sigmoid) {
-          write(g + c * call.inner, n, call.non_temporal, [&](int64_t b) ALWAYS_INLINE { return p[b] * q[b] * slope(b); });
+          write(to, n, call.non_temporal, [=](int64_t b) ALWAYS_INLINE { return yes[b] * no[b] * slope(pixel(b)); });
         } else {
-          write(g + c * call.inner, n, call.non_temporal, slope);
+          write(to, n, call.non_temporal, [=](int64_t b) ALWAYS_INLINE { return slope(pixel(b)); });
         }
       });
     }
     for (int64_t c = 0; softmax && c < C; ++c) {
-      const T* const product = product_room + c * B;
-      const T* const e = e_room + c * B;
+      const T *const product = product_room + c * B, *const e = e_room + c * B;
       write(g + c * call.inner, n, call.non_temporal,
-            [&](int64_t b) ALWAYS_INLINE { return product[b] - e[b] * inverse[b] * mean[b]; });
+            [=](int64_t b) ALWAYS_INLINE { return product[b] - e[b] * one[b] * sum[b]; });
+    }
+  }
+
+  // Σ p_c ∂ℓ/∂p_c is added up with the exponentials: no slope depends on probabilities.
+  void differentiate_plain(const Block& at, const double* slopes, S* g) const {
+    const int64_t n = at.n;
+    const Index* const own = mine;
+    exponentiate(at, [=](int64_t c, auto together) ALWAYS_INLINE {
+      constexpr int K = decltype(together)::value;
+      struct Addend {
+        T where_not[K], where[K];
+        Index first;
+        const Index* own;
+        INLINED T operator()(int k, int64_t b, T power) const {
+          return power * select(own[b] == first + k, where[k], where_not[k]);
+        }
+      } made{{}, {}, static_cast<Index>(c), own};
+      for (int k = 0; k < K; ++k) {
+        made.where_not[k] = static_cast<T>(slopes[2 * (c + k)]);
+        made.where[k] = static_cast<T>(slopes[2 * (c + k) + 1]);
+      }
+      return made;
+    });
+    const T *const w = weight, *const one = inverse, *const sum = mean;
+    T *const share = p, *const shift = q;
+#pragma omp simd
+    for (int64_t b = 0; b < n; ++b) {
+      share[b] = w[b] * one[b];
+      shift[b] = sum[b] * one[b];
+    }
+    for (int64_t c = 0; c < C; ++c) {
+      const T* const e = e_room + c * B;
+      const T where_not = static_cast<T>(slopes[2 * c]), where = static_cast<T>(slopes[2 * c + 1]);
+      const Index here = static_cast<Index>(c);
+      write(g + c * call.inner, n, call.non_temporal, [=](int64_t b) ALWAYS_INLINE {
+        return e[b] * share[b] * (select(own[b] == here, where, where_not) - shift[b]);
+      });
     }
   }
 };

@@ -12,6 +12,14 @@
 
 namespace {
 
+// Calls use(c, 4 or 1) over all classes, unrolled by four: statistics are loaded and stored once for four classes.
+template <class Use>
+INLINED void by_fours(int64_t classes, Use use) {
+  int64_t c = 0;
+  for (; c + 4 <= classes; c += 4) use(c, std::integral_constant<int, 4>{});
+  for (; c < classes; ++c) use(c, std::integral_constant<int, 1>{});
+}
+
 template <class S>
 struct StridedRowKernel {
   using T = typename Compute<S>::type;
@@ -81,17 +89,9 @@ struct StridedRowKernel {
     }
   }
 
-  // Calls use(c, 4 or 1) over all classes, unrolled by four: statistics are loaded and stored once for four classes.
-  template <class Use>
-  INLINED void by_fours(Use use) const {
-    int64_t c = 0;
-    for (; c + 4 <= C; c += 4) use(c, std::integral_constant<int, 4>{});
-    for (; c < C; ++c) use(c, std::integral_constant<int, 1>{});
-  }
-
   void read_logits(const S* x, int64_t n) const {
     for (int64_t b = 0; b < n; ++b) largest[b] = own[b] = -infinity<T>;
-    by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
+    by_fours(C, [&](int64_t c, auto together) ALWAYS_INLINE {
       constexpr int K = decltype(together)::value;
       const int64_t inner = call.inner, room = B;
       const S* const from = x + c * inner;
@@ -153,7 +153,7 @@ struct StridedRowKernel {
 
   template <bool spreads, class Shift>
   INLINED void add_exponentials(int64_t n, Shift shift) const {
-    by_fours([&](int64_t c, auto together) ALWAYS_INLINE {
+    by_fours(C, [&](int64_t c, auto together) ALWAYS_INLINE {
       constexpr int K = decltype(together)::value;
       const int64_t room = B;
       const Index here = static_cast<Index>(c);
