@@ -78,6 +78,11 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Elsewhere("lossary", "jaccard_loss", "2 · dice / (1 + dice), with smooth=0"),
     ),
     examples=(
+        Example(
+            {"input": [[0.0, 0.0]], "target": [0]},
+            6 / 35,
+            "p = (½, ½): (½ / (1 + ½ + 2) + ½ / (½ + 2)) / 2, one absent",
+        ),
         Example(HALVES, 0.5, "1 - 2·½ / (1 + 1)"),
         Example({**HALVES, "squared": True}, 1 / 3, "(¼ + ¼) / (½ + 1)"),
         Example({**HALVES, "target": [[[0.0, 0.0]]], "smooth": 1.0}, 1 / 3, "an absent class: 1 / (1 + 2·1)"),
@@ -85,11 +90,6 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             {**HALVES, "input": [[[1.0, 0.0, 0.0, 0.0]]], "target": [[[1.0, 1.0, 0.0, 0.0]]]},
             1 / 3,
             "one of two pixels found: 1 - 2·1 / (1 + 2)",
-        ),
-        Example(
-            {"input": [[0.0, 0.0]], "target": [0], "smooth": 0.0},
-            2 / 3,
-            "one pixel, p = (½, ½): (⅓ + 1) / 2, one absent",
         ),
     ),
     pitfalls=(
@@ -153,8 +153,6 @@ def dice_loss(
         leaves a class out, as the background.
     ignore_index : int
         Pixels with this class index are in none of the sums. With masks it must stay negative: use `pixel_weight`.
-    reduction : "mean", "sum" or "none"
-        "none" has one number for each sample and class, (N, C).
     activation : "softmax", "sigmoid" or "none"
         What makes probabilities of the input: over the classes, of each number alone (masks that may overlap, or a
         single class), or nothing.
@@ -167,15 +165,16 @@ def dice_loss(
         What soft masks share with probabilities: the smaller of both, so that only equal ones cost nothing, or the
         product, which is least at p = 0 or 1 whatever the mask. Of masks of 0 and 1 both are the same.
     batch : bool
-        Whether the sums run over the batch too: one loss for each class, (C,). Samples are then no longer independent,
-        and `sample_weight` (N,) weighs the pixels of each. For small objects that many samples lack.
+        Whether the sums run over the batch too: one loss for each class, (C,), for small objects that many samples
+        lack. `sample_weight` (N,) then weighs the pixels of each sample; else, of shape (N,) or (N, C), the losses.
     classes : "all" or "present"
         "present" leaves out, of value and mean, the classes of which a sample has no pixel.
     pixel_weight : array (N, d1, ...), optional
         Weight of each pixel, inside the sums. What a pixel of weight 0 holds does not count.
+    reduction : "mean", "sum" or "none"
     sample_weight, normalizer, impl
-        As for every loss: a weight for each sample, or for each sample and class, outside the ratio; the denominator of
-        the mean; and the implementation (docs/conventions.md).
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------

@@ -81,11 +81,11 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Elsewhere("lossary", "jaccard_loss", "alpha = beta = 1"),
     ),
     examples=(
+        Example({"input": [[0.0, 0.0]], "target": [0]}, 6 / 35, "p = (½, ½): (¼ / (½ + ¼ + 1) + ¼ / (¼ + 1)) / 2"),
         Example({**HALVES, "alpha": 0.3, "beta": 0.7}, 0.5, "0.5 / (0.5 + 0.3·0.5 + 0.7·0.5)"),
         Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 0.75}, 0.5946035575013605, "0.5^(3/4)"),
         Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 4 / 3}, 0.3968502629920499, "0.5^(4/3)"),
         Example({**HALVES, "alpha": 1.0, "beta": 1.0}, 2 / 3, "1 / (0.5 + 0.5 + 0.5)"),
-        Example({"input": [[0.0, 0.0]], "target": [0]}, 6 / 35, "p = (½, ½): (¼ / (½ + ¼ + 1) + ¼ / (¼ + 1)) / 2"),
     ),
     pitfalls=(
         "alpha weighs false positives, beta false negatives: for lesions that must not be missed beta is the larger. "
@@ -151,8 +151,6 @@ def tversky_loss(
         leaves a class out, as the background.
     ignore_index : int
         Pixels with this class index are in none of the sums. With masks it must stay negative: use `pixel_weight`.
-    reduction : "mean", "sum" or "none"
-        "none" has one number for each sample and class, (N, C).
     activation : "softmax", "sigmoid" or "none"
         What makes probabilities of the input: over the classes, of each number alone (masks that may overlap, or a
         single class), or nothing.
@@ -166,15 +164,16 @@ def tversky_loss(
         What soft masks share with probabilities: the smaller of both, so that only equal ones cost nothing, or the
         product, which is least at p = 0 or 1 whatever the mask. Of masks of 0 and 1 both are the same.
     batch : bool
-        Whether the sums run over the batch too: one loss for each class, (C,). Samples are then no longer independent,
-        and `sample_weight` (N,) weighs the pixels of each. For small objects that many samples lack.
+        Whether the sums run over the batch too: one loss for each class, (C,), for small objects that many samples
+        lack. `sample_weight` (N,) then weighs the pixels of each sample; else, of shape (N,) or (N, C), the losses.
     classes : "all" or "present"
         "present" leaves out, of value and mean, the classes of which a sample has no pixel.
     pixel_weight : array (N, d1, ...), optional
         Weight of each pixel, inside the sums. What a pixel of weight 0 holds does not count.
+    reduction : "mean", "sum" or "none"
     sample_weight, normalizer, impl
-        As for every loss: a weight for each sample, or for each sample and class, outside the ratio; the denominator of
-        the mean; and the implementation (docs/conventions.md).
+        As for every loss: a weight for each row or element, the denominator of the mean, and the
+        implementation (docs/conventions.md).
 
     Edge cases
     ----------
