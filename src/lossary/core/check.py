@@ -169,12 +169,16 @@ def prepare(call: Checked) -> dict[str, Any]:
     counted = _counted(call, values, hiding) if is_strict() else []
     domains = {name: spec.domain for name, spec in specs.items()} | loss.domains(values)
     for name, spec in specs.items():
-        seen = values[name]
-        hidden = [(detach(weight), shape) for weight, shape in hiding] if spec.domain.name == "positives" else counted
+        seen, hidden, domain = values[name], counted, domains[name]
+        if spec.domain.name == "positives":
+            hidden = [(detach(weight), shape) for weight, shape in hiding]
+        elif domain.enforced and domain.dtype == "float":
+            hidden = hidden or _kept(call, values)
         for weight, shape in hidden:
             seen = _silence(seen, spec, weight, shape, positives, call)
-        held = check_values(loss.name, name, seen, domains[name], call.dims, values.get("ignore_index"))
-        values[name] = values[name] if hidden else held
+        held = check_values(loss.name, name, seen, domain, call.dims, values.get("ignore_index"))
+        if not counted and not (hiding and spec.domain.name == "positives"):
+            values[name] = held
         if is_strict() and spec.domain.sums:
             eps = float(namespace(call.first).finfo(call.answer_dtype).eps)
             rows = functools.reduce(operator.and_, [weight != 0 for weight, _ in counted]) if counted else None
@@ -420,11 +424,16 @@ def _counted(call: Checked, values: dict[str, Any], hiding: Hiding) -> Hiding:
                 f"{call.loss.name}: strict() reads values, and {name} has none inside torch.compile, torch.func, vmap "
                 "or JAX's transformations. Call the loss once outside of them, or leave strict()"
             )
-    ignored, kept = call.values.get("ignore_index"), []
+    return [(detach(weight), shape) for weight, shape in (*hiding, *_kept(call, values))]
+
+
+def _kept(call: Checked, values: dict[str, Any]) -> Hiding:
+    """1 where a class is not ignored."""
+    ignored = call.values.get("ignore_index")
     target = next((n for n, s in call.specs.items() if s.domain.name == "class indices" and "K" not in s.shape), None)
-    if target is not None and ignored is not None:
-        kept.append((cast(values[target] != ignored, call.dtype), call.specs[target].shape))
-    return [(detach(weight), shape) for weight, shape in (*hiding, *kept)]
+    if target is None or ignored is None:
+        return []
+    return [(cast(values[target] != ignored, call.dtype), call.specs[target].shape)]
 
 
 def _silence(x: Array, spec: Spec, weight: Array, shape: str, positives: Array | None, call: Checked) -> Array:
