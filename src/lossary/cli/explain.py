@@ -30,7 +30,12 @@ VALUES = {"log-probabilities": -1.0, "probabilities": 0.5, "target probabilities
 
 def explain(
     name: LossName,
-    shape: Annotated[str, typer.Option("--shape", metavar="AxBx...", help="Shape of the first argument.")] = "32x10",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape", metavar="AxBx...", help="Shape of the first argument.", show_default="32x10, of boxes 32x4"
+        ),
+    ] = None,
     dtype: Annotated[
         str, typer.Option("--dtype", metavar="DTYPE", help="float16, bfloat16, float32 or float64.")
     ] = "float32",
@@ -49,7 +54,7 @@ def explain(
     if dtype not in arrays.dtypes:
         raise Refusal(f"--dtype {dtype}: {arrays.name} has {', '.join(arrays.dtypes)}")
     with arrays.context(dtype):
-        data = {n: arrays.array(x, dtype) for n, x in _data(record, _shape(shape)).items()}
+        data = {n: arrays.array(x, dtype) for n, x in _data(record, _shape(shape or _usual(record))).items()}
         try:
             explanation = explain_call(record.public, **data, reduction="none")
         except (ValueError, TypeError, IndexError) as error:
@@ -84,6 +89,11 @@ def _library(name: str | None) -> Library:
     if find_spec(name) is None:
         raise Refusal(f"--library {name}: it is not installed: pip install 'lossary[{name}]'")
     return LIBRARIES[name]
+
+
+def _usual(record: Loss) -> str:
+    last = next(iter(record.data.values())).shape.split()[-1]
+    return f"32x{last if last.isdecimal() else 10}"
 
 
 def _shape(given: str) -> tuple[int, ...]:

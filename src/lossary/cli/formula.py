@@ -118,16 +118,17 @@ def _argument(tokens: Iterator[str]) -> str:
 
 
 def _fraction(above: str, below: str) -> str:
-    if " " in above or " " in below:
-        return f"({_operand(above)} / {_operand(below)})"
+    spaced = any(" " in side and not _is_sum(side) for side in (above, below))
+    above, below = (f"({side})" if _is_sum(side) else side for side in (above, below))
+    if spaced:
+        return f"({above} / {below})"
     below = below if len(below) == 1 or not below[0].isdigit() else f"({below})"
     return FRACTIONS.get(f"{above}/{below}", f"{above}/{below}")
 
 
-def _operand(text: str) -> str:
-    """In brackets where it is a sum."""
-    outside = re.sub(r"\([^()]*\)", "", text)
-    return f"({text})" if re.search(r" [+-] ", outside) else text
+def _is_sum(text: str) -> bool:
+    """Whether there is a sum or a difference outside of all parentheses."""
+    return re.search(r" [-+] ", re.sub(r"\([^()]*\)|\[[^]]*\]", "", text)) is not None
 
 
 def _subscript(before: list[str], index: str) -> str:

@@ -12,8 +12,8 @@ from lossary.kernels.families import Boxes
     family="detection",
     title="Loss of the overlap of boxes: IoU and its kin, by name",
     formula=r"\ell_i = 1 - \frac{I}{U} + \begin{cases} 0 & \text{iou} \\ \frac{C - U}{C} & \text{giou} \\ "
-    r"\frac{\rho^2}{c^2} & \text{diou} \\ \frac{\rho^2}{c^2} + \alpha v & \text{ciou} \\ "
-    r"\frac{\rho^2}{c^2} + \frac{(w - w^*)^2}{c_w^2} + \frac{(h - h^*)^2}{c_h^2} & \text{eiou} \end{cases}",
+    r"\frac{\rho^2}{W^2 + H^2} & \text{diou} \\ \frac{\rho^2}{W^2 + H^2} + \alpha v & \text{ciou} \\ "
+    r"\frac{\rho^2}{W^2 + H^2} + \left(\frac{w - w'}{W}\right)^2 + \left(\frac{h - h'}{H}\right)^2 & \text{eiou} \end{cases}",
     unreduced="*n",
     held=(Held("α", "the weight v / (1 - IoU + v) of the aspect ratios", "kind='ciou' and held_alpha=True"),),
     sources=(
@@ -115,7 +115,7 @@ def box_iou_loss(
     kind : "iou", "giou", "diou", "ciou" or "eiou"
         What is added to 1 - IoU: nothing; the share of the hull of both boxes that neither covers; the squared distance
         of the centres over that of the hull's corners; that and how much the aspect ratios differ, v = 4/π² (arctan
-        w/h - arctan w*/h*)², times α; or the distance and the squared differences of the sides over the hull's.
+        w/h - arctan w'/h')², times α; or the distance and the squared differences of the sides over the hull's.
     format : "xyxy", "xywh" or "cxcywh"
         What the four numbers are: (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2; the corner (x1, y1) and the sides; or
         the centre and the sides. Of both arguments alike, in any unit that both share.

@@ -11,8 +11,8 @@ from lossary.kernels.families import Boxes
 @loss(
     family="detection",
     title="Complete IoU loss of boxes: the overlap, the distance of the centres, and the aspect ratios",
-    formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{c_w^2 + c_h^2} + \alpha v, \qquad "
-    r"v = \frac{4}{\pi^2} \left(\arctan \frac{w^*}{h^*} - \arctan \frac{w}{h}\right)^2, \qquad "
+    formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{W^2 + H^2} + \alpha v, \qquad "
+    r"v = \frac{4}{\pi^2} \left(\arctan \frac{w'}{h'} - \arctan \frac{w}{h}\right)^2, \qquad "
     r"\alpha = \frac{v}{1 - I / U + v}",
     unreduced="*n",
     held=(Held("α", "the weight v / (1 - IoU + v) of the aspect ratios"),),

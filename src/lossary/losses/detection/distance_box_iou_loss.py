@@ -11,7 +11,7 @@ from lossary.kernels.families import Boxes
 @loss(
     family="detection",
     title="Distance IoU loss of boxes: the overlap, and the distance of the centres",
-    formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{c_w^2 + c_h^2}",
+    formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{W^2 + H^2}",
     unreduced="*n",
     sources=(
         Source(
