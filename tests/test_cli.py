@@ -213,7 +213,7 @@ def test_formulas_become_plain_text(record: Loss) -> None:
         (r"\tfrac12 \tfrac{1}{2\beta} \tfrac{a}{\|a\|}", ["½ 1/(2β) a/‖a‖"]),
         (r"\log \frac{e^{x_{n,c}}}{\sum_c e^x}", ["log(exp(x[n,c]) / Σ_c eˣ)"]),
         (r"\frac{a + b}{(c + d) e}", ["((a + b) / (c + d) e)"]),
-        (r"1 + \frac{a + b}{a^2} - \frac{f(a - b)}{a - b}", ["1 + (a + b)/a² - f(a - b)/(a - b)"]),
+        (r"1 + \frac{a + b}{a^2} - \frac{f(a - b)}{a - b}", ["1 + (a + b)/a² - (f(a - b) / (a - b))"]),
         (r"\prod_{t=1}^{T} \sum_{c \ne y} p_t", ["∏ₜ₌₁ᵀ Σ_(c ≠ y) pₜ"]),
         (r"\begin{cases} 1 & x < 0 \\ 2 x & \text{otherwise} \end{cases}", [" ⎧ 1     if x < 0", " ⎩ 2 x   otherwise"]),
     ],

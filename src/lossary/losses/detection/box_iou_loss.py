@@ -13,7 +13,8 @@ from lossary.kernels.families import Boxes
     title="Loss of the overlap of boxes: IoU and its kin, by name",
     formula=r"\ell_i = 1 - \frac{I}{U} + \begin{cases} 0 & \text{iou} \\ \frac{C - U}{C} & \text{giou} \\ "
     r"\frac{\rho^2}{W^2 + H^2} & \text{diou} \\ \frac{\rho^2}{W^2 + H^2} + \alpha v & \text{ciou} \\ "
-    r"\frac{\rho^2}{W^2 + H^2} + \left(\frac{w - w'}{W}\right)^2 + \left(\frac{h - h'}{H}\right)^2 & \text{eiou} \end{cases}",
+    r"\frac{\rho^2}{W^2 + H^2} + \left(\frac{w - w'}{W}\right)^2 + \left(\frac{h - h'}{H}\right)^2 & \text{eiou} "
+    r"\end{cases}",
     unreduced="*n",
     held=(Held("α", "the weight v / (1 - IoU + v) of the aspect ratios", "kind='ciou' and held_alpha=True"),),
     sources=(
