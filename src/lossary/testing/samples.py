@@ -73,7 +73,9 @@ class Sample:
         if not self.dims["N"] or "L" in [s.shape for s in self.specs.values()]:
             return None
         rows = {n: self.arrays[n][(slice(None),) * a + (slice(0, 1),)] for n, a in axis.items() if a is not None}
-        return self.but(**rows) if any("N" in s.shape for s in self.specs.values()) else None
+        return (
+            self.but(**rows) if rows and any("N" in s.shape or "*n" in s.shape for s in self.specs.values()) else None
+        )
 
     def inside(self, name: str, x: np.ndarray) -> np.ndarray:
         """`x` in the domain of an argument whose numbers depend on each other: boxes with their ends in order."""
@@ -174,7 +176,7 @@ def in_domain(loss: Loss, name: str, spec: Spec, options: Mapping[str, Any]) -> 
 def _batch_axis(shape: str, dims: Dims) -> int | None:
     """Which axis of `shape` runs over the batch; that over elements, where there are no rows."""
     names = [name for name, _ in axes(shape, dims)]
-    return names.index("N") if "N" in names else 0 if names and names[0] in ("s0", "L") else None
+    return names.index("N") if "N" in names else 0 if names and names[0] in ("s0", "n0", "L") else None
 
 
 def drawn_options(loss: Loss) -> dict[str, Any]:
