@@ -230,7 +230,8 @@ def test_weights_have_the_rank_of_weights(module, name):
 @pytest.mark.filterwarnings("ignore:kl_div")
 def test_numbers_of_the_formula_may_be_tensors(module, name):
     """Parameters are parameters, others buffers: moved by `.to()`, held by the state dict, shown, copied, pickled."""
-    value = 1.25 if name == "p" else 0.75
+    allowed, pairs = module.loss.options[name], ((0.75, 1.0), (1.25, 1.0), (0.75, 0.5), (0.25, 0.125))
+    value, other = next(pair for pair in pairs if all(allowed.refuse(x) is None for x in pair))
     expected = module(**{name: value})(*data_of(module))
     number = torch.tensor(value)
     for given, kept in ((number, "named_buffers"), (torch.nn.Parameter(number), "named_parameters")):
@@ -240,7 +241,7 @@ def test_numbers_of_the_formula_may_be_tensors(module, name):
         for subject in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
             torch.testing.assert_close(subject(*data_of(module)), expected)
             assert type(getattr(subject, name)) is type(given)
-        loaded = module(**{name: torch.ones_like(number)})
+        loaded = module(**{name: torch.full_like(number, other)})
         loaded.load_state_dict(made.state_dict(), strict=True)
         assert getattr(loaded, name) == value
         assert getattr(made.to(torch.float64), name).dtype == torch.float64
