@@ -29,7 +29,7 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
             "arxiv.org/abs/2009.14119",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "permutation_invariant"),
     elsewhere=(
         Elsewhere(
             "timm",

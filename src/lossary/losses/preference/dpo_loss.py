@@ -80,7 +80,7 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
         ),
         Source("Amini, Vieira, Cotterell, DPO with an Offset, 2024 (margin)", "", "arxiv.org/abs/2402.10571"),
     ),
-    properties=("convex", "nonnegative"),
+    properties=("convex", "nonnegative", "permutation_invariant"),
     elsewhere=(
         Elsewhere(
             "trl",
