@@ -137,3 +137,18 @@ def test_keras_23333_tversky_weighs_the_errors_the_wrong_way_round():
     x, y = np.array(prediction), np.array(target)
     ours = lossary.tversky_loss(x, y, **given, smooth=0.0, activation="none")
     assert float(ours) == approx(costs["right"])
+
+
+@needs("asymmetric_loss")
+def test_asl_87_a_sure_positive():
+    """NaN gradients of a power below 1; and a clamp at 1e-8 hides a miss. https://github.com/Alibaba-MIIL/ASL/issues/87"""
+    import torch
+
+    theirs, one = peer("timm.loss.AsymmetricLossMultiLabel"), torch.ones(1, 1)
+    for logit, power, cost, slope in ((200.0, 0.5, 0.0, 0.0), (-200.0, 1.0, 200.0, -1.0)):
+        x = torch.full((1, 1), logit, requires_grad=True)
+        (wrong,) = torch.autograd.grad(theirs(gamma_pos=power)(x, one), x)
+        loss = lossary.asymmetric_loss(x, one, gamma_pos=power)
+        assert wrong.isnan() if logit > 0 else wrong == 0
+        assert loss == cost and torch.autograd.grad(loss, x)[0] == slope
+    assert float(theirs()(x, one)) == approx(18.42, abs=0.01)
