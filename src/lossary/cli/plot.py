@@ -47,14 +47,15 @@ def plot(
     typer.echo(str(path))
 
 
-def _values(given: str) -> tuple[str, list[bool | int | float]]:
+def _values(given: str) -> tuple[str, list[bool | int | float | str]]:
     name, _, values = given.partition("=")
     if not name or not values:
         raise Refusal(f"--option {given}: write NAME=VALUE, or NAME=VALUE,VALUE")
-    return name, [_value(given, text.strip()) for text in values.split(",")]
+    return name, [_value(text.strip()) for text in values.split(",")]
 
 
-def _value(given: str, text: str) -> bool | int | float:
+def _value(text: str) -> bool | int | float | str:
+    """A number, true or false, or a word, of which the loss says what it may be."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for number in (int, float):
@@ -62,7 +63,7 @@ def _value(given: str, text: str) -> bool | int | float:
             return number(text)
         except ValueError:
             continue
-    raise Refusal(f"--option {given}: {text!r} is not a number, true or false")
+    return text
 
 
 def _limits(given: str) -> tuple[float, float]:
