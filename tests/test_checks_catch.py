@@ -10,9 +10,11 @@ import pytest
 import torch
 
 import lossary
+from lossary.core.contract import Range
 from lossary.core.record import Held, record_of
 from lossary.dispatch.remembered import REMEMBERED, cache_key
 from lossary.testing import CHECKS, LIBRARIES, Case, cases
+from lossary.testing.samples import ordinary
 
 Loss = Callable[..., Any]
 
@@ -590,6 +592,15 @@ def test_samples_vary():
         assert len(set(drawn)) == 8, loss.name
         values = np.concatenate([x.ravel() for x in case_arrays(loss)])
         assert np.unique(values).size > 20, loss.name
+
+
+@pytest.mark.parametrize("loss", lossary.catalogue(), ids=lambda loss: loss.name)
+def test_samples_have_each_option_as_it_is_by_default(loss):
+    """None among them: a loss without its softcap is what most people call."""
+    drawn = [ordinary(loss, seed).arguments for seed in range(64)]
+    numbers = [name for name, allowed in loss.options.items() if isinstance(allowed, Range) and not allowed.integer]
+    missing = [n for n in numbers if not any(n in given and given[n] == loss.defaults[n] for given in drawn)]
+    assert missing == []
 
 
 def case_arrays(loss: Any) -> list[np.ndarray]:

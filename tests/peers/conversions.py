@@ -1,7 +1,4 @@
-"""What `elsewhere` of a record says in words, as expressions: the peer's answer, converted to the loss's own.
-
-Rows of losses that the catalogue has not yet are left out.
-"""
+"""What `elsewhere` of a record says in words, as expressions: the peer's answer, converted to the loss's own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -15,10 +15,6 @@ import lossary
 pytestmark = pytest.mark.filterwarnings("ignore")  # the peers' own affair
 
 
-def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not hasattr(lossary, name), reason=f"there is no {name}")
-
-
 def of_keras(name: str, target: list, prediction: list, **options: float) -> float:
     return float(peer(f"keras.losses.{name}")(**options)(np.array(target), np.array(prediction)))
 
@@ -102,7 +98,6 @@ def test_kornia_918_focal_gradients_of_gamma_below_1(name, given):
     assert -1e-15 < slopes[1] <= 0
 
 
-@needs("generalized_box_iou_loss")
 def test_vision_7746_boxes_of_no_size():
     """1 for a perfect prediction, and 0.999 for one of a side of 1e-5. https://github.com/pytorch/vision/issues/7746"""
     import torch
@@ -114,7 +109,6 @@ def test_vision_7746_boxes_of_no_size():
         assert float(lossary.generalized_box_iou_loss(box, box, reduction="sum")) == 0
 
 
-@needs("complete_box_iou_loss")
 def test_diou_19_the_aspect_of_a_flat_box():
     """Its gradient is NaN. https://github.com/Zzh-tju/DIoU-pytorch-detectron/issues/19"""
     import torch
@@ -127,7 +121,6 @@ def test_diou_19_the_aspect_of_a_flat_box():
     assert slopes[1].isfinite().all()
 
 
-@needs("tversky_loss")
 def test_keras_23333_tversky_weighs_the_errors_the_wrong_way_round():
     """alpha weighs false negatives: up to 3.15.1. https://github.com/keras-team/keras/pull/23333"""
     prediction, target, given = [[[1.0, 1.0, 0.5]]], [[[1.0, 0.0, 1.0]]], {"alpha": 0.9, "beta": 0.1}

@@ -215,8 +215,9 @@ def _option(
         return int(rng.integers(int(allowed.low), int(allowed.high) + 1))
     if allowed.integer:  # a class: the blank, or the one that is ignored
         return int(rng.integers(dims["C"])) if rng.random() < 0.7 else loss.defaults[name]
-    if rng.random() < 0.3 and allowed.refuse(loss.defaults[name]) is None:
-        return loss.defaults[name]
+    default = loss.defaults[name]
+    if rng.random() < 0.3 and (default is None or allowed.refuse(default) is None):
+        return default
     low, high = (allowed.low if np.isfinite(allowed.low) else 0.0), (allowed.high if np.isfinite(allowed.high) else 2.0)
     return float(rng.uniform(low + 0.05 * (high - low), low + 0.95 * (high - low)))
 

@@ -19,7 +19,7 @@ from lossary.kernels.families import RNNT
     sources=(
         Source("Graves, Sequence Transduction with Recurrent Neural Networks, 2012", url="arxiv.org/abs/1211.3711"),
     ),
-    properties=("nonnegative", "shift_invariant"),
+    properties=("nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
     elsewhere=(
         Elsewhere(
             "torchaudio",

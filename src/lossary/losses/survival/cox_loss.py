@@ -21,7 +21,7 @@ from lossary.dispatch.loss import loss
         Source("Efron, The Efficiency of Cox's Likelihood Function for Censored Data, 1977", "ties"),
         Source("Katzman et al., DeepSurv, 2018", "eq. (4): of networks", "arxiv.org/abs/1606.00931"),
     ),
-    properties=("convex", "nonnegative", "shift_invariant"),
+    properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant"),
     rows_independent=False,
     elsewhere=(
         Elsewhere(
