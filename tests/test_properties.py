@@ -29,7 +29,8 @@ def seen(loss, name, seeds):
 def test_a_property_is_claimed_where_it_holds(loss, name):
     found = list(seen(loss, name, range(8)))
     if name in loss.properties:
-        assert "" in found, f"{loss.name}: no sample can show that it is {name}"
+        assert found, f"{loss.name}: no sample can show that it is {name}"
+        assert not any(found), f"{loss.name} is not {name}: {found}"
         return
     refuted = not found or any(found) or any(seen(loss, name, range(8, 64)))
     assert refuted, f"{loss.name} is {name} in {len(found)} samples: claim it, or say here why not"

@@ -248,15 +248,11 @@ def _classes(case: Case, rng: np.random.Generator) -> Predictions | None:
 
 
 def _class_axis(spec: Spec, case: Case) -> int | None:
-    """Where the classes lie; in the last axis where a distribution has no names for its axes."""
+    """Where the classes lie; in the last axis where log-probabilities have no names for their axes."""
     names = _names(spec.shape, case)
     classes = [i for i, n in enumerate(names) if n in CLASSES[:1]]
-    last = [len(names) - 1] if spec.shape == "*s" and names and _is_distribution(spec) else []
-    return next(iter([*classes, *last]), None)
-
-
-def _is_distribution(spec: Spec) -> bool:
-    return spec.domain.name in ("log-probabilities", "probabilities, or log-probabilities")
+    unnamed = spec.shape == "*s" and any(s.domain.sums == "logarithms" for s in case.sample.specs.values())
+    return next(iter([*classes, *([len(names) - 1] if names and unnamed else [])]), None)
 
 
 def _holds_shares(name: str, case: Case) -> str:
@@ -277,11 +273,13 @@ def _labels(case: Case, rng: np.random.Generator) -> Predictions | None:
     if len(targets) != 1 or len(inputs) != 1:
         return None
     (name,), (target,) = inputs, targets
+    is_probability = sample.specs[name].domain.high == 1.0
+    if not is_probability and name not in _points(case):
+        return None
     p = float(rng.uniform(0.1, 0.9))
     logit = log(p / (1 - p))
 
     def predicting(logit: float) -> dict[str, Any]:
-        is_probability = sample.specs[name].domain.high == 1.0
         return {name: np.full(sample.arrays[name].shape, 1 / (1 + exp(-logit)) if is_probability else logit)}
 
     shape, (no, yes) = sample.arrays[target].shape, TWO[sample.specs[target].domain.name]
