@@ -215,10 +215,14 @@ def _is_whole(value: numbers.Real) -> bool:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or False. Samples leave it alone where it does not change answers, or couples the rows of a batch."""
+    """True or False. Samples leave it alone where it does not change answers, or couples the rows of a batch.
+
+    voids_properties: as of a Range.
+    """
 
     changes_answers: bool = True
     couples_rows: bool = False
+    voids_properties: tuple[str, ...] = ()
 
     def refuse(self, value: object) -> str | None:
         return None if isinstance(value, (bool, numbers.Integral)) else "True or False"

@@ -116,6 +116,10 @@ def permutation_invariant(case: Case) -> bool:
         return False
     order = _order(case, count)
     permuted = {n: _taken(case, n, row, order) for n in case.sample.arrays}
+    specs, candidates = case.sample.specs, case.sample.dims.get("M") or 0
+    if "positives" not in specs and any("M" in spec.shape.split() for spec in specs.values()):
+        paired = np.concatenate([order, np.arange(count, candidates)])  # candidate i is the positive of row i
+        permuted |= {n: _taken(case, n, "M", paired) for n, spec in specs.items() if "M" in spec.shape.split()}
     return _same(case, permuted, "depends on the order of the rows", along={row: order})
 
 

@@ -88,7 +88,7 @@ def _against(
             "arxiv.org/abs/2103.00020",
         ),
     ),
-    properties=("nonnegative",),
+    properties=("nonnegative", "scale_invariant", "permutation_invariant"),
     rows_independent=False,
     elsewhere=(
         Elsewhere(
@@ -169,7 +169,7 @@ def info_nce_loss(
     *,
     temperature: Annotated[Array | float, TEMPERATURE] = 0.07,
     symmetric: Annotated[bool, Flag()] = False,
-    normalize: Annotated[bool, Flag()] = True,
+    normalize: Annotated[bool, Flag(voids_properties=("scale_invariant",))] = True,
     negatives: Annotated[Array | None, candidates("N K D")] = None,
     memory_budget: Annotated[int | str | None, SIMILARITIES_AT_ONCE] = None,
     sample_weight: Array | None = None,
