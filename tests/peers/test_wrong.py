@@ -132,7 +132,6 @@ def test_keras_23333_tversky_weighs_the_errors_the_wrong_way_round():
     assert float(ours) == approx(costs["right"])
 
 
-@needs("asymmetric_loss")
 def test_asl_87_a_sure_positive():
     """NaN gradients of a power below 1; and a clamp at 1e-8 hides a miss. https://github.com/Alibaba-MIIL/ASL/issues/87"""
     import torch
