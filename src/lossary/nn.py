@@ -471,12 +471,6 @@ class TripletMarginWithDistanceLoss(
         return self._run(anchor, positive, negative, sample_weight=sample_weight, normalizer=normalizer)
 
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # what torch.nn gives, and the losses
-    *{name for name in dir(torch.nn) if not name.startswith("_")} - {module.__name__ for module in loss_modules()},
-    *(module.__name__ for module in loss_modules()),
-]
-
-
 class TverskyLoss(LossModule, of=F.tversky_loss):
     def forward(
         self,
@@ -488,3 +482,9 @@ class TverskyLoss(LossModule, of=F.tversky_loss):
         normalizer: Number = None,
     ) -> Tensor:
         return self._run(input, target, pixel_weight=pixel_weight, sample_weight=sample_weight, normalizer=normalizer)
+
+
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # what torch.nn gives, and the losses
+    *{name for name in dir(torch.nn) if not name.startswith("_")} - {module.__name__ for module in loss_modules()},
+    *(module.__name__ for module in loss_modules()),
+]
