@@ -482,7 +482,8 @@ def test_elementwise_takes_as_many_parameters_as_its_function() -> None:
     value, (gradient,) = torch.ops.lossary.elementwise.parameters(*given, [0.5], *rest)
     of_two, (gradient_of_two,) = torch.ops.lossary.elementwise.default(*given, 0.5, 0.0, *rest)
     assert torch.equal(value, of_two) and torch.equal(gradient, gradient_of_two)
-    with pytest.raises(ValueError, match="Huber takes 1 parameters; got 2"):
+    refused = (ValueError, RuntimeError)  # from torch 2.15 on what C++ raises is the second
+    with pytest.raises(refused, match="Huber takes 1 parameters; got 2"):
         torch.ops.lossary.elementwise.parameters(*given, [0.5, 0.0], *rest)
-    with pytest.raises(ValueError, match="no elementwise function 99"):
+    with pytest.raises(refused, match="no elementwise function 99"):
         torch.ops.lossary.elementwise.parameters(99, *given[1:], [], *rest)

@@ -372,7 +372,7 @@ def test_an_operator_without_weights_raises(shape: tuple[int, ...], soft: bool) 
     x, w = torch.zeros(2, shape[-1]), torch.zeros(shape)
     target = torch.zeros(2, *shape[:-1]) if soft else torch.zeros(2, *shape[1:-1], dtype=torch.int64)
     options = (None, None, -100, 0.0, 0.0, 1.0, 0.0, 1, False, None, REDUCTIONS["sum"], None, None, 7)
-    with pytest.raises(ValueError, match="no weights"):
+    with pytest.raises((ValueError, RuntimeError), match="no weights"):  # from torch 2.15 on all of C++ is the second
         torch.ops.lossary.linear_softmax_rows(x, w, None, target, *options)
 
 

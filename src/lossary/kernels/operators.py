@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,15 +36,16 @@ if missing is not None:
     for schema in SCHEMAS:
         definitions.define(schema)
 native: Any = None
-"""The module that runs recipes in C++, where it was built for this very torch and Python; else Python runs them."""
+"""The module that runs recipes in C++, where one was built for this release of torch and this Python."""
 native_missing = ""
-"""Why there is none."""
-build = status.build()
-if missing is None and build is not None:
+"""Why there is none; Python runs recipes then."""
+if missing is None:
+    release = torch.__version__.partition("+")[0]
+    module = f"lossary.kernels._autograd_{re.sub(r'[^0-9a-zA-Z]', '_', release)}"
     try:
-        if build.torch != torch.__version__:
-            raise ImportError(f"the kernels were built for torch {build.torch}, and this is {torch.__version__}")
-        native = importlib.import_module("lossary.kernels._autograd")
+        native = importlib.import_module(module)
+    except ModuleNotFoundError:
+        native_missing = f"no {module} was built for torch {release} and Python {platform.python_version()}"
     except ImportError as error:
         native_missing = str(error)
 FUNCTIONS: dict[str, int] = {}

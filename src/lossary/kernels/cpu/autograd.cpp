@@ -1,6 +1,7 @@
 // Recipes run with gradients that are nodes of autograd in C++: a function of autograd in Python takes longer than a small
-// loss. torch promises nothing about these interfaces from version to version, so kernels/operators.py loads this with
-// the torch that it was built for; with any other kernels/autograd.py does the same in Python.
+// loss. torch promises nothing about these interfaces from version to version, so the module's name has the release that
+// it was built for, and kernels/operators.py loads that of the torch that is running; where there is none
+// kernels/autograd.py does the same in Python.
 #include <Python.h>
 
 #include <ATen/ScalarOps.h>
@@ -25,6 +26,12 @@
 #include <vector>
 
 #include "cache_key.h"
+
+// The module's name, which CMake gives.
+#define LOSSARY_TEXT_(x) #x
+#define LOSSARY_TEXT(x) LOSSARY_TEXT_(x)
+#define LOSSARY_JOIN_(x, y) x##y
+#define LOSSARY_JOIN(x, y) LOSSARY_JOIN_(x, y)
 
 namespace {
 
@@ -270,12 +277,12 @@ void destroy(PyObject* self) {
 PyTypeObject step_type = {PyVarObject_HEAD_INIT(nullptr, 0)};
 PyMethodDef functions[] = {
     {"cache_key", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cache_key)), METH_FASTCALL, nullptr}, {}};
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "_autograd", nullptr, -1, functions, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef module = {PyModuleDef_HEAD_INIT, LOSSARY_TEXT(LOSSARY_MODULE), nullptr, -1, functions, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 
-PyMODINIT_FUNC PyInit__autograd() {
-  step_type.tp_name = "lossary.kernels._autograd.Step";
+PyMODINIT_FUNC LOSSARY_JOIN(PyInit_, LOSSARY_MODULE)() {
+  step_type.tp_name = "lossary.kernels." LOSSARY_TEXT(LOSSARY_MODULE) ".Step";
   step_type.tp_basicsize = sizeof(Step);
   step_type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL;
   step_type.tp_new = make;

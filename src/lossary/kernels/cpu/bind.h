@@ -84,7 +84,7 @@ Tensor empty(const Shape& sizes, const Shape& strides, ScalarType dtype) {
 
 inline Tensor empty(const Sizes& sizes, ScalarType dtype) { return empty(sizes, dense_strides(sizes), dtype); }
 
-// What lets torch resize the storage of a tensor over kept memory: _autograd has it, as the stable ABI has not.
+// What lets torch resize the storage of a tensor over kept memory: autograd.cpp has it, as the stable ABI has not.
 using LetResize = void (*)(AtenTensorHandle);
 inline std::atomic<LetResize> let_resize = nullptr;
 
