@@ -55,8 +55,8 @@ define sanitized # folder, flags, library to load first, environment, pytest's a
 endef
 sanitize: $(VENV)/dev.done
 	$(call sanitized,addresses,-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all,libasan.so, \
-	    ASAN_OPTIONS=detect_leaks=0, -m 'not slow' -k '(kernels or plans or torch or ctc_losses) and not kept' \
-	    tests/test_kernels.py tests/test_plans.py tests/test_ctc_losses.py tests/test_conformance.py)
+	    ASAN_OPTIONS=detect_leaks=0, -m 'not slow' -k '(kernels or remembered or torch or ctc_losses) and not kept' \
+	    tests/test_kernels.py tests/test_remembered.py tests/test_ctc_losses.py tests/test_conformance.py)
 	$(call sanitized,threads,-fsanitize=thread,libtsan.so,OMP_NUM_THREADS=1,-k 'not child' tests/test_concurrency.py)
 
 clean:
@@ -80,6 +80,6 @@ $(VENV)/peers.done: $(VENV)/dev.done tests/peers/requirements.txt
 	touch $@
 
 # Whenever they change. Where there is a compiler, a build that fails must not pass for none.
-$(VENV)/kernels.done: $(VENV)/dev.done CMakeLists.txt $(wildcard src/lossary/kernels/cpu/*)
+$(VENV)/kernels.done: $(VENV)/dev.done CMakeLists.txt $(wildcard cmake/autograd/* src/lossary/kernels/cpu/*)
 	$(PIP) --no-deps $(if $(shell command -v $(CXX)),$(KERNELS)=true) --editable .
 	touch $@

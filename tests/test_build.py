@@ -76,11 +76,11 @@ def test_calls_in_cpp_of_another_torch_are_left_alone(tmp_path: Path) -> None:
     """They stand under the name of their release, so that several lie side by side, and the reason is kept."""
     if operators.missing is not None:
         pytest.skip("no kernels")
-    folder = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("cpu")) / "lossary" / "kernels"
-    for module in folder.glob("_autograd*"):
+    copy = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("cpu"))
+    for module in copy.glob("lossary/kernels/_autograd*"):
         module.rename(module.with_name(module.name.replace(module.name.partition(".")[0], "_autograd_1_0_0")))
     run = [sys.executable, "-W", "error", "-c", WITHOUT_CALLS_IN_CPP]
-    answer = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True)
+    answer = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
     assert answer.stdout.startswith("no lossary.kernels._autograd_"), answer.stderr
 
 
