@@ -131,6 +131,15 @@ def boxes(*shape: int, generator: Generator) -> dict[str, Tensor]:
     return {"input": ends[0], "target": ends[1]}
 
 
+def survivors(*shape: int, generator: Generator) -> dict[str, Tensor]:
+    rows = math.prod(shape)
+    return {
+        "input": _normal(rows, generator=generator),
+        "duration": torch.rand(rows, generator=generator),
+        "event": torch.randint(2, (rows,), generator=generator).float(),
+    }
+
+
 def sequences(t: int, n: int, c: int, s: int, generator: Generator) -> dict[str, Tensor]:
     return {
         "input": _normal(t, n, c, generator=generator),
@@ -223,6 +232,7 @@ ALL = (
     ),
     Case("cosine_embedding_loss", "cosine_embedding_loss", two_vectors, (65536, 512), ("input1", "input2")),
     Case("triplet_margin_loss", "triplet_margin_loss", three_vectors, (65536, 128), ("anchor", "positive", "negative")),
+    Case("cox_loss", "cox_loss", survivors, (1_000_000,)),
     *(
         Case(loss, loss, data, shape)
         for loss, data in (("ctc_loss", log_probability_sequences), ("ctc_loss_with_logits", sequences))

@@ -61,6 +61,13 @@ def _torch_transducer(input, targets, logit_lengths, target_lengths):
     return -torch.stack(found)[logit_lengths + target_lengths - 1, rows, target_lengths].mean()
 
 
+def _torch_cox(input, duration, event):
+    """Without ties."""
+    order = duration.argsort(descending=True)
+    x, died = input[order].to(torch.promote_types(input.dtype, torch.float32)), event[order]
+    return ((x.logcumsumexp(0) - x) * died).sum() / died.sum()
+
+
 def _torch_kl_of_logits(input_logits, target_logits, reduction):
     log_q, p = torch.log_softmax(input_logits, 1), torch.softmax(target_logits, 1)
     return torch.nn.functional.kl_div(log_q, p, reduction=reduction)
@@ -149,6 +156,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "squared_hinge_loss": _squared_hinge,
     **{f"{kind}_box_iou_loss": _box_loss(kind, torch, torch.Tensor.detach) for kind in BOXES},
     "ctc_loss_with_logits": _torch_ctc_of_logits,
+    "cox_loss": _torch_cox,
     "kl_div_with_logits": _torch_kl_of_logits,
     "rnnt_loss": _torch_transducer,
     "focal_loss": _torch_focal,
@@ -234,6 +242,12 @@ def _ctc(input, targets, input_lengths, target_lengths):
     time, batch, _ = input.shape
     paddings = jnp.zeros((batch, time)), (jnp.arange(targets.shape[1]) >= target_lengths[:, None]).astype(input.dtype)
     return (optax.ctc_loss(input.swapaxes(0, 1), paddings[0], targets, paddings[1]) / target_lengths).mean()
+
+
+def _cox(input, duration, event):
+    order = jnp.argsort(-duration)
+    x, died = input[order].astype(jnp.float32), event[order]
+    return ((jax.lax.cumlogsumexp(x) - x) * died).sum() / died.sum()
 
 
 def _transducer(input, targets, logit_lengths, target_lengths):
@@ -331,6 +345,7 @@ OPTAX = {
     "triplet_margin_loss": Formula("optax.losses.triplet_margin_loss", _triplet),
     "ctc_loss": Formula("optax.ctc_loss", _ctc),  # whose softmax leaves log-probabilities as they are
     "ctc_loss_with_logits": Formula("optax.ctc_loss", _ctc),
+    "cox_loss": Formula("formula", _cox),
     "rnnt_loss": Formula("formula", _transducer),
     "linear_cross_entropy": Formula(f"{INTEGER} of a product", _linear),
     "info_nce_loss": Formula(f"{INTEGER} of similarities", _info_nce),

@@ -414,12 +414,15 @@ def _ordinary(name: str) -> tuple[torch.Tensor, ...]:
         "gaussian_nll_loss": (LOGITS, half),
         "margin_ranking_loss": (half, LOGITS.sign()),
         "cosine_embedding_loss": (half, LOGITS[:, 0].sign()),
+        "cox_loss": (LABELS, LABELS > 1),
         "ctc_loss": (LABELS[1:3], torch.tensor(6), torch.tensor(2)),
         "ctc_loss_with_logits": (LABELS[1:3], torch.tensor(6), torch.tensor(2)),
         "rnnt_loss": (LABELS[:2] % 3, torch.tensor(2), torch.tensor(2)),
         "triplet_margin_loss": (half, half + 1),
     }
-    first = {"binary_cross_entropy": half, "rnnt_loss": LOGITS.reshape(2, 3, 4)}.get(name, LOGITS)
+    first = {"binary_cross_entropy": half, "cox_loss": LOGITS[:, 0], "rnnt_loss": LOGITS.reshape(2, 3, 4)}.get(
+        name, LOGITS
+    )
     return (first, *others.get(name, (half.clone(),)))
 
 

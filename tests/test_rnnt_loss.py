@@ -1,6 +1,7 @@
 """The transducer loss beside its definition, its formula, and itself: many classes, certainty, padding, threads."""
 
 import math
+from typing import Any
 
 import numpy as np
 import oracles
@@ -21,10 +22,10 @@ def drawn(samples: int, frames: int, labels: int, classes: int, seed: int = 0) -
     return x, targets, torch.from_numpy(heard), torch.from_numpy(said)
 
 
-def of(x: torch.Tensor, *sequences: torch.Tensor, **options) -> tuple[torch.Tensor, torch.Tensor]:
+def of(x: torch.Tensor, *sequences: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The unreduced loss, and the gradient of its sum."""
     x = x.detach().clone().requires_grad_()
-    losses = lossary.rnnt_loss(x, *sequences, BLANK, reduction="none", **options)
+    losses = lossary.rnnt_loss(x, *(*sequences, BLANK), reduction="none", **options)
     return losses.detach(), torch.autograd.grad(losses.sum(), x)[0]
 
 
@@ -102,10 +103,10 @@ def test_what_is_impossible_is_infinite_and_at_rest(impl):
 
 
 def test_a_blank_of_minus_one_is_the_last_class():
-    x, targets, *lengths = drawn(2, 4, 2, 5)
-    last = lossary.rnnt_loss(x, targets - 1, *lengths)
-    torch.testing.assert_close(lossary.rnnt_loss(x, targets - 1, *lengths, blank=4), last, rtol=0, atol=0)
-    first = lossary.rnnt_loss(x.roll(1, -1), targets, *lengths, blank=0)
+    x, targets, heard, said = drawn(2, 4, 2, 5)
+    last = lossary.rnnt_loss(x, targets - 1, heard, said)
+    torch.testing.assert_close(lossary.rnnt_loss(x, targets - 1, heard, said, blank=4), last, rtol=0, atol=0)
+    first = lossary.rnnt_loss(x.roll(1, -1), targets, heard, said, blank=0)
     torch.testing.assert_close(first, last)
 
 

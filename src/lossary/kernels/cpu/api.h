@@ -123,6 +123,17 @@ struct Rnnt : Loss {
   bool zero_infinity;
 };
 
+// Cox's partial likelihood of log-hazards (N): one unit, since every row is at risk with others.
+struct Cox : Loss {
+  static constexpr const char* out_of_domain = "duration or event holds a value outside its domain";
+
+  const void* input;
+  const int64_t* places;  // (N), the rows in order of stratum and time, with what cox.h calls flags below
+  const void* events;     // (N), in the dtype of computation
+  const void* members;    // (N), likewise, or null: a row of 0 is not in the batch
+  bool efron;
+};
+
 // What is done to logits first: softcap * tanh(x / softcap), if it is not 0, divided by the temperature.
 struct LogitTransform {
   double softcap, temperature;
@@ -185,6 +196,7 @@ struct Kernels {
   Kernel<BoxPairs> boxes;
   Kernel<Ctc> ctc;
   Kernel<Rnnt> rnnt;
+  Kernel<Cox> cox;
   Kernel<TransformedRows> transformed_rows;
   Kernel<LogProb> log_probs;
   Kernel<Similarities> row_rivals, column_rivals, similarity_gradients;

@@ -1,5 +1,6 @@
 // Every kernel for one instruction set: this file is compiled once for each, under another name.
 #include "boxes.h"
+#include "cox.h"
 #include "ctc.h"
 #include "divergence.h"
 #include "elementwise.h"
@@ -32,6 +33,7 @@ const Kernels LOSSARY_JOIN(kernels_, LOSSARY_INSTRUCTION_SET) = {
     LOSSARY_KERNEL(boxes),
     LOSSARY_KERNEL(ctc),
     LOSSARY_KERNEL(rnnt),
+    LOSSARY_KERNEL(cox),
     LOSSARY_KERNEL(transformed_rows),
     LOSSARY_KERNEL(log_probs),
     LOSSARY_KERNEL(row_rivals),

@@ -7,6 +7,7 @@ from lossary.core.elementary import logsumexp
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
+from lossary.kernels.families import Cox
 
 
 @loss(
@@ -59,6 +60,7 @@ from lossary.dispatch.loss import loss
         "A higher output means an earlier event. Concordance with times has the other sign.",
         "sample_weight weighs events, not who is at risk; case weights that stand for copies weigh both.",
     ),
+    kernel=Cox(),
 )
 def cox_loss(
     input: Annotated[Array, log_hazards("N")],
