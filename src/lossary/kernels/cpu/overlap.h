@@ -75,8 +75,8 @@ struct OverlapKernel {
     if (wrong) call.outside->store(true, std::memory_order_relaxed);
   }
 
-  // of_class(c): what is added to `mean` for an exponential, of its pixel and itself.
-  template <class OfClass>
+  // of_this(c): what is added to `mean` for an exponential, of its pixel and itself. with_rest: whether `rest` is wanted.
+  template <bool with_rest, class OfClass>
   INLINED void exponentiate(const Block& at, OfClass of_this) const {
     const int64_t n = at.n, room = B, inner = call.inner;
     const T* const w = weight;
@@ -105,7 +105,7 @@ struct OverlapKernel {
       infinite |= most[b] == infinity<T>;
     }
     std::fill(sum, sum + n, T(0));
-    std::fill(lesser, lesser + n, T(-1));
+    std::fill(lesser, lesser + n, T(-1));  // and stays so without the rest: then the sum is whole
     std::fill(added, added + n, T(0));
     const auto exponentials = [&](auto shift) ALWAYS_INLINE {
       by_fours(C, [&](int64_t c, auto together) ALWAYS_INLINE {
@@ -119,12 +119,16 @@ struct OverlapKernel {
           for (int k = 0; k < K; ++k) {
             const T power = exp_of_nonpositive(shift(e[k * room + b], most[b]), S{});
             e[k * room + b] = power;
-            small += select(power == 1, T(0), power);
-            ones += select(power == 1, T(1), T(0));
+            if constexpr (with_rest) {
+              small += select(power == 1, T(0), power);
+              ones += select(power == 1, T(1), T(0));
+            } else {
+              small += power;
+            }
             more += addend(k, b, power);
           }
           sum[b] = small;
-          lesser[b] = ones;
+          if constexpr (with_rest) lesser[b] = ones;
           added[b] = more;
         }
       });
@@ -140,7 +144,7 @@ struct OverlapKernel {
   }
 
   void exponentiate(const Block& at) const {
-    exponentiate(at, [](int64_t, auto) { return [](int, int64_t, T) ALWAYS_INLINE { return T(0); }; });
+    exponentiate<true>(at, [](int64_t, auto) { return [](int, int64_t, T) ALWAYS_INLINE { return T(0); }; });
   }
 
   // p and q of a class.
@@ -248,17 +252,6 @@ struct OverlapKernel {
     return [=](int64_t b) ALWAYS_INLINE { return Pixel{w[b], yes[b], no[b], target[b]}; };
   }
 
-  // The same of plain ones, without them.
-  INLINED auto plain_pixels(int64_t c) const {
-    const T *const w = weight, *const e = e_room + c * B, *const sum = total, *const lesser = rest, *const one = inverse;
-    const Index* const own = mine;
-    const Index here = static_cast<Index>(c);
-    return [=](int64_t b) ALWAYS_INLINE {
-      const T others = sum[b] - e[b], share = one[b];
-      return Pixel{w[b], e[b] * share, select(e[b] == 1, lesser[b], others) * share, select(own[b] == here, T(1), T(0))};
-    };
-  }
-
   static INLINED Three product_parts(Pixel i) {
     const T of_pixel = i.w * i.p;
     return {of_pixel * i.t, of_pixel * (T(1) - i.t), i.w * i.q * i.t};
@@ -269,11 +262,8 @@ struct OverlapKernel {
     if (!call.counts[at.sample]) return;
     start(at);
     if (call.activation == lossary::Overlap::softmax) exponentiate(at);
+    if (is_plain()) return add_up_plain(at.n, sums);
     for (int64_t c = 0; c < C; ++c, sums += call.sums_of_class) {
-      if (is_plain()) {
-        add(at.n, sums, plain_pixels(c), product_parts);
-        continue;
-      }
       predict(at, c);
       aim(at, c);
       if (call.squared) {
@@ -289,6 +279,24 @@ struct OverlapKernel {
       } else {
         add(at.n, sums, pixels(), product_parts);
       }
+    }
+  }
+
+  void add_up_plain(int64_t n, double* sums) const {
+    const T *const w = weight, *const sum = total, *const lesser = rest, *const one = inverse;
+    const Index* const own = mine;
+    T* const share = p;
+#pragma omp simd
+    for (int64_t b = 0; b < n; ++b) share[b] = w[b] * one[b];
+    for (int64_t c = 0; c < C; ++c, sums += call.sums_of_class) {
+      const T* const e = e_room + c * B;
+      const Index here = static_cast<Index>(c);
+      add(n, sums, [](int64_t b) ALWAYS_INLINE { return b; }, [=](int64_t b) ALWAYS_INLINE {
+        const bool is_own = own[b] == here;
+        const T others = sum[b] - e[b], predicted = e[b] * share[b];
+        const T missed = select(e[b] == 1, lesser[b], others) * share[b];
+        return Three{select(is_own, predicted, T(0)), select(is_own, T(0), predicted), select(is_own, missed, T(0))};
+      });
     }
   }
 
@@ -352,7 +360,7 @@ struct OverlapKernel {
   void differentiate_plain(const Block& at, const double* slopes, S* g) const {
     const int64_t n = at.n;
     const Index* const own = mine;
-    exponentiate(at, [=](int64_t c, auto together) ALWAYS_INLINE {
+    exponentiate<false>(at, [=](int64_t c, auto together) ALWAYS_INLINE {
       constexpr int K = decltype(together)::value;
       struct Addend {
         T where_not[K], where[K];
