@@ -1,5 +1,5 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
-`lossary.check`, accuracy.md and benchmarks.md as measured, the list of losses in both READMEs.
+`lossary.check`, accuracy.md and benchmarks.md as measured, the list of losses in both READMEs, the stub of lossary.nn.
 
 Run: make docs
 """
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where the benchmarks are
 import lossary
 from benchmarks.page import benchmarks, table
 from benchmarks.picture import picture
+from docs.stub import stub
 from lossary.cli.page import Difference, page
 from lossary.misuse import RULES
 
@@ -132,6 +133,7 @@ def pages() -> dict[Path, str]:
         HERE / "misuse.md": misuse(),
         HERE / "accuracy.md": accuracy(measured("accuracy")),
         HERE / "benchmarks.md": benchmarks(measured("benchmarks")),
+        HERE.parent / "src" / "lossary" / "nn.pyi": stub(),
         **{path: readme(path) for path in (HERE.parent / name for name in ("README.md", "README.zh-CN.md"))},
     }
 

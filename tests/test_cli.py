@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import lossary
 from lossary import functional, identities, plots
-from lossary.cli import doctor, formula
+from lossary.cli import formula, health
 from lossary.cli.app import app
 from lossary.core.contract import Range
 from lossary.core.record import Loss, catalogue
@@ -95,6 +95,20 @@ def test_a_missing_extra_is_named_in_one_line(missing: str, args: list[str], tmp
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.count("\n") == 1 and missing in answer.stderr and "pip install 'lossary[cli]'" in answer.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "args, said", [(["--version"], f"lossary {lossary.__version__}\n"), (["doctor"], "losses on numpy: ok")]
+)
+def test_what_a_bug_report_needs_is_said_without_the_extra(args: list[str], said: str) -> None:
+    code = "import sys; sys.modules |= {'typer': None, 'rich': None}; from lossary.cli import main; main()"
+    answer = subprocess.run([sys.executable, "-W", "error", "-c", code, *args], capture_output=True, text=True)
+    assert said in answer.stdout and not answer.stderr
+
+
+def test_python_runs_the_package() -> None:
+    answer = subprocess.run([sys.executable, "-m", "lossary", "--version"], capture_output=True, text=True)
+    assert answer.stdout == f"lossary {lossary.__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -407,8 +421,8 @@ def test_doctor_finds_this_installation_healthy() -> None:
 @pytest.fixture
 def numpy_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A doctor who looks at NumPy and pyarrow, and computes on nothing but NumPy."""
-    monkeypatch.setattr(doctor, "requires", lambda name: ["numpy>=2.0", "pyarrow>=17; extra == 'files'"])
-    monkeypatch.setattr(doctor, "LIBRARIES", dict.fromkeys(("numpy", "torch", "jax"), doctor.LIBRARIES["numpy"]))
+    monkeypatch.setattr(health, "requires", lambda name: ["numpy>=2.0", "pyarrow>=17; extra == 'files'"])
+    monkeypatch.setattr(health, "LIBRARIES", dict.fromkeys(("numpy", "torch", "jax"), health.LIBRARIES["numpy"]))
     yield monkeypatch
 
 
@@ -418,15 +432,15 @@ def test_what_is_absent_is_no_finding(numpy_only: pytest.MonkeyPatch) -> None:
             raise PackageNotFoundError(name)
         return version_of(name)
 
-    numpy_only.setattr(doctor, "version", version)
+    numpy_only.setattr(health, "version", version)
     shown = run("doctor")
     assert re.search(r"pyarrow +absent .*\.parquet.*pip install 'lossary\[files\]'", shown)
 
 
 @pytest.mark.parametrize("found, words", [("0.9.1", "0.9.1 is too old: pip install 'pyarrow>=17'"), ("17.0", "ok")])
 def test_what_is_too_old_is_broken(found: str, words: str, numpy_only: pytest.MonkeyPatch) -> None:
-    numpy_only.setattr(doctor, "importlib", SimpleNamespace(import_module=lambda name: None))
-    numpy_only.setattr(doctor, "version", lambda name: found if name == "pyarrow" else version_of(name))
+    numpy_only.setattr(health, "importlib", SimpleNamespace(import_module=lambda name: None))
+    numpy_only.setattr(health, "version", lambda name: found if name == "pyarrow" else version_of(name))
     assert words in next(
         line for line in run("doctor", code=int(found < "17")).splitlines() if line.startswith("pyarrow")
     )
@@ -436,7 +450,7 @@ def test_what_cannot_be_imported_is_broken(numpy_only: pytest.MonkeyPatch) -> No
     def import_module(name: str) -> None:
         raise OSError("libarrow.so: cannot open shared object file")
 
-    numpy_only.setattr(doctor, "importlib", SimpleNamespace(import_module=import_module))
+    numpy_only.setattr(health, "importlib", SimpleNamespace(import_module=import_module))
     assert "cannot be imported (OSError: libarrow.so" in run("doctor", code=1)
 
 
@@ -459,7 +473,7 @@ def test_kernels_that_do_not_load_are_broken(numpy_only: pytest.MonkeyPatch, tmp
 
 def test_a_loss_that_answers_wrongly_is_broken(numpy_only: pytest.MonkeyPatch) -> None:
     (mse,) = (record for record in catalogue() if record.name == "mse_loss")
-    numpy_only.setattr(doctor, "catalogue", lambda: (replace(mse, public=functional.l1_loss),))
+    numpy_only.setattr(health, "catalogue", lambda: (replace(mse, public=functional.l1_loss),))
     report = run_json("doctor", code=1)
     broken = [finding for finding in report["findings"] if finding["state"] == "broken"]
     assert not report["healthy"] and {finding["name"] for finding in broken} == {"losses on numpy"}

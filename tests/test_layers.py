@@ -10,7 +10,8 @@ import grimp
 import pytest
 
 TOP = """
-alignment cli functional identities information log_probs misuse modules nn ops patch plots report testing weights
+__main__ alignment cli functional identities information log_probs misuse modules nn ops patch plots report testing
+weights
 """
 LAYERS = (["core"], ["kernels"], ["dispatch"], ["losses"], ["", *TOP.split()])
 """What stands in the package, which is "" itself, from the lowest layer to the top."""

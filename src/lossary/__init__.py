@@ -4,19 +4,45 @@ The losses are functions under torch's names (``lossary.cross_entropy``), and mo
 arrays of torch, NumPy, JAX and any library that follows the array API standard, and answer in kind.
 """
 
+import importlib as _importlib
+import sys as _sys
+from types import ModuleType as _Module
+from typing import TYPE_CHECKING
+
+from lossary import functional as functional
 from lossary.alignment import ctc_align as ctc_align
 from lossary.core.record import catalogue as catalogue
 from lossary.core.sparse_targets import Mixed as Mixed
 from lossary.core.sparse_targets import TopK as TopK
 from lossary.core.strict import strict as strict
 from lossary.dispatch.explain import explain as explain
-from lossary.functional import *  # noqa: F403
 from lossary.log_probs import LogProb as LogProb
 from lossary.log_probs import linear_log_prob as linear_log_prob
 from lossary.log_probs import log_prob as log_prob
+from lossary.losses.all_losses import *  # noqa: F403
 from lossary.misuse import check as check
 from lossary.patch import patch_torch as patch_torch
 from lossary.weights import class_weights as class_weights
 from lossary.weights import pos_weight as pos_weight
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lossary import identities as identities
+    from lossary import information as information
+    from lossary import nn as nn
+else:  # a type checker would take every name for one of these
+    __all__ = [name for name, x in globals().items() if name[0] != "_" and not isinstance(x, _Module | bool)]
+    _LATER = ("identities", "information", "nn")  # imported when they are asked for: nn imports torch
+
+    def __getattr__(name: str) -> _Module:
+        why = f"lossary has no {name!r}; lossary.catalogue() lists the losses, dir(lossary) the rest"
+        if name in _LATER:
+            try:
+                return _importlib.import_module(f"lossary.{name}")
+            except ImportError as error:
+                why = str(error)
+        raise AttributeError(why, name=name, obj=_sys.modules[__name__])
+
+    def __dir__() -> list[str]:
+        return sorted([*__all__, *_LATER, "functional", "__version__"])

@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from lossary.core.strict import is_strict
 
 Array = Any
 """An array of NumPy, torch, JAX or any other library that follows the array API standard."""
+A = TypeVar("A", bound=Any)
+"""The type of a loss's first array, which is that of its answer."""
+Reduction = Literal["none", "mean", "sum"]
+Impl = Literal["auto", "reference", "fused"]
 
 # Tuples and not unions: torch.compile traces isinstance over tuples.
 NUMPY = (np.ndarray, np.generic)

@@ -117,7 +117,33 @@ def _record(formula_of: Callable[..., Any], **fields: Any) -> Loss:
         **fields,
     )
     public.loss = record  # type: ignore[attr-defined]
+    public.__signature__ = short(signature)  # type: ignore[attr-defined]
     return record
+
+
+class Words(str):
+    """An annotation that a signature shows as it is, without quotes."""
+
+    __repr__ = str.__str__
+
+
+def short(signature: inspect.Signature) -> inspect.Signature:
+    """The signature as `help` shows it: what each array holds and the type of each option, without the contract."""
+    parameters = [p.replace(annotation=_words(p.annotation)) for p in signature.parameters.values()]
+    return inspect.Signature(parameters, return_annotation=_words(signature.return_annotation))
+
+
+def _words(annotation: Any) -> Any:
+    """None is not among them where it is the default, which stands beside it."""
+    if annotation is inspect.Parameter.empty:
+        return annotation
+    said, *notes = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else (annotation,)
+    if specs := [spec for note in notes if isinstance(note, Spec) for spec in note]:
+        return Words(" | ".join(dict.fromkeys(spec.domain.name for spec in specs)))
+    text = inspect.formatannotation(said).removesuffix(" | None")
+    for long, word in (("collections.abc.", ""), ("typing.", ""), ("Any", "Array"), ("Array | float", "float")):
+        text = text.replace(long, word)
+    return Words(text)
 
 
 def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) -> dict[str, Any]:

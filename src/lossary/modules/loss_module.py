@@ -14,6 +14,7 @@ from lossary.core.check import check_options, check_reduction
 from lossary.core.contract import Levels, check_rank, shown
 from lossary.core.record import Loss, record_of
 from lossary.dispatch.implementations import check_impl
+from lossary.dispatch.loss import short
 
 DEPRECATED = ("size_average", "reduce")
 
@@ -45,7 +46,7 @@ class LossModule(_Loss):
         cls.option_names = tuple(p.name for p in options if p.name not in DEPRECATED)
         cls.signature = inspect.Signature(options)
         if "__init__" not in vars(cls):  # a module with parameters of its own has one, and says what it is
-            cls.__signature__ = cls.signature  # type: ignore[attr-defined]
+            cls.__signature__ = short(cls.signature)  # type: ignore[attr-defined]
             cls.__doc__ = f"{record.title}.\n\nThe module of `lossary.{record.name}`, whose documentation holds."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

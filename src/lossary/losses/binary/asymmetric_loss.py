@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Flag, Range, logits, target_probabilities, weights
 from lossary.core.elementary import hinge, is_number, modulated, sigmoid, softplus, times
 from lossary.core.record import Elsewhere, Example, Held, Plot, Source
@@ -64,10 +64,10 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     kernel=Elementwise(_functor),
 )
 def asymmetric_loss(
-    input: Annotated[Array, logits("*s")],
+    input: Annotated[A, logits("*s")],
     target: Annotated[Array, target_probabilities("*s")],
     weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     gamma_pos: Annotated[Array | float, Range(0.0, high_open=True)] = 0.0,
     gamma_neg: Annotated[Array | float, Range(0.0, high_open=True)] = 4.0,
@@ -76,8 +76,8 @@ def asymmetric_loss(
     held: Annotated[bool, Flag()] = False,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Binary cross-entropy that counts negatives the less, the surer they are, and easy ones not at all.
 
     Use it for multi-label classification with many labels of which few are true: negatives outnumber positives, and

@@ -1,7 +1,7 @@
 import math
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import probabilities, target_probabilities, weights
 from lossary.core.elementary import scaled
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -55,17 +55,17 @@ def clamped_log1m(p: Array) -> Array:
     kernel=Elementwise("BinaryCrossEntropy"),
 )
 def binary_cross_entropy(
-    input: Annotated[Array, probabilities("*s")],
-    target: Annotated[Array, target_probabilities("*s")],
+    input: Annotated[A, probabilities("*s")],
+    target: Annotated[A, target_probabilities("*s")],
     weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy of independent yes-or-no predictions given as probabilities, in nats.
 
     Use it where a model must output probabilities. Where it can output logits, prefer

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import logits, target_probabilities, weights
 from lossary.core.elementary import softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -45,18 +45,18 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("BinaryCrossEntropyWithLogits"),
 )
 def binary_cross_entropy_with_logits(
-    input: Annotated[Array, logits("*s")],
-    target: Annotated[Array, target_probabilities("*s")],
+    input: Annotated[A, logits("*s")],
+    target: Annotated[A, target_probabilities("*s")],
     weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     pos_weight: Annotated[Array | None, weights("*s", broadcasts=True)] = None,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy of independent yes-or-no predictions given as logits, in nats.
 
     Use it for binary and multi-label classification: one logit a label, several labels may be true at once. For one

@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, logits, target_probabilities
 from lossary.core.elementary import is_number, modulated, softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -67,16 +67,16 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     kernel=Elementwise(_functor),
 )
 def sigmoid_focal_loss(
-    input: Annotated[Array, logits("*s")],
-    target: Annotated[Array, target_probabilities("*s")],
+    input: Annotated[A, logits("*s")],
+    target: Annotated[A, target_probabilities("*s")],
     alpha: Annotated[Array | float, Range(0.0, 1.0, extra_values=(-1.0,))] = 0.25,
     gamma: Annotated[Array | float, Range(0.0, high_open=True)] = 2,
-    reduction: str = "none",
+    reduction: Reduction = "none",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Binary cross-entropy that counts a prediction the less, the surer it is and right.
 
     Use it for dense detection and multi-label problems, where easy negatives outnumber all else a thousandfold. For one

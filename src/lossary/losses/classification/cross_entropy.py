@@ -1,7 +1,7 @@
 import math
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, kind, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, pick_weight, targets
 from lossary.core.contract import Flag, Range, class_indices, logits, target_probabilities, weights
@@ -128,13 +128,13 @@ def of_sparse_targets(
     kernel=SoftmaxRows(),
 )
 def cross_entropy(
-    input: Annotated[Array, logits("?N C *d")],
+    input: Annotated[A, logits("?N C *d")],
     target: Annotated[Array, class_indices("?N *d") | target_probabilities("?N C *d")],
     weight: Annotated[Array | None, weights("C")] = None,
     size_average: bool | None = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     label_smoothing: Annotated[Array | float, LABEL_SMOOTHING] = 0.0,
     *,
     inplace_backward: Annotated[bool, Flag(changes_answers=False)] = False,
@@ -143,8 +143,8 @@ def cross_entropy(
     z_loss: Annotated[Array | float, Z_LOSS] = 0.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy between the softmax of logits and a target, in nats.
 
     Use it for one class out of many: classification, language models, segmentation. If several labels may be true at
@@ -240,4 +240,4 @@ def cross_entropy(
         values = values + xp.where(counted, row.weighted_nll(), 0.0)
     if not is_number(z_loss, 0):
         values = values + xp.where(counted, times(z_loss, row.lse() ** 2), 0.0)
-    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)
+    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)  # pyright: ignore[reportReturnType]

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, kind, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, kind, namespace
 from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, pick_weight, targets
 from lossary.core.contract import Range, class_indices, describe, logits, target_probabilities, weights
@@ -82,17 +82,17 @@ def _check(call: Checked) -> None:
     kernel=SoftmaxRows(),
 )
 def focal_loss(
-    input: Annotated[Array, logits("?N C *d")],
-    target: Annotated[Array, class_indices("?N *d") | target_probabilities("?N C *d")],
+    input: Annotated[A, logits("?N C *d")],
+    target: Annotated[A, class_indices("?N *d") | target_probabilities("?N C *d")],
     weight: Annotated[Array | None, weights("C")] = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     gamma: Annotated[Array | float, Range(0.0, high_open=True)] = 2.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy that counts a row the less, the surer the model already is of its class.
 
     Use it where easy rows of frequent classes drown the rest: dense detection, segmentation of small objects. For
@@ -167,4 +167,4 @@ def focal_loss(
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
     values = times(row_weight, modulated(softplus(against), -softplus(-against), gamma))
-    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)
+    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)  # pyright: ignore[reportReturnType]

@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, by_rows, kind
+from lossary.core.arrays import A, Array, Impl, Reduction, by_rows, kind
 from lossary.core.check import Checked
 from lossary.core.contract import (
     Instance,
@@ -107,13 +107,13 @@ def _of_sparse_targets(
     kernel=LinearRows(),
 )
 def linear_cross_entropy(
-    input: Annotated[Array, features("?N *n D")],
-    linear_weight: Annotated[Array, linear_weights("C *d D")],
+    input: Annotated[A, features("?N *n D")],
+    linear_weight: Annotated[A, linear_weights("C *d D")],
     target: Annotated[Array, class_indices("?N *n *d") | target_probabilities("?N *n C *d")],
     *,
     linear_bias: Annotated[Array | None, logits("C *d")] = None,
     weight: Annotated[Array | None, weights("C")] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     ignore_index: Annotated[int | None, Range(integer=True, none_means=-100)] = None,
     label_smoothing: Annotated[Array | float, LABEL_SMOOTHING] = 0.0,
     options: Annotated[object | None, Instance("torch.nn.LinearCrossEntropyOptions")] = None,
@@ -123,8 +123,8 @@ def linear_cross_entropy(
     memory_budget: Annotated[int | str | None, LOGITS_AT_ONCE] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy between the softmax of a linear layer's outputs and a target, in nats.
 
     Use it for the last layer of a language model or of a classifier with many classes, in one call with the loss. It is

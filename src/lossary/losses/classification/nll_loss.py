@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.classes import adapt_target, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, log_probabilities, weights
 from lossary.core.elementary import times
@@ -42,18 +42,18 @@ from lossary.kernels.families import NLLRows
     kernel=NLLRows(),
 )
 def nll_loss(
-    input: Annotated[Array, log_probabilities("?N C *d")],
-    target: Annotated[Array, class_indices("?N *d")],
+    input: Annotated[A, log_probabilities("?N C *d")],
+    target: Annotated[A, class_indices("?N *d")],
     weight: Annotated[Array | None, weights("C")] = None,
     size_average: bool | None = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability of each row's class, in nats.
 
     Use it where a model ends in log_softmax, or has log-probabilities for another reason (mixtures, trees, decoding).
@@ -106,4 +106,4 @@ def nll_loss(
     row_weight = xp.astype(counted, input.dtype)
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
-    return Unreduced(xp.where(outside, xp.nan, times(row_weight, -log_prob)), denominator=row_weight)
+    return Unreduced(xp.where(outside, xp.nan, times(row_weight, -log_prob)), denominator=row_weight)  # pyright: ignore[reportReturnType]

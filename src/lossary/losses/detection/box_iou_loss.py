@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 from lossary.core import boxes as of_boxes
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, Flag, boxes
 from lossary.core.record import Elsewhere, Example, Held, Plot, Source
 from lossary.dispatch.loss import loss
@@ -91,17 +91,17 @@ from lossary.kernels.families import Boxes
     kernel=Boxes(),
 )
 def box_iou_loss(
-    input: Annotated[Array, boxes("*n 4")],
+    input: Annotated[A, boxes("*n 4")],
     target: Annotated[Array, boxes("*n 4", broadcasts=True)],
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     kind: Annotated[Literal["iou", "giou", "diou", "ciou", "eiou"], Choice()] = "giou",
     format: Annotated[Literal["xyxy", "xywh", "cxcywh"], Choice(voids_properties=("translation_invariant",))] = "xyxy",
     held_alpha: Annotated[bool, Flag()] = True,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """One less the overlap of a predicted and a true box, and a penalty by which boxes that lie apart find together.
 
     Use it to regress boxes: unlike errors of coordinates it is the measure that detectors are judged by, and weighs

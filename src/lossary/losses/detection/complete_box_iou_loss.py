@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 from lossary.core import boxes as of_boxes
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
 from lossary.core.record import Elsewhere, Example, Held, Plot, Source
 from lossary.dispatch.loss import loss
@@ -64,15 +64,15 @@ from lossary.kernels.families import Boxes
     kernel=Boxes("ciou"),
 )
 def complete_box_iou_loss(
-    input: Annotated[Array, boxes("*n 4")],
+    input: Annotated[A, boxes("*n 4")],
     target: Annotated[Array, boxes("*n 4", broadcasts=True)],
-    reduction: str = "none",
+    reduction: Reduction = "none",
     *,
     format: Annotated[Literal["xyxy", "xywh", "cxcywh"], Choice(voids_properties=("translation_invariant",))] = "xyxy",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """One less the overlap of two boxes, the distance of their centres, and how much their aspect ratios differ.
 
     Use it to regress boxes where shapes matter, as YOLO does: `distance_box_iou_loss`, and a term for the aspect ratio

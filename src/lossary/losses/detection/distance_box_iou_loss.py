@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 from lossary.core import boxes as of_boxes
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
@@ -59,15 +59,15 @@ from lossary.kernels.families import Boxes
     kernel=Boxes("diou"),
 )
 def distance_box_iou_loss(
-    input: Annotated[Array, boxes("*n 4")],
+    input: Annotated[A, boxes("*n 4")],
     target: Annotated[Array, boxes("*n 4", broadcasts=True)],
-    reduction: str = "none",
+    reduction: Reduction = "none",
     *,
     format: Annotated[Literal["xyxy", "xywh", "cxcywh"], Choice(voids_properties=("translation_invariant",))] = "xyxy",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """One less the overlap of two boxes, and the squared distance of their centres over that of their hull's corners.
 
     Use it to regress boxes that start apart: it moves them together directly, where `generalized_box_iou_loss` first

@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 from lossary.core import boxes as of_boxes
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
@@ -58,15 +58,15 @@ from lossary.kernels.families import Boxes
     kernel=Boxes("giou"),
 )
 def generalized_box_iou_loss(
-    input: Annotated[Array, boxes("*n 4")],
+    input: Annotated[A, boxes("*n 4")],
     target: Annotated[Array, boxes("*n 4", broadcasts=True)],
-    reduction: str = "none",
+    reduction: Reduction = "none",
     *,
     format: Annotated[Literal["xyxy", "xywh", "cxcywh"], Choice(voids_properties=("translation_invariant",))] = "xyxy",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """One less the overlap of two boxes, and the share of their hull that neither covers.
 
     Use it to regress boxes: it is between 0 and 2, falls as boxes that lie apart come nearer, and is invariant to the

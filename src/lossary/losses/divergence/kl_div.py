@@ -1,6 +1,6 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, namespace
 from lossary.core.check import Checked, warn
 from lossary.core.contract import Flag, log_probabilities, target_distribution, target_probabilities
 from lossary.core.elementary import times, xlogx
@@ -63,17 +63,17 @@ def _check(call: Checked) -> None:
     kernel=Elementwise(lambda o: ("KLDivOfLogTargets",) if o["log_target"] else ("KLDiv",)),
 )
 def kl_div(
-    input: Annotated[Array, log_probabilities("*s")],
-    target: Annotated[Array, target_distribution("*s", broadcasts=True)],
+    input: Annotated[A, log_probabilities("*s")],
+    target: Annotated[A, target_distribution("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Literal["none", "batchmean", "mean", "sum"] = "mean",
     log_target: Annotated[bool, Flag()] = False,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Pointwise Kullback-Leibler divergence KL(target ‖ exp(input)), in nats.
 
     Use it to pull a predicted distribution toward a given one: distillation, label distributions, variational bounds.

@@ -1,6 +1,6 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, namespace
 from lossary.core.classes import class_axis
 from lossary.core.contract import logits
 from lossary.core.elementary import TEMPERATURE, generalised_kl, log_softmax, quotient
@@ -63,15 +63,15 @@ from lossary.kernels.families import KLRows
     kernel=KLRows(),
 )
 def kl_div_with_logits(
-    input_logits: Annotated[Array, logits("?N C *d")],
+    input_logits: Annotated[A, logits("?N C *d")],
     target_logits: Annotated[Array, logits("?N C *d")],
     *,
     temperature: Annotated[Array | float, TEMPERATURE] = 1.0,
-    reduction: str = "mean",
+    reduction: Literal["none", "batchmean", "mean", "sum"] = "mean",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """KL(softmax(target_logits / T) ‖ softmax(input_logits / T)) of each row, in nats.
 
     Use it to distil one classifier into another, or to keep a model near a reference (a policy near the one that it

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, real, signs
 from lossary.core.distances import unit
 from lossary.core.elementary import hinge
@@ -45,18 +45,18 @@ from lossary.kernels.families import CosinePairs
     kernel=CosinePairs(),
 )
 def cosine_embedding_loss(
-    input1: Annotated[Array, real("?N D")],
+    input1: Annotated[A, real("?N D")],
     input2: Annotated[Array, real("?N D", broadcasts=True)],
     target: Annotated[Array, signs("?N", broadcasts=True)],
     margin: Annotated[Array | float, Range(voids_properties=("bounded",))] = 0.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cosine distance of pairs that belong together, and cosine similarity above a margin of those that do not.
 
     Use it to learn embeddings from labelled pairs, and, with all targets 1, as a plain cosine distance. With many

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, arange, by_rows, cast, linear, matmul, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, arange, by_rows, cast, linear, matmul, namespace
 from lossary.core.candidates import places, remaining
 from lossary.core.check import Checked
 from lossary.core.classes import targets
@@ -161,11 +161,11 @@ def _against(
     kernel=Similarities(),
 )
 def info_nce_loss(
-    input: Annotated[Array, features("N D")],
+    input: Annotated[A, features("N D")],
     candidates: Annotated[Array, candidates("M D")],
     positives: Annotated[Array | None, positives("N")] = None,
     labels: Annotated[Array | None, labels("M")] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     temperature: Annotated[Array | float, TEMPERATURE] = 0.07,
     symmetric: Annotated[bool, Flag()] = False,
@@ -174,8 +174,8 @@ def info_nce_loss(
     memory_budget: Annotated[int | str | None, SIMILARITIES_AT_ONCE] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Cross-entropy of each row's similarities with all candidates, its own positive being the class, in nats.
 
     Use it to learn embeddings from pairs that belong together, the rest of the batch being the negatives: queries and
@@ -252,4 +252,4 @@ def info_nce_loss(
     values = xp.where(outside, xp.nan, values)
     if in_batch is None:
         return values
-    return Unreduced(xp.where(in_batch, values, 0.0), cast(in_batch, values.dtype))
+    return Unreduced(xp.where(in_batch, values, 0.0), cast(in_batch, values.dtype))  # pyright: ignore[reportReturnType]

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
@@ -62,8 +62,8 @@ from lossary.kernels.families import Triplets
     kernel=Triplets(),
 )
 def triplet_margin_loss(
-    anchor: Annotated[Array, real("?N *d D")],
-    positive: Annotated[Array, real("?N *d D", broadcasts=True)],
+    anchor: Annotated[A, real("?N *d D")],
+    positive: Annotated[A, real("?N *d D", broadcasts=True)],
     negative: Annotated[Array, real("?N *d D", broadcasts=True)],
     margin: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     p: Annotated[Array | float, Range(1.0)] = 2,
@@ -71,12 +71,12 @@ def triplet_margin_loss(
     swap: Annotated[bool, Flag()] = False,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What the negative of each triplet lacks to be farther from the anchor than the positive, by `margin`.
 
     Use it to learn embeddings from statements that this is more like that than like the other. Where labels are known

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from lossary.core.arrays import Array, cast, is_array, kind, library, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, cast, is_array, kind, library, namespace
 from lossary.core.contract import Flag, Function, Range, describe, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
@@ -70,18 +70,18 @@ def _check_distance(distance: Array, anchor: Array) -> None:
     ),
 )
 def triplet_margin_with_distance_loss(
-    anchor: Annotated[Array, real("?N *d D")],
-    positive: Annotated[Array, real("?N *d D", broadcasts=True)],
+    anchor: Annotated[A, real("?N *d D")],
+    positive: Annotated[A, real("?N *d D", broadcasts=True)],
     negative: Annotated[Array, real("?N *d D", broadcasts=True)],
     *,
     distance_function: Annotated[Callable[[Array, Array], Array] | None, Function(("translation_invariant",))] = None,
     margin: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     swap: Annotated[bool, Flag()] = False,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What each negative lacks to be farther from its anchor than the positive, by a margin, in a distance you choose.
 
     Use it where embeddings are compared by cosine, by a learnt metric, or as sequences. For p-norms use

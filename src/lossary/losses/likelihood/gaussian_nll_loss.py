@@ -1,7 +1,7 @@
 import math
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, real, variances
 from lossary.core.record import Elsewhere, Example, Plot, Source
 from lossary.dispatch.loss import loss
@@ -47,17 +47,17 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     kernel=Elementwise(_functor, inputs=("input", "var")),
 )
 def gaussian_nll_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
     var: Annotated[Array | float, variances("*s", by_row=True)],
     full: Annotated[bool, Flag()] = False,
     eps: Annotated[Array | float, Range(0.0)] = 1e-6,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-density of targets under Gaussians of predicted mean and variance, in nats, up to a constant.
 
     Use it where a model should also say how sure it is of each prediction. With one fixed variance it is `mse_loss`.

@@ -1,7 +1,7 @@
 import math
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, counts, log_rates, rates
 from lossary.core.elementary import times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -47,19 +47,19 @@ def stirling(n: Array) -> Array:
     kernel=Elementwise(lambda o: ("PoissonOfLogRates",) if o["log_input"] else ("PoissonOfRates", o["eps"])),
 )
 def poisson_nll_loss(
-    input: Annotated[Array, log_rates("*s")],
-    target: Annotated[Array, counts("*s", broadcasts=True)],
+    input: Annotated[A, log_rates("*s")],
+    target: Annotated[A, counts("*s", broadcasts=True)],
     log_input: Annotated[bool, Flag()] = True,
     full: Annotated[bool, Flag()] = False,
     size_average: bool | None = None,
     eps: Annotated[Array | float, Range(0.0, voids_properties=("proper",))] = 1e-8,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability of counts under Poisson distributions, in nats, up to a constant.
 
     Use it to predict counts or rates of events: its noise grows with the mean, as that of counts does, where

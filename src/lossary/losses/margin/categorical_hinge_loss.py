@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, arange, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, arange, namespace
 from lossary.core.classes import adapt_target, along, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import hinge, times
@@ -58,17 +58,17 @@ from lossary.dispatch.loss import loss
     ),
 )
 def categorical_hinge_loss(
-    input: Annotated[Array, real("?N C *d")],
-    target: Annotated[Array, class_indices("?N *d")],
+    input: Annotated[A, real("?N C *d")],
+    target: Annotated[A, class_indices("?N *d")],
     weight: Annotated[Array | None, weights("C")] = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     margin: Annotated[Array | float, Range()] = 1.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What the score of the true class lacks to a lead of `margin` over the highest of the others.
 
     Use it for classification where only the decision counts, as in a support vector machine over all classes at once:
@@ -129,4 +129,4 @@ def categorical_hinge_loss(
     if weight is not None:
         row_weight = row_weight * pick_weight(weight, index)
     values = times(row_weight, hinge(rival - pick(row, index, axis) + margin))
-    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)
+    return Unreduced(xp.where(outside, xp.nan, values), denominator=row_weight)  # pyright: ignore[reportReturnType]

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -37,17 +37,17 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("HingeEmbedding", ("margin",)),
 )
 def hinge_embedding_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, signs("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, signs("*s", broadcasts=True)],
     margin: Annotated[Array | float, Range()] = 1.0,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """The distance of pairs that belong together, and what those that do not lack to a margin.
 
     Use it to learn embeddings from labelled pairs with a distance of your own; for cosines `cosine_embedding_loss` does

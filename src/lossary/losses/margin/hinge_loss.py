@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs, weights
 from lossary.core.elementary import hinge, scaled, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -48,16 +48,16 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("Hinge", ("margin",), weighs_mean=True),
 )
 def hinge_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, signs("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, signs("*s", broadcasts=True)],
     weight: Annotated[Array | None, weights("*s")] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     margin: Annotated[Array | float, Range()] = 1.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What a score lacks to the margin on the side of its label.
 
     Use it for classification where only the decision counts: scores that are right by the margin cost nothing, and stop
@@ -102,4 +102,4 @@ def hinge_loss(
     >>> hinge_loss(np.array([0.5, -2.0, 3.0]), np.array([1.0, 1.0, 1.0]), reduction="none").tolist()
     [0.5, 3.0, 0.0]
     """
-    return Unreduced(scaled(hinge(margin - times(target, input)), weight), denominator=weight)
+    return Unreduced(scaled(hinge(margin - times(target, input)), weight), denominator=weight)  # pyright: ignore[reportReturnType]

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -33,18 +33,18 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("MarginRanking", ("margin",), inputs=("input1", "input2")),
 )
 def margin_ranking_loss(
-    input1: Annotated[Array, real("*s")],
-    input2: Annotated[Array, real("*s", broadcasts=True)],
+    input1: Annotated[A, real("*s")],
+    input2: Annotated[A, real("*s", broadcasts=True)],
     target: Annotated[Array, signs("*s", broadcasts=True)],
     margin: Annotated[Array | float, Range()] = 0,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What the score that should be higher lacks to a lead of `margin` over the other.
 
     Use it to learn a ranking from pairs of which one is known to be better. For more than pairs, or where the lead

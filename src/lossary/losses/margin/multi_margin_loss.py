@@ -1,7 +1,7 @@
 import math
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, arange, is_array, namespace, size
+from lossary.core.arrays import A, Array, Impl, Reduction, arange, is_array, namespace, size
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import hinge, times
@@ -58,19 +58,19 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     adapt=_adapt,
 )
 def multi_margin_loss(
-    input: Annotated[Array, real("?N C")],
-    target: Annotated[Array, class_indices("?N")],
+    input: Annotated[A, real("?N C")],
+    target: Annotated[A, class_indices("?N")],
     p: Annotated[int, Range(1, 2, integer=True)] = 1,
     margin: Annotated[Array | float, Range()] = 1.0,
     weight: Annotated[Array | None, weights("C")] = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What the score of the true class lacks to a lead of `margin` over each other class, averaged over classes.
 
     Use it for classification where only the decision counts: classes that lag by the margin cost nothing, and scores

@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, arange, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, arange, is_array, namespace
 from lossary.core.contract import label_sets, real
 from lossary.core.elementary import hinge
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -47,16 +47,16 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     adapt=_adapt,
 )
 def multilabel_margin_loss(
-    input: Annotated[Array, real("?N C")],
-    target: Annotated[Array, label_sets("?N C")],
+    input: Annotated[A, real("?N C")],
+    target: Annotated[A, label_sets("?N C")],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What each true label of a row lacks to a lead of 1 over each label that is not true, divided by C.
 
     Use it to rank the true labels of a row before all others. For labels with probabilities use

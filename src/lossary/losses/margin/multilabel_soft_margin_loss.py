@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import label_probabilities, logits, weights
 from lossary.core.elementary import scaled, softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -44,17 +44,17 @@ from lossary.dispatch.loss import loss
     ),
 )
 def multilabel_soft_margin_loss(
-    input: Annotated[Array, logits("?N *d K")],
-    target: Annotated[Array, label_probabilities("?N *d K", broadcasts=True)],
+    input: Annotated[A, logits("?N *d K")],
+    target: Annotated[A, label_probabilities("?N *d K", broadcasts=True)],
     weight: Annotated[Array | None, weights("?N *d K", broadcasts=True)] = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Binary cross-entropy of several independent labels, averaged over the labels of each row, in nats.
 
     Use it for multi-label classification where one loss for each row is wanted. `binary_cross_entropy_with_logits` has

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import logits, signs
 from lossary.core.elementary import softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -35,16 +35,16 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("SoftMargin"),
 )
 def soft_margin_loss(
-    input: Annotated[Array, logits("*s")],
-    target: Annotated[Array, signs("*s", broadcasts=True)],
+    input: Annotated[A, logits("*s")],
+    target: Annotated[A, signs("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Logistic loss of a two-class score, for labels of +1 and -1, in nats.
 
     Use it where labels come as ±1; for labels of 0 and 1, for probabilities as targets and for class weights use

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs, weights
 from lossary.core.elementary import hinge, scaled, times, without_infinity
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -46,16 +46,16 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("SquaredHinge", ("margin",), weighs_mean=True),
 )
 def squared_hinge_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, signs("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, signs("*s", broadcasts=True)],
     weight: Annotated[Array | None, weights("*s")] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     margin: Annotated[Array | float, Range()] = 1.0,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """The square of what a score lacks to the margin on the side of its label.
 
     Use it for classification where only the decision counts and the slope should have no step: it is the loss of the
@@ -99,4 +99,4 @@ def squared_hinge_loss(
     [0.25, 9.0, 0.0]
     """
     lack = without_infinity(hinge(margin - times(target, input)), weight)
-    return Unreduced(scaled(lack * lack, weight), denominator=weight)
+    return Unreduced(scaled(lack * lack, weight), denominator=weight)  # pyright: ignore[reportReturnType]

@@ -1,7 +1,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from lossary.core.arrays import Array, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Choice, Range, margins, sequence_log_probs
 from lossary.core.elementary import hinge, quotient, sigmoid, softplus, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -129,7 +129,7 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
     ),
 )
 def dpo_loss(
-    chosen: Annotated[Array, sequence_log_probs("?N")],
+    chosen: Annotated[A, sequence_log_probs("?N")],
     rejected: Annotated[Array, sequence_log_probs("?N")],
     reference_chosen: Annotated[Array, sequence_log_probs("?N")],
     reference_rejected: Annotated[Array, sequence_log_probs("?N")],
@@ -154,11 +154,11 @@ def dpo_loss(
     label_smoothing: Annotated[Array | float, SMOOTHING] = 0.0,
     tau: Annotated[Array | float, POSITIVE] = 0.05,
     margin: Annotated[Array | float | None, margins("?N", broadcasts=True)] = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Loss of pairs of answers, of which one is preferred, by their log-probabilities under a model and a reference.
 
     Use it to train a language model on preferences without a reward model: the reward of an answer is beta times the

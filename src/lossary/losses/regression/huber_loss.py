@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, real, weights
 from lossary.core.elementary import scaled, times
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -46,16 +46,16 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("Huber", ("delta",)),
 )
 def huber_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
-    reduction: str = "mean",
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
+    reduction: Reduction = "mean",
     delta: Annotated[Array | float, Range(0.0, low_open=True)] = 1.0,
     weight: Annotated[Array | None, weights("*s")] = None,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Huber's loss: half the squared error up to `delta`, linear beyond it.
 
     Use it for regression where most errors are small and some are far off: near the target it fits the mean and

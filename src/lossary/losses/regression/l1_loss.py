@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import real, weights
 from lossary.core.elementary import absolute, scaled
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -42,17 +42,17 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("L1", weighs_mean=True),
 )
 def l1_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Annotated[Array | None, weights("*s")] = None,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Mean absolute error between predictions and targets.
 
     Use it where single targets may be far off: the best constant prediction is their median, so outliers do not
@@ -94,4 +94,4 @@ def l1_loss(
     >>> float(l1_loss(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 1.0])))
     2.0
     """
-    return Unreduced(scaled(absolute(input - target), weight), denominator=weight)
+    return Unreduced(scaled(absolute(input - target), weight), denominator=weight)  # pyright: ignore[reportReturnType]

@@ -1,7 +1,7 @@
 import math
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -52,15 +52,15 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("LogCosh", weighs_mean=True),
 )
 def log_cosh_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
-    reduction: str = "mean",
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
+    reduction: Reduction = "mean",
     weight: Annotated[Array | None, weights("*s")] = None,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """The logarithm of the hyperbolic cosine of the error.
 
     Use it for regression with outliers as `huber_loss`, where the second derivative should have no step: it is half the
@@ -108,4 +108,4 @@ def log_cosh_loss(
     # cosh e = 1 + (1 - e^-e)^2 / (2 e^-e). The bits of torch's sinh depend on where in the batch an element lies.
     m = xp.expm1(xp.where(small, -size, 0.0))
     far = size + xp.log1p(xp.exp(-2 * size)) - math.log(2)
-    return Unreduced(scaled(xp.where(small, xp.log1p(m * m / (2 + 2 * m)), far), weight), denominator=weight)
+    return Unreduced(scaled(xp.where(small, xp.log1p(m * m / (2 + 2 * m)), far), weight), denominator=weight)  # pyright: ignore[reportReturnType]

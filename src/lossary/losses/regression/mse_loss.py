@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled, without_infinity
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -44,17 +44,17 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise("MSE", weighs_mean=True),
 )
 def mse_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Annotated[Array | None, weights("*s")] = None,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Mean squared error between predictions and targets.
 
     Use it for regression whose noise is near Gaussian: it is twice the negative log-likelihood of Gaussian noise of
@@ -97,4 +97,4 @@ def mse_loss(
     20.0
     """
     error = without_infinity(input - target, weight)
-    return Unreduced(scaled(error * error, weight), denominator=weight)
+    return Unreduced(scaled(error * error, weight), denominator=weight)  # pyright: ignore[reportReturnType]

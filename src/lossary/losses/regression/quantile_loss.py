@@ -1,6 +1,6 @@
 from typing import Annotated, Any
 
-from lossary.core.arrays import Array, as_array, cast, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, as_array, cast, namespace
 from lossary.core.contract import Levels, real
 from lossary.core.elementary import absolute
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -50,15 +50,15 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     kernel=Elementwise(_functor),
 )
 def quantile_loss(
-    input: Annotated[Array, real("*s ?Q")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    input: Annotated[A, real("*s ?Q")],
+    target: Annotated[A, real("*s", broadcasts=True)],
     quantiles: Annotated[float | tuple[float, ...], Levels(0.0, 1.0, "Q")] = 0.5,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """The quantile loss, or pinball loss: an error costs q below the target, and 1 - q above it.
 
     Use it to predict quantiles: the best constant prediction is the q-quantile of the targets. Several levels at once

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, is_array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, real
 from lossary.core.elementary import absolute
 from lossary.core.record import Elsewhere, Example, Plot, Source
@@ -40,17 +40,17 @@ from lossary.kernels.families import Elementwise
     kernel=Elementwise(lambda o: ("SmoothL1", o["beta"]) if o["beta"] > 1e-30 else ("L1",)),
 )
 def smooth_l1_loss(
-    input: Annotated[Array, real("*s")],
-    target: Annotated[Array, real("*s", broadcasts=True)],
+    input: Annotated[A, real("*s")],
+    target: Annotated[A, real("*s", broadcasts=True)],
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     beta: Annotated[Array | float, Range(0.0)] = 1.0,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Absolute error, made smooth within `beta` of the target.
 
     Use it for box regression and wherever errors should pull with equal strength unless they are small. For the same

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, weights
 from lossary.core.overlap import (
     INPUT,
@@ -119,11 +119,11 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     ),
 )
 def dice_loss(
-    input: Annotated[Array, INPUT],
+    input: Annotated[A, INPUT],
     target: Annotated[Array, TARGET],
     weight: Annotated[Array | None, weights("C")] = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     activation: Activation = "softmax",
     smooth: Annotated[Array | float, SMOOTH] = 1.0,
@@ -134,8 +134,8 @@ def dice_loss(
     pixel_weight: Annotated[Array | None, PIXEL_WEIGHT] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What is predicted and not true, and true and not predicted, as a share of both masks of a class.
 
     Use it for segmentation where classes have few pixels: each class counts the same, however small. Of hard masks it

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, weights
 from lossary.core.overlap import (
     INPUT,
@@ -99,11 +99,11 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     ),
 )
 def jaccard_loss(
-    input: Annotated[Array, INPUT],
+    input: Annotated[A, INPUT],
     target: Annotated[Array, TARGET],
     weight: Annotated[Array | None, weights("C")] = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     activation: Activation = "softmax",
     smooth: Annotated[Array | float, SMOOTH] = 1.0,
@@ -113,8 +113,8 @@ def jaccard_loss(
     pixel_weight: Annotated[Array | None, PIXEL_WEIGHT] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What one mask of a class has and the other lacks, as a share of their union: 1 less the IoU.
 
     Use it for segmentation that is judged by the mean IoU. It orders predictions as `dice_loss` does, and is harder on

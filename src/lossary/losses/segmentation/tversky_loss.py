@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from lossary.core.arrays import Array, namespace
+from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, weights
 from lossary.core.overlap import (
     COEFFICIENT,
@@ -115,11 +115,11 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     ),
 )
 def tversky_loss(
-    input: Annotated[Array, INPUT],
+    input: Annotated[A, INPUT],
     target: Annotated[Array, TARGET],
     weight: Annotated[Array | None, weights("C")] = None,
     ignore_index: Annotated[int, Range(integer=True)] = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     alpha: Annotated[Array | float, COEFFICIENT] = 0.5,
     beta: Annotated[Array | float, COEFFICIENT] = 0.5,
@@ -132,8 +132,8 @@ def tversky_loss(
     pixel_weight: Annotated[Array | None, PIXEL_WEIGHT] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """What is predicted but not true, and true but not predicted, as a share of the mask of a class.
 
     Use it for segmentation where a class has few pixels and one kind of error matters more: with beta > alpha misses

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 from lossary.core.alignments import check_labels, check_sequences, over_all_alignments
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
 from lossary.core.record import Elsewhere, Example, Source
 from lossary.dispatch.loss import loss
@@ -51,18 +51,18 @@ from lossary.kernels.families import CTC
     kernel=CTC(),
 )
 def ctc_loss(
-    log_probs: Annotated[Array, log_probabilities("T ?N C")],
-    targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],
+    log_probs: Annotated[A, log_probabilities("T ?N C")],
+    targets: Annotated[A, label_sequences("?N S") | label_sequences("L")],
     input_lengths: Annotated[Array, lengths("?N", along="T") | lengths("1", along="T")],
     target_lengths: Annotated[Array, lengths("?N", along="S") | lengths("1", along="S")],
     blank: Annotated[int, Range(0, integer=True)] = 0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     zero_infinity: Annotated[bool, Flag()] = False,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability that frames spell a sequence of labels, over all alignments, in nats.
 
     Use it where the output is shorter than the input and its timing is unknown: speech, handwriting. An alignment
@@ -116,4 +116,4 @@ def ctc_loss(
     >>> float(ctc_loss(frames, np.array([[1]]), (2,), (1,)))  # -log ¾
     0.2876820724517809
     """
-    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)
+    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity)  # pyright: ignore[reportReturnType]

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 from lossary.core.alignments import check_labels, check_sequences, over_all_alignments
-from lossary.core.arrays import Array
+from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax
 from lossary.core.record import Elsewhere, Example, Source
@@ -59,18 +59,18 @@ from lossary.kernels.families import CTC
     kernel=CTC(),
 )
 def ctc_loss_with_logits(
-    logits: Annotated[Array, logits("T ?N C")],
-    targets: Annotated[Array, label_sequences("?N S") | label_sequences("L")],
+    logits: Annotated[A, logits("T ?N C")],
+    targets: Annotated[A, label_sequences("?N S") | label_sequences("L")],
     input_lengths: Annotated[Array, lengths("?N", along="T") | lengths("1", along="T")],
     target_lengths: Annotated[Array, lengths("?N", along="S") | lengths("1", along="S")],
     blank: Annotated[int, Range(0, integer=True)] = 0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     zero_infinity: Annotated[bool, Flag()] = False,
     *,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability that frames spell a sequence of labels, over all alignments, in nats, from logits.
 
     Use it where the output is shorter than the input and its timing is unknown: speech, handwriting. On the CPU neither
@@ -120,4 +120,4 @@ def ctc_loss_with_logits(
     0.2876820724517809
     """
     log_probs = log_softmax(logits, 2 if logits.ndim == 3 else 1)
-    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, normalised=True)
+    return over_all_alignments(log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, normalised=True)  # pyright: ignore[reportReturnType]

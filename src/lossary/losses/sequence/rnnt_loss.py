@@ -1,7 +1,7 @@
 from typing import Annotated
 
 from lossary.core.alignments import check_labels, check_sequences
-from lossary.core.arrays import Array, arange, full, namespace, scan, take_along
+from lossary.core.arrays import A, Array, Impl, Reduction, arange, full, namespace, scan, take_along
 from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax, logsumexp
 from lossary.core.record import Elsewhere, Example, Source
@@ -69,19 +69,19 @@ from lossary.kernels.families import RNNT
     kernel=RNNT(),
 )
 def rnnt_loss(
-    logits: Annotated[Array, logits("?N T S+1 C")],
+    logits: Annotated[A, logits("?N T S+1 C")],
     targets: Annotated[Array, label_sequences("?N S")],
     logit_lengths: Annotated[Array, lengths("?N", along="T")],
     target_lengths: Annotated[Array, lengths("?N", along="S")],
     blank: Annotated[int, Range(-1, integer=True)] = -1,
     clamp: Annotated[int, Range(-1, -1, integer=True)] = -1,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     zero_infinity: Annotated[bool, Flag()] = False,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability that a transducer says a sequence of labels, over all alignments, in nats.
 
     Use it for speech recognition that streams: at each place, of t frames heard and u labels said, the model says the

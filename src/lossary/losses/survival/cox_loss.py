@@ -1,7 +1,19 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from lossary.core.arrays import Array, arange, cast, cast_index, cumulative_sum, full, kind, namespace
+from lossary.core.arrays import (
+    A,
+    Array,
+    Impl,
+    Reduction,
+    arange,
+    cast,
+    cast_index,
+    cumulative_sum,
+    full,
+    kind,
+    namespace,
+)
 from lossary.core.contract import Choice, durations, events, labels, log_hazards
 from lossary.core.elementary import logsumexp
 from lossary.core.record import Elsewhere, Example, Source
@@ -63,17 +75,17 @@ from lossary.kernels.families import Cox
     kernel=Cox(),
 )
 def cox_loss(
-    input: Annotated[Array, log_hazards("N")],
+    input: Annotated[A, log_hazards("N")],
     duration: Annotated[Array, durations("N")],
     event: Annotated[Array, events("N")],
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
     ties: Annotated[Literal["breslow", "efron"], Choice(voids_properties=("nonnegative",))] = "breslow",
     strata: Annotated[Array | None, labels("N")] = None,
     sample_weight: Array | None = None,
     normalizer: Array | float | None = None,
-    impl: str = "auto",
-) -> Array:
+    impl: Impl = "auto",
+) -> A:
     """Minus the log-probability that of all rows at risk it was this one to have its event, in nats.
 
     Use it to learn who is at higher risk from times to an event, some of them censored: survival, churn, failures. The
@@ -127,7 +139,7 @@ def cox_loss(
     """
     xp, rows = namespace(input), input.shape[0]
     if rows == 0:
-        return Unreduced(input)
+        return Unreduced(input)  # pyright: ignore[reportReturnType]
     died, x = event != 0, input
     if kind(duration) == "float":
         x = xp.where(xp.isnan(duration), xp.nan, x)
@@ -143,7 +155,7 @@ def cox_loss(
     if ties == "efron":
         values = values + _fewer_of_each_other(x, dies, at_risk, tied)
     values = xp.take(xp.where(dies, values, 0.0), xp.argsort(order), axis=0)
-    return Unreduced(values, denominator=cast(died, values.dtype))
+    return Unreduced(values, denominator=cast(died, values.dtype))  # pyright: ignore[reportReturnType]
 
 
 def _by_time(duration: Array, strata: Array | None) -> Array:

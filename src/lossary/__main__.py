@@ -1,0 +1,5 @@
+"""`python -m lossary`."""
+
+from lossary.cli import main
+
+main()
