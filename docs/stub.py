@@ -4,8 +4,11 @@ It is written from the modules' records by docs/generate.py.
 """
 
 import inspect
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 from lossary import nn
 from lossary.core.contract import Spec
@@ -43,7 +46,12 @@ def stub() -> str:
     elsewhere = [x for x in vars(nn).values() if isinstance(x, type) and x.__module__.startswith("lossary.modules.")]
     lines = [f"from {x.__module__} import {x.__name__} as {x.__name__}" for x in elsewhere if x is not LossModule]
     head = HEAD.format(elsewhere="\n".join(lines))
-    return head + "".join(f"\n{_class(module)}" for module in here)
+    return _formatted(head + "".join(f"\n{_class(module)}" for module in here))
+
+
+def _formatted(text: str) -> str:
+    run = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(Path(nn.__file__).with_suffix(".pyi")), "-"]
+    return subprocess.run(run, input=text, capture_output=True, check=True, text=True).stdout
 
 
 def _class(module: type[LossModule]) -> str:

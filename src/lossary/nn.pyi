@@ -23,6 +23,36 @@ Impl = Literal["auto", "reference", "fused"]
 def loss_modules() -> tuple[type[LossModule], ...]: ...
 def module_of(function: Callable[..., Any]) -> type[LossModule]: ...
 
+class AsymmetricLoss(LossModule):
+    def __init__(
+        self,
+        weight: Tensor | Sequence[float] | None = None,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        gamma_pos: Tensor | float = 0.0,
+        gamma_neg: Tensor | float = 4.0,
+        clip: Tensor | float = 0.05,
+        pos_weight: Tensor | Sequence[float] | None = None,
+        held: bool = False,
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
 class BCELoss(LossModule, torch.nn.BCELoss):
     def __init__(
         self,
@@ -78,6 +108,33 @@ class BCEWithLogitsLoss(LossModule, torch.nn.BCEWithLogitsLoss):
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...
 
+class BoxIoULoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        kind: Literal["iou", "giou", "diou", "ciou", "eiou"] = "giou",
+        format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy",
+        held_alpha: bool = True,
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
 class CategoricalHingeLoss(LossModule):
     def __init__(
         self,
@@ -86,6 +143,31 @@ class CategoricalHingeLoss(LossModule):
         reduction: Literal["none", "mean", "sum"] = "mean",
         *,
         margin: Tensor | float = 1.0,
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class CompleteBoxIoULoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "none",
+        *,
+        format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy",
         impl: Impl = "auto",
     ) -> None: ...
     def forward(
@@ -130,6 +212,35 @@ class CosineEmbeddingLoss(LossModule, torch.nn.CosineEmbeddingLoss):
         input2: Tensor,
         target: Tensor,
         *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class CoxLoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        ties: Literal["breslow", "efron"] = "breslow",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        duration: Tensor,
+        event: Tensor,
+        *,
+        strata: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        duration: Tensor,
+        event: Tensor,
+        *,
+        strata: Tensor | None = None,
         sample_weight: Tensor | None = None,
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...
@@ -227,6 +338,111 @@ class CTCWithLogitsLoss(LossModule):
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...
 
+class DiceLoss(LossModule):
+    def __init__(
+        self,
+        weight: Tensor | Sequence[float] | None = None,
+        ignore_index: int = -100,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        activation: Literal["softmax", "sigmoid", "none"] = "softmax",
+        smooth: Tensor | float = 1.0,
+        squared: bool = False,
+        overlap: Literal["minimum", "product"] = "minimum",
+        batch: bool = False,
+        classes: Literal["all", "present"] = "all",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class DistanceBoxIoULoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "none",
+        *,
+        format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class DPOLoss(LossModule):
+    def __init__(
+        self,
+        *,
+        beta: Tensor | float = 0.1,
+        kind: Literal[
+            "sigmoid",
+            "hinge",
+            "ipo",
+            "robust",
+            "exo_pair",
+            "nca_pair",
+            "bco_pair",
+            "sppo_hard",
+            "apo_zero",
+            "apo_down",
+            "discopop",
+        ] = "sigmoid",
+        label_smoothing: Tensor | float = 0.0,
+        tau: Tensor | float = 0.05,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        chosen: Tensor,
+        rejected: Tensor,
+        reference_chosen: Tensor,
+        reference_rejected: Tensor,
+        *,
+        margin: Tensor | float | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        chosen: Tensor,
+        rejected: Tensor,
+        reference_chosen: Tensor,
+        reference_rejected: Tensor,
+        *,
+        margin: Tensor | float | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
 class FocalLoss(LossModule):
     def __init__(
         self,
@@ -277,6 +493,31 @@ class GaussianNLLLoss(LossModule, torch.nn.GaussianNLLLoss):
         input: Tensor,
         target: Tensor,
         var: Tensor | float,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class GeneralizedBoxIoULoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "none",
+        *,
+        format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
         *,
         sample_weight: Tensor | None = None,
         normalizer: Tensor | float | None = None,
@@ -359,6 +600,73 @@ class HuberLoss(LossModule, torch.nn.HuberLoss):
         target: Tensor,
         *,
         weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class InfoNCELoss(LossModule):
+    def __init__(
+        self,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        temperature: Tensor | float = 0.07,
+        symmetric: bool = False,
+        normalize: bool = True,
+        memory_budget: int | str | None = None,
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        candidates: Tensor,
+        *,
+        positives: Tensor | None = None,
+        labels: Tensor | None = None,
+        negatives: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        candidates: Tensor,
+        *,
+        positives: Tensor | None = None,
+        labels: Tensor | None = None,
+        negatives: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class JaccardLoss(LossModule):
+    def __init__(
+        self,
+        weight: Tensor | Sequence[float] | None = None,
+        ignore_index: int = -100,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        activation: Literal["softmax", "sigmoid", "none"] = "softmax",
+        smooth: Tensor | float = 1.0,
+        overlap: Literal["minimum", "product"] = "minimum",
+        batch: bool = False,
+        classes: Literal["all", "present"] = "all",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
         sample_weight: Tensor | None = None,
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...
@@ -690,6 +998,37 @@ class QuantileLoss(LossModule):
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...
 
+class RNNTLoss(LossModule):
+    def __init__(
+        self,
+        blank: int = -1,
+        clamp: int = -1,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        zero_infinity: bool = False,
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        logit_lengths: Tensor | Sequence[int],
+        target_lengths: Tensor | Sequence[int],
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        logit_lengths: Tensor | Sequence[int],
+        target_lengths: Tensor | Sequence[int],
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
 class SigmoidFocalLoss(LossModule):
     def __init__(
         self,
@@ -853,6 +1192,42 @@ class TripletMarginWithDistanceLoss(LossModule, torch.nn.TripletMarginWithDistan
         positive: Tensor,
         negative: Tensor,
         *,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+
+class TverskyLoss(LossModule):
+    def __init__(
+        self,
+        weight: Tensor | Sequence[float] | None = None,
+        ignore_index: int = -100,
+        reduction: Literal["none", "mean", "sum"] = "mean",
+        *,
+        alpha: Tensor | float = 0.5,
+        beta: Tensor | float = 0.5,
+        gamma: Tensor | float = 1.0,
+        activation: Literal["softmax", "sigmoid", "none"] = "softmax",
+        smooth: Tensor | float = 1.0,
+        overlap: Literal["minimum", "product"] = "minimum",
+        batch: bool = False,
+        classes: Literal["all", "present"] = "all",
+        impl: Impl = "auto",
+    ) -> None: ...
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        normalizer: Tensor | float | None = None,
+    ) -> Tensor: ...
+    def __call__(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        pixel_weight: Tensor | None = None,
         sample_weight: Tensor | None = None,
         normalizer: Tensor | float | None = None,
     ) -> Tensor: ...

@@ -8,6 +8,7 @@ and calls the body, which is the unreduced formula, with the rest; and with samp
 import dataclasses
 import functools
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -140,8 +141,8 @@ def _words(annotation: Any) -> Any:
     said, *notes = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Annotated else (annotation,)
     if specs := [spec for note in notes if isinstance(note, Spec) for spec in note]:
         return Words(" | ".join(dict.fromkeys(spec.domain.name for spec in specs)))
-    text = inspect.formatannotation(said).removesuffix(" | None")
-    for long, word in (("collections.abc.", ""), ("typing.", ""), ("Any", "Array"), ("Array | float", "float")):
+    text = re.sub(r"(typing\.)?Literal\[[^]]*\]", "str", inspect.formatannotation(said)).removesuffix(" | None")
+    for long, word in (("collections.abc.", ""), ("typing.Any", "Array"), ("~A", "Array"), ("Array | float", "float")):
         text = text.replace(long, word)
     return Words(text)
 
