@@ -602,28 +602,25 @@ class Cox(Kernel):
 
     operator = "cox"
 
+    def refuse(self, call: Checked) -> str | None:
+        dtype = str(call.values["duration"].dtype).removeprefix("torch.")
+        if dtype in ("bool", "uint16", "uint32", "uint64"):
+            return f"it does not compare durations of {dtype}"
+        return super().refuse(call)
+
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        duration, strata = operands["duration"], operands.get("strata")
-        places = Operand.derived(places_in_time, duration, strata)
-        given = operands["input"].contiguous(), duration, operands["event"].to(operands.call.dtype).contiguous(), strata
-        return *given, places, self.row_weight(operands), operands.call.values["ties"] == "efron"
+        x, duration, event = (operands[name].contiguous() for name in ("input", "duration", "event"))
+        strata = operands.get("strata")
+        strata = strata and strata.index(x.tensor).contiguous()
+        order = Operand.derived(order_of_time, duration, strata)
+        given = x, duration, event.to(operands.call.dtype), strata
+        return *given, order, self.row_weight(operands), operands.call.values["ties"] == "efron"
 
     def normalizer(self, operands: Operands) -> Operand | None:
         return operands.get("normalizer")
 
 
-def places_in_time(duration: Array, strata: Array | None) -> Array:
-    """The rows by stratum and duration, each times 16, and below it what cpu/cox.h calls flags."""
-    import torch
-
-    time, order = torch.sort(duration, stable=True)
-    is_new = torch.ones_like(order, dtype=torch.bool)
-    stratum_is_new = torch.zeros_like(is_new)
-    stratum_is_new[:1] = True
-    if strata is not None:
-        stratum, of_stratum = torch.sort(strata[order], stable=True)
-        time, order = time[of_stratum], order[of_stratum]
-        stratum_is_new[1:] = stratum[1:] != stratum[:-1]
-    is_new[1:] = (time[1:] != time[:-1]) | stratum_is_new[1:]
-    flags = is_new + 2 * stratum_is_new + 4 * (time < 0)
-    return 16 * order + flags + (8 * time.isnan() if time.is_floating_point() else 0)
+def order_of_time(duration: Array, strata: Array | None) -> Array:
+    """The rows by stratum and duration."""
+    order = duration.argsort(stable=True)
+    return order if strata is None else order[strata[order].argsort(stable=True)]
