@@ -22,10 +22,10 @@ def drawn(samples: int, frames: int, labels: int, classes: int, seed: int = 0) -
     return x, targets, torch.from_numpy(heard), torch.from_numpy(said)
 
 
-def of(x: torch.Tensor, *sequences: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def of(x: torch.Tensor, targets: Any, heard: Any, said: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The unreduced loss, and the gradient of its sum."""
     x = x.detach().clone().requires_grad_()
-    losses = lossary.rnnt_loss(x, *(*sequences, BLANK), reduction="none", **options)
+    losses = lossary.rnnt_loss(x, targets, heard, said, BLANK, reduction="none", **options)
     return losses.detach(), torch.autograd.grad(losses.sum(), x)[0]
 
 
