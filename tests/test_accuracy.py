@@ -18,7 +18,8 @@ benchmark = load(ROOT / "benchmarks" / "accuracy.py")
 def test_every_loss_and_dtype_is_stated(loss):
     errors = STATED[loss.name]["errors"]
     assert set(errors["torch, reference"]) == set(benchmark.DTYPES)
-    assert {"unreduced", "mean", "gradient"} == set(errors["torch, reference"]["float32"])
+    of_rows = next(iter(loss.data.values())).shape in ("N", "?N")  # too few numbers for the largest to say anything
+    assert {"unreduced", "mean"} | ({"gradient"} - {"gradient" * of_rows}) == set(errors["torch, reference"]["float32"])
 
 
 @pytest.mark.filterwarnings("ignore:kl_div. reduction='mean':UserWarning", "ignore:overflow encountered in cast")

@@ -185,7 +185,8 @@ def test_show_json_holds_the_record(record: Loss) -> None:
     options = {option["name"]: option for option in page["options"]}
     assert page["formula"] == record.formula
     assert page["pitfalls"] == list(record.pitfalls)
-    assert list(page["properties"]) == list(record.properties)
+    coupled = [] if record.rows_independent else ["rows_coupled"]
+    assert list(page["properties"]) == [*record.properties, *coupled]
     assert {name: option["default"] for name, option in options.items()} == dict(record.defaults)
     assert [a["name"] for a in page["arguments"]] == [n for n in record.signature.parameters if n not in options]
     assert [e["value"] for e in page["examples"]] == [e.value for e in record.examples]

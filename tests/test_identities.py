@@ -12,6 +12,7 @@ import torch
 import lossary.functional as F
 from lossary.core.record import CATALOGUE
 from lossary.identities import IDENTITIES, Domain, Identity, check, gradient, verify
+from lossary.identities.detection import DETECTION
 from lossary.identities.embedding import EMBEDDING
 from lossary.identities.sequence import _over_all_alignments, _short_sequences
 
@@ -291,7 +292,7 @@ def test_every_identity_that_can_take_data_gets_some():
                   "cox_knows_the_order_of_times_alone", "cox_of_untied_times_is_of_breslow_and_efron",
                   "efron_is_below_breslow", "cox_of_strata_adds_up", "cox_of_all_orders_adds_up_to_1",
                   "efron_of_equals_counts_orders",
-                  "linear_cross_entropy_is_cross_entropy_of_linear", *(i.name for i in EMBEDDING),
+                  "linear_cross_entropy_is_cross_entropy_of_linear", *(i.name for i in (*EMBEDDING, *DETECTION)),
                   "quantile_losses_are_the_ranked_probability_score",
                   "dpo_is_soft_margin_of_the_lead", "conservative_dpo_is_binary_cross_entropy_of_the_lead",
                   "dpo_hinge_is_hinge_of_the_lead", "ipo_is_a_squared_error_of_the_lead",

@@ -123,6 +123,18 @@ def test_small_losses_keep_their_digits(dtype, symmetric, impl):
 
 
 @pytest.mark.parametrize("impl", ["reference", pytest.param("fused", marks=fused)])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_is_no_number_is_no_certainty_either(symmetric, impl):
+    """Without rivals too: a row of NaN, or one whose similarity with its positive is -inf, costs NaN."""
+    for wrong in (math.nan, -math.inf):
+        x, y = torch.tensor([[wrong], [1.0]]), torch.ones(2, 1)
+        options = {"normalize": False, "symmetric": symmetric, "impl": impl, "reduction": "none"}
+        alone = lossary.info_nce_loss(x, y, labels=torch.zeros(2, dtype=torch.int64), **options)
+        assert torch.isnan(alone[0]) and alone[1] == 0
+        assert torch.isnan(lossary.info_nce_loss(x[:1], y[:1], **options))
+
+
+@pytest.mark.parametrize("impl", ["reference", pytest.param("fused", marks=fused)])
 def test_rows_of_zeros_and_of_any_length(impl):
     x = torch.tensor([[0.0, 0.0], [1e-30, 0.0], [1e30, 1e30]], requires_grad=True)
     y = torch.tensor([[1.0, 0.0], [1e20, 0.0], [1e-20, 1e-20], [0.0, 0.0]])

@@ -744,6 +744,7 @@ def test_codes_are_unique_and_in_order() -> None:
 
 WITHOUT_RULES = {
     "counts": "LS107 reads them beside the rates",
+    "durations": "only their order counts, and those below 0 raise",
     "features": "no mistake of theirs has a fingerprint",
     "margins": "any number is one",
     "linear weights": "no mistake of theirs has a fingerprint",

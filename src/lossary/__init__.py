@@ -5,7 +5,6 @@ arrays of torch, NumPy, JAX and any library that follows the array API standard,
 """
 
 import importlib as _importlib
-import sys as _sys
 from types import ModuleType as _Module
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ else:  # a type checker would take every name for one of these
                 return _importlib.import_module(f"lossary.{name}")
             except ImportError as error:
                 why = str(error)
-        raise AttributeError(why, name=name, obj=_sys.modules[__name__])
+        raise AttributeError(why, name=name, obj=_importlib.import_module(__name__))
 
     def __dir__() -> list[str]:
         return sorted([*__all__, *_LATER, "functional", "__version__"])

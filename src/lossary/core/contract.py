@@ -603,7 +603,11 @@ def _out_of_domain(x: Array, domain: Domain) -> Array:
     if domain.corners:
         return _inside_out(x, domain.corners)
     slack = domain.slack and domain.slack * float(namespace(x).finfo(x.dtype).eps)
-    outside = (x < domain.low - slack) | (x > domain.high + slack)
+    low, high = domain.low - slack, domain.high + slack
+    if kind(x) == "integer":  # which strict libraries compare with integers alone
+        info = namespace(x).iinfo(x.dtype)
+        low, high = int(max(low, info.min)), int(min(high, info.max))
+    outside = (x < low) | (x > high)
     return outside | ~_is_value(x, domain.values) if domain.values is not None and domain.enforced else outside
 
 

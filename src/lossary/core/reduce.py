@@ -3,6 +3,7 @@
 Kernels reduce by themselves, to save a pass over data: decision 0009 says who computes which part.
 """
 
+import math
 from typing import Any, NamedTuple
 
 from lossary.core.arrays import Array, cast, is_jax, is_torch, namespace, pairwise_sum, size
@@ -37,23 +38,26 @@ def weighted(values: Array, weight: Array | None) -> Array:
 
 def total(x: Array) -> Array:
     """The sum of all elements, in fp64 for fp32: the mean of 10^8 equal values is right to 1 ulp."""
-    xp = namespace(x)
-    return row_sums(xp.reshape(x, (-1,))) if str(x.dtype).endswith("float32") else xp.sum(x)
+    return _sums(x, None)
 
 
 def row_sums(x: Array) -> Array:
     """The sums along the last axis, in fp64 for fp32."""
-    xp, n = namespace(x), x.shape[-1]
-    if not str(x.dtype).endswith("float32"):
-        return xp.sum(x, axis=-1)
+    return _sums(x, -1)
+
+
+def _sums(x: Array, axis: int | None) -> Array:
+    xp = namespace(x)
+    if not str(x.dtype).endswith("float32") or (is_torch(x) and x.device.type == "mps"):
+        return xp.sum(x, axis=axis)
+    few = FEW if is_jax(x) else MANY if is_torch(x) else math.inf
+    if size(x) <= few:
+        return xp.sum(x, axis=axis, dtype=None if is_jax(x) else xp.float64)
+    x = xp.reshape(x, (-1,)) if axis is None else x
     if is_jax(x):  # has no fp64 as a rule
-        return pairwise_sum(x) if n > FEW else xp.sum(x, axis=-1)
-    if is_torch(x) and x.device.type == "mps":
-        return xp.sum(x, axis=-1)
-    if not is_torch(x) or size(x) <= MANY:
-        return xp.sum(x, axis=-1, dtype=xp.float64)
+        return pairwise_sum(x)
     # torch would copy all of x to fp64: sum blocks of 32 first, whose rounding does not add up.
-    whole = n - n % 32
+    whole = x.shape[-1] - x.shape[-1] % 32
     blocks, rest = xp.sum(xp.reshape(x[..., :whole], (*x.shape[:-1], whole // 32, 32)), axis=-1), x[..., whole:]
     return xp.sum(blocks, axis=-1, dtype=xp.float64) + xp.sum(rest, axis=-1, dtype=xp.float64)
 

@@ -100,7 +100,10 @@ struct Rivals {
   explicit Rivals(size_t n) : largest(n, -std::numeric_limits<T>::infinity()), sum(n, 0) {}
 
   // log of the odds against the positive, whose softplus is -log p.
-  double log_odds(int64_t i, double own) const { return sum[i] == 0 ? -HUGE_VAL : std::log(sum[i]) + (largest[i] - own); }
+  double log_odds(int64_t i, double own) const {
+    if (sum[i] == 0) return own > -HUGE_VAL ? -HUGE_VAL : std::nan("");
+    return std::log(sum[i]) + (largest[i] - own);
+  }
 };
 
 struct Options {

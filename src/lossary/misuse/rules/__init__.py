@@ -74,9 +74,6 @@ RULES: tuple[Rule, ...] = (
     sequences.padding_counted,
     sequences.only_blanks,
     sequences.never_emitted,
-    survival.odd_events,
-    survival.turned_round,
-    survival.nobody_at_risk,
     numerics.not_a_number,
     numerics.infinite,
     numerics.too_large,
@@ -84,4 +81,7 @@ RULES: tuple[Rule, ...] = (
     numerics.flat,
     numerics.saturated,
     likelihoods.other_scale,
+    survival.odd_events,
+    survival.turned_round,
+    survival.nobody_at_risk,
 )
