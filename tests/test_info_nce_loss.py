@@ -135,6 +135,17 @@ def test_what_is_no_number_is_no_certainty_either(symmetric, impl):
 
 
 @pytest.mark.parametrize("impl", ["reference", pytest.param("fused", marks=fused)])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_an_infinite_rival_costs_infinitely_much_and_hides_no_nan(symmetric, impl):
+    x, y = torch.tensor([[1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]), torch.tensor([[1.0, 1.0], [math.inf, 1.0], [3.0, 1.0]])
+    options = {"normalize": False, "symmetric": symmetric, "impl": impl, "reduction": "none"}
+    got = lossary.info_nce_loss(x, y, **options)
+    assert got[0] == got[2] == math.inf
+    assert torch.isnan(got[1]) if symmetric else got[1] == 0  # of its own column all are infinite
+    assert torch.isnan(lossary.info_nce_loss(x, y.where(y != 3, math.nan), **options)).all()
+
+
+@pytest.mark.parametrize("impl", ["reference", pytest.param("fused", marks=fused)])
 def test_rows_of_zeros_and_of_any_length(impl):
     x = torch.tensor([[0.0, 0.0], [1e-30, 0.0], [1e30, 1e30]], requires_grad=True)
     y = torch.tensor([[1.0, 0.0], [1e20, 0.0], [1e-20, 1e-20], [0.0, 0.0]])

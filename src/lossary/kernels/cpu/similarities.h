@@ -21,6 +21,12 @@ INLINED T or_zero(T largest) {
   return largest == -infinity<T> ? T(0) : largest;
 }
 
+// e^(x - inf), where an infinity is one of those that it is the largest of.
+template <class T>
+INLINED T beside_infinity(T x) {
+  return x == infinity<T> ? T(1) : x != x ? x : T(0);
+}
+
 template <class T>
 struct SimilarityKernel {
   const Similarities& call;
@@ -41,7 +47,10 @@ struct SimilarityKernel {
     x[y] = -infinity<T>;
     const T most = or_zero(maximum(x, C));
     double total = 0;
-    for (int64_t k = 0; k < C; k += TILE) total += exponentials<T>(x + k, most, e, C - k < TILE ? C - k : TILE);
+    for (int64_t c = 0; most == infinity<T> && c < C; ++c) total += beside_infinity(x[c]);
+    for (int64_t k = 0; most < infinity<T> && k < C; k += TILE) {
+      total += exponentials<T>(x + k, most, e, C - k < TILE ? C - k : TILE);
+    }
     largest[i] = most;
     call.sum[i] = total;
   }
@@ -59,15 +68,21 @@ struct SimilarityKernel {
 #pragma omp simd
         for (int64_t j = 0; j < n; ++j) reference[j] = x[j] > reference[j] ? x[j] : reference[j];
       }
+      bool any_infinite = false;
       for (int64_t j = 0; j < n; ++j) {
         const T before = most[j];
         most[j] = reference[j];
         reference[j] = or_zero(reference[j]);
         if (before != most[j]) total[j] *= exp_of_nonpositive(before - reference[j]);
         sums[j] = 0;
+        any_infinite |= reference[j] == infinity<T>;
       }
       for (int64_t r = begin; r < end; ++r) {
         const T* const x = row(r) + k;
+        for (int64_t j = 0; any_infinite && j < n; ++j) {
+          sums[j] += reference[j] == infinity<T> ? beside_infinity(x[j]) : exp_of_nonpositive(x[j] - reference[j]);
+        }
+        if (any_infinite) continue;
 #pragma omp simd
         for (int64_t j = 0; j < n; ++j) sums[j] += exp_of_nonpositive(x[j] - reference[j]);
       }
