@@ -31,10 +31,9 @@ from torch.nn import parameter as parameter
 from torch.nn import utils as utils
 
 from lossary import functional as functional
+from lossary.core.arrays import Impl
 {elsewhere}
 from lossary.modules.loss_module import LossModule as LossModule
-
-Impl = Literal["auto", "reference", "fused"]
 
 def loss_modules() -> tuple[type[LossModule], ...]: ...
 def module_of(function: Callable[..., Any]) -> type[LossModule]: ...

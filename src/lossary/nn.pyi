@@ -14,11 +14,10 @@ from torch.nn import parameter as parameter
 from torch.nn import utils as utils
 
 from lossary import functional as functional
+from lossary.core.arrays import Impl
 from lossary.modules.adaptive_log_softmax import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from lossary.modules.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from lossary.modules.loss_module import LossModule as LossModule
-
-Impl = Literal["auto", "reference", "fused"]
 
 def loss_modules() -> tuple[type[LossModule], ...]: ...
 def module_of(function: Callable[..., Any]) -> type[LossModule]: ...
