@@ -12,6 +12,7 @@ import torch
 
 import lossary.functional as F
 from lossary import nn
+from lossary.core.arrays import WITHOUT_AUTOCAST
 from lossary.testing import LIBRARIES, cases
 
 INF, NAN = math.inf, math.nan
@@ -72,6 +73,16 @@ def test_functional_calls_compile():
     torch.compiler.reset()
     compiled = torch.compile(per_sample, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(*arguments), per_sample(*arguments))
+
+
+@pytest.mark.filterwarnings("ignore:.*is no longer used as device type")
+def test_it_knows_which_devices_have_autocast():
+    with pytest.raises(RuntimeError) as refused:
+        torch.device("nonsense")
+    devices = str(refused.value).partition("one of ")[2].partition(" device type")[0].split(", ")
+    assert "cpu" in devices and "meta" in devices
+    without = {device for device in devices if not torch.amp.is_autocast_available(device)}
+    assert without == WITHOUT_AUTOCAST & {*devices}
 
 
 def test_autocast_answers_in_fp32():

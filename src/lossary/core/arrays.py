@@ -29,6 +29,8 @@ Impl = Literal["auto", "reference", "fused"]
 # Tuples and not unions: torch.compile traces isinstance over tuples.
 NUMPY = (np.ndarray, np.generic)
 CONVERTIBLE = (bool, int, float, list, tuple, *NUMPY)
+WITHOUT_AUTOCAST = frozenset(["fpga", "hip", "ideep", "lazy", "meta", "mkldnn", "opencl", "opengl", "ve", "vulkan"])
+"""Types of torch's devices; Dynamo of torch 2.11 cannot trace torch.amp.is_autocast_available."""
 
 
 def imported(name: str) -> Any:
@@ -284,7 +286,7 @@ def _autocasts(x: Array) -> bool:
     import torch
 
     device = x.device.type
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return device not in WITHOUT_AUTOCAST and torch.is_autocast_enabled(device)
 
 
 def linear(x: Array, weight: Array) -> Array:

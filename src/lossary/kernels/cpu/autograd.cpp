@@ -23,6 +23,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "cache_key.h"
@@ -145,6 +146,16 @@ struct LossBackward : torch::autograd::Node {
   }
 };
 
+// What owns a node: counted within it, or, before torch 2.13, beside it.
+template <class T>
+auto new_node() {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, torch::autograd::Node>) {
+    return c10::make_intrusive<T>();
+  } else {
+    return std::shared_ptr<T>(new T, [](T* node) { deleteNode(node); });
+  }
+}
+
 struct Step {
   PyObject_HEAD
   vectorcallfunc vectorcall;
@@ -189,7 +200,7 @@ PyObject* run(PyObject* self, PyObject* const* given, size_t, PyObject*) {
     return nullptr;
   }
   if (wanted) {
-    const auto node = c10::make_intrusive<LossBackward>();
+    const auto node = new_node<LossBackward>();
     node->set_next_edges(std::move(edges));
     node->call = call;
     node->saved.reserve(tensors.size());
