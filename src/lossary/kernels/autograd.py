@@ -77,7 +77,7 @@ class Traced(torch.autograd.Function):
         value, ready = recipe.operator.overload(*recipe.filled(tensors), None, recipe.at_once)
         ctx.recipe = recipe
         ctx.save_for_backward(*tensors, *ready)
-        # Where `to` answers the value itself, Dynamo of torch 2.11 takes the two for two outputs, and loses the gradient.
+        # Where `to` answers the value itself, Dynamo of torch 2.11 takes the two for two outputs: a gradient of 0.
         return value if value.dtype is recipe.dtype else value.to(recipe.dtype)
 
     @staticmethod
