@@ -35,6 +35,8 @@ MODULES = {
     "triplet_margin_loss": "TripletMarginLoss",
     "triplet_margin_with_distance_loss": "TripletMarginWithDistanceLoss",
 }
+if not hasattr(torch.nn, MODULES["linear_cross_entropy"]):  # of torch 2.13
+    del MODULES["linear_cross_entropy"]
 
 NAME = itemgetter(0)
 

@@ -156,9 +156,11 @@ WITH_ERROR_INPUTS = (
 )
 
 
-@pytest.mark.parametrize("loss", WITH_ERROR_INPUTS)
+@pytest.mark.parametrize("loss", [loss for loss in WITH_ERROR_INPUTS if loss in opinfo.MODULES])
 def test_error_inputs_raise_an_error_that_names_the_loss(loss: str) -> None:
     calls = list(opinfo.error_inputs(loss))
+    if not calls and "linear_cross_entropy" not in opinfo.MODULES:
+        pytest.skip(f"torch {torch.__version__} ships none")
     assert calls
     for call in calls:
         with pytest.raises((ValueError, TypeError, IndexError), match=f"^({loss}|{call.name}): "):

@@ -76,6 +76,11 @@ def dimension(name, x, how, sample):
     return next((names.index(axis) for axis in ("N", "s0") if axis in names and x.ndim == len(names)), None)
 
 
+REFUSED = {"linear_cross_entropy"}
+if not hasattr(torch.nn, "LinearCrossEntropyLoss"):  # before torch 2.13 no rule says how the ranks compare two tensors
+    REFUSED |= {"cox_loss"}
+
+
 def check_loss(loss, how):
     """The value and the gradients of the whole arrays, or an error of ours; these only of classes and mixed calls."""
     for seed in range(3):
@@ -91,7 +96,7 @@ def check_loss(loss, how):
             assert message.startswith(f"{loss.name}: ") and " is a DTensor (" in message, message
             assert f"Pass {next(iter(loss.data))}.full_tensor()" in message, message
             of_classes = any(spec.domain.dtype == "integer" for spec in sample.specs.values())
-            assert of_classes or "mixed" in message or loss.name == "linear_cross_entropy", message
+            assert of_classes or "mixed" in message or loss.name in REFUSED, message
             continue
         try:
             value.sum().backward()

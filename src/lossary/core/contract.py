@@ -613,7 +613,8 @@ def _out_of_domain(x: Array, domain: Domain) -> Array:
 
 def _is_value(x: Array, values: tuple[float, ...]) -> Array:
     """Whether a number is one of these; NaN is let through, as by bounds."""
-    return functools.reduce(operator.or_, [x == v for v in values], x != x)
+    nan = [namespace(x).isnan(x)] if kind(x) == "float" else []
+    return functools.reduce(operator.or_, [*(x == v for v in values), *nan])
 
 
 def _inside_out(boxes: Array, corners: str) -> Array:
