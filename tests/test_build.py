@@ -28,15 +28,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_library_it_says_how_to_get_one(installed: Path) -> None:
     assert status.library() is None and status.build() is None
     said = str(status.missing())
-    assert "C++20 compiler" in said and "torch 2.11" in said
+    assert "GCC or Clang with C++20" in said and "torch 2.11" in said
     assert "pip install" in said and "wheel.cmake=true" in said
 
 
 def test_with_a_library_it_says_how_that_was_built(installed: Path) -> None:
     built = {"compiler": "GNU 12.2.0", "flags": "-O3", "torch": "2.13.0", "instruction_sets": ["x86-64-v3"]}
-    (installed / "liblossary.so").touch()
+    (installed / status.LIBRARY).touch()
     (installed / "build.json").write_text(json.dumps(built))
-    assert status.missing() is None and status.library() == installed / "liblossary.so"
+    assert status.missing() is None and status.library() == installed / status.LIBRARY
     assert status.build() == status.Build(**built)
 
 
@@ -85,6 +85,8 @@ def test_calls_in_cpp_of_another_torch_are_left_alone(tmp_path: Path) -> None:
 
 
 WITHOUT_A_LIBRARY = """
+import warnings
+
 import torch
 from torch._subclasses import FakeTensorMode
 import lossary
@@ -92,8 +94,16 @@ from lossary.kernels import operators
 
 assert operators.missing is not None and operators.native is None
 x, y = torch.randn(6, 4, requires_grad=True), torch.tensor([0, 3, 1, 2, 2, 0])
+compiled = torch.compile(lossary.mse_loss, fullgraph=True, backend="eager")
+compiled(x, x)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    for _ in range(3):
+        torch.testing.assert_close(lossary.cross_entropy(x, y), torch.nn.functional.cross_entropy(x, y))
+        lossary.l1_loss(x, x)
+(once,) = [w for w in said if "kernels" in str(w.message)]
+assert "wheel.cmake=true" in str(once.message) and once.filename == "<string>", once
 assert lossary.explain(lossary.cross_entropy, x, y).chosen == "reference"
-torch.testing.assert_close(lossary.cross_entropy(x, y), torch.nn.functional.cross_entropy(x, y))
 assert not lossary.log_prob(x, y).lse.isnan().any()
 import lossary.ops
 

@@ -86,25 +86,24 @@ def _hardware() -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    name, library, built, torch = "fused kernels", status.library(), status.build(), imported("torch")
+    name, library, built = "fused kernels", status.library(), status.build()
     if library is None:
         costs = "losses of torch tensors run as array operations, several times slower (docs/conventions.md)"
         return Finding(name, "absent", f"{costs}. {status.missing()}")
     chosen = ""
-    if torch is not None:
-        try:
-            torch.ops.load_library(str(library))
-            name_of_set, kept = torch.ops.lossary.instruction_set(), torch.ops.lossary.gradient_memory_limit() >> 20
-            chosen = f"{name_of_set.replace('_', '-')} runs, and keeps up to {kept} MiB for gradients; "
-            from lossary.kernels import operators  # here: it imports torch
+    if imported("torch") is not None:
+        from lossary.kernels import operators  # here: it imports torch
 
-            if operators.native is None:
-                chosen += (
-                    f"repeated calls go through Python ({operators.native_missing}), which small losses notice, and "
-                    "the storage of large gradients cannot be resized (lossary.ops.gradient_memory); "
-                )
-        except Exception as error:  # as above
-            return Finding(name, "broken", f"{library} cannot be loaded ({type(error).__name__}: {error})")
+        if operators.missing is not None:
+            return Finding(name, "broken", operators.missing)
+        kernels = operators.torch.ops.lossary
+        of_set, kept = kernels.instruction_set().replace("_", "-"), kernels.gradient_memory_limit() >> 20
+        chosen = f"{of_set} runs, and keeps up to {kept} MiB for gradients; "
+        if operators.native is None:
+            chosen += (
+                f"repeated calls go through Python ({operators.native_missing}), which small losses notice, and "
+                "the storage of large gradients cannot be resized (lossary.ops.gradient_memory); "
+            )
     if built is None:
         return Finding(name, "ok", chosen + str(library))
     sets = ", ".join(built.instruction_sets)

@@ -204,11 +204,15 @@ class _Given(threading.local):
 GIVEN = _Given()
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn the caller of a loss; compiled code, which cannot, says it when it is first run without."""
+def warn(message: str, category: type[Warning] = UserWarning, *, repeated: bool = True) -> None:
+    """Warn the caller of a loss; compiled code, which cannot, says it when it is first run without.
+
+    repeated: also at later calls that are remembered.
+    """
     if is_compiling():
         return
-    GIVEN.warnings.append((message, category))
+    if repeated:
+        GIVEN.warnings.append((message, category))
     frame, depth = sys._getframe(), 1
     # torch.nn: a module's own call, and torch's functions under `lossary.patch_torch`.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("lossary.", "torch.nn.")):

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from lossary.core import reference
 from lossary.core.arrays import Array, is_compiling, is_torch, is_transformed, library
-from lossary.core.check import Checked, prepare
+from lossary.core.check import Checked, prepare, warn
 from lossary.core.contract import shown
 from lossary.core.strict import is_strict
-from lossary.kernels import families
+from lossary.kernels import families, status
 from lossary.kernels.recipe import DataError, Formula, Recipe, make, of_formula
 
 
@@ -76,6 +77,13 @@ ALL = (
 )
 
 
+@cache
+def _mention(missing: str) -> None:
+    """Once in a process, to those whom kernels would have served."""
+    costs = "Until then losses of torch tensors on the CPU run as array operations, several times slower"
+    warn(f"{missing}. {costs}", repeated=False)
+
+
 def check_impl(loss: str, impl: Any) -> None:
     if not isinstance(impl, str) or impl not in ("auto", *(i.name for i in ALL)):
         known = ", ".join(repr(i.name) for i in ALL)
@@ -99,4 +107,6 @@ def choose(call: Checked) -> Implementation:
                 return implementation
             if wanted != "auto":
                 raise ValueError(f"{name}: impl={wanted!r} cannot serve this call: {reason}. Use impl='auto'")
+            if not is_compiling() and reason == status.missing():
+                _mention(reason)
     raise AssertionError("the reference never refuses")

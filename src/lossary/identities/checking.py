@@ -146,8 +146,7 @@ def _precision(library: str, dtype: str) -> Iterator[None]:
         return
     import jax
 
-    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # before JAX 0.8
-    with home.enable_x64(dtype == "float64"):
+    with jax.enable_x64(dtype == "float64"):
         yield
 
 

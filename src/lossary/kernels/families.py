@@ -77,12 +77,12 @@ def refuse(call: Checked) -> str | None:
 
     from lossary.kernels import operators
 
-    if operators.missing is not None:
-        return operators.missing
     if call.first.device.type not in operators.DEVICES:
         return f"it runs on the CPU; these tensors are on {call.first.device.type}"
     if call.first.dtype not in operators.DTYPES:
         return f"it takes fp64, fp32, fp16 and bf16, and not {call.first.dtype}"
+    if operators.missing is not None:
+        return operators.missing
     learned = [n for n in call.loss.options if is_array(call.values[n]) and n not in kernel.inputs]
     if learned:
         return f"{learned[0]} is an array, and it takes numbers"

@@ -1,6 +1,7 @@
 """What is built here and, if nothing is, why not and how to get it. CMakeLists.txt writes what is read here."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,12 @@ class Build:
     instruction_sets: list[str]
 
 
+LIBRARY = "lossary.dll" if sys.platform == "win32" else "liblossary.so"
+
+
 def library() -> Path | None:
     """The shared object that `torch.ops.load_library` takes, or None where none was built."""
-    path = Path(__file__).with_name("liblossary.so")
+    path = Path(__file__).with_name(LIBRARY)
     return path if path.is_file() else None
 
 
@@ -32,7 +36,7 @@ def missing() -> str | None:
     if library() is not None:
         return None
     return (
-        "Lossary was installed without its kernels, which take a C++20 compiler, and torch 2.11 or newer in the same "
-        "environment. To build them, or to see what stops it: pip install --force-reinstall --no-deps --no-cache-dir "
-        "--no-binary lossary --config-settings wheel.cmake=true lossary (in a checkout, . for lossary)"
+        "Lossary was installed without its kernels. They take GCC or Clang with C++20, and torch 2.11 or newer in "
+        "the same environment. To build them, or to see what stops it: pip install --force-reinstall --no-deps "
+        "--no-cache-dir --no-binary lossary --config-settings wheel.cmake=true lossary (in a checkout, . for lossary)"
     )
