@@ -1,12 +1,13 @@
-# All that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz, make sanitize. CI runs
-# make lint, make test, which has the tests of make check among its own, and make peers.
+# All that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz, make sanitize,
+# make test-versions, make wheel. CI runs make lint, make test, which has the tests of make check among its own,
+# make peers, and make test-versions with the newest and the oldest of everything.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test peers check lint bench docs fuzz sanitize clean
+.PHONY: demo test peers check lint bench docs fuzz test-versions wheel sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -41,6 +42,21 @@ bench: $(VENV)/kernels.done
 # Nightly: 10,000 valid and 10,000 broken calls of every loss.
 fuzz: $(VENV)/kernels.done
 	$(BIN)/pytest -n auto --hypothesis-profile=fuzz tests/test_fuzz.py
+
+# Part of the tests with other versions of torch, Python and packages, which uv fetches, and the page that says so. One of
+# them: make test-versions ENVIRONMENTS=newest. Where pyenv has the Pythons, it is told to show them.
+ENVIRONMENTS := oldest torch-2.13 torch-2.14 newest
+NOX := PYENV_VERSION=3.11:3.12:3.13 $(BIN)/nox --session
+test-versions: $(VENV)/kernels.done
+	$(NOX) $(foreach name,$(ENVIRONMENTS),"versions($(name))")
+	$(BIN)/python docs/generate.py
+
+# dist/: the source, a wheel with kernels, one in pure Python, and what each gives in clean environments.
+wheel: $(VENV)/kernels.done
+	$(NOX) autograd
+	$(NOX) wheel
+	$(NOX) installs
+	$(BIN)/python docs/generate.py
 
 # The kernels under AddressSanitizer and UndefinedBehaviorSanitizer, then under ThreadSanitizer, to which torch's own
 # threads would all be races: copies of the package, and the tests that reach them.

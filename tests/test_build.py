@@ -34,9 +34,9 @@ def test_without_a_library_it_says_how_to_get_one(installed: Path) -> None:
 
 def test_with_a_library_it_says_how_that_was_built(installed: Path) -> None:
     built = {"compiler": "GNU 12.2.0", "flags": "-O3", "torch": "2.13.0", "instruction_sets": ["x86-64-v3"]}
-    (installed / status.LIBRARY).touch()
+    (installed / "liblossary.so").touch()
     (installed / "build.json").write_text(json.dumps(built))
-    assert status.missing() is None and status.library() == installed / status.LIBRARY
+    assert status.missing() is None and status.library() == installed / "liblossary.so"
     assert status.build() == status.Build(**built)
 
 

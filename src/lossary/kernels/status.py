@@ -1,7 +1,6 @@
 """What is built here and, if nothing is, why not and how to get it. CMakeLists.txt writes what is read here."""
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,9 @@ class Build:
     instruction_sets: list[str]
 
 
-LIBRARY = "lossary.dll" if sys.platform == "win32" else "liblossary.so"
-
-
 def library() -> Path | None:
     """The shared object that `torch.ops.load_library` takes, or None where none was built."""
-    path = Path(__file__).with_name(LIBRARY)
+    path = Path(__file__).with_name("liblossary.so")
     return path if path.is_file() else None
 
 
