@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test peers check lint bench docs fuzz test-versions wheel sanitize clean
+.PHONY: demo test peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -50,6 +50,12 @@ NOX := PYENV_VERSION=3.11:3.12:3.13 $(BIN)/nox --session
 test-versions: $(VENV)/kernels.done
 	$(NOX) $(foreach name,$(ENVIRONMENTS),"versions($(name))")
 	$(BIN)/python docs/generate.py
+
+# For CI, which has not the time for more: the newest of everything, and what packages matter to with the oldest.
+test-newest: $(VENV)/kernels.done
+	$(NOX) "versions(newest)"
+test-oldest: $(VENV)/kernels.done
+	$(NOX) "versions(oldest)" -- tests/test_cli.py tests/test_report.py tests/test_report_input.py tests/test_drop_in.py
 
 # dist/: the source, a wheel with kernels, one in pure Python, and what each gives in clean environments.
 wheel: $(VENV)/kernels.done

@@ -126,23 +126,23 @@ def versions(tested: dict[str, Any], installed: dict[str, Any]) -> str:
     return f"""# Versions
 <!-- `make test-versions` and `make wheel` write this page from what they find; its text is in docs/generate.py. -->
 Lossary is built against the stable interface of torch 2.11: one library of kernels serves torch 2.11 and newer, every
-build of it (`+cpu`, `+cu132`) and every Python. The code that repeats remembered calls in C++ uses interfaces that torch
-may change: it is built for each release of torch and each Python, and where there is none Python does the same, which
-losses of few elements notice (`lossary doctor` says which it is).
+build of it (`+cpu`, `+cu132`) and every Python. The code that repeats remembered calls in C++ uses interfaces that
+torch may change: it is built for each release of torch and each Python, and where there is none Python does the same,
+which losses of few elements notice (`lossary doctor` says which it is).
 
 ## Tested
 Part of the suite: all checks of every loss on torch, and what is said of torch; for the oldest and the newest of
-everything NumPy, the array API and JAX too, and the command line. Warnings are errors. "oldest" is the oldest version of
-each requirement that pyproject.toml allows.
+everything NumPy, the array API and JAX too, and the command line. Warnings are errors. "oldest" is the oldest version
+of each requirement that pyproject.toml allows.
 
 {table(("environment", "Python", "packages", "kernels", "calls in C++", "tests", "on"), environments())}
 
 Not tested: Python 3.14, GPUs, Windows, macOS. On Windows there are no kernels, and losses run as array operations.
 
 ## What torch 2.11 and 2.12 lack
-`torch.nn.LinearCrossEntropyLoss` is of 2.13; `lossary.nn` has it on all. Inside `patch_torch`, code compiled by 2.11 may
-keep torch's own loss where a function was stored as a default argument. DTensors are refused by `cox_loss`: its ranks
-have no rule for comparing two tensors.
+`torch.nn.LinearCrossEntropyLoss` is of 2.13; `lossary.nn` has it on all. Inside `patch_torch`, code compiled by 2.11
+may keep torch's own loss where a function was stored as a default argument. DTensors are refused by `cox_loss`: its
+ranks have no rule for comparing two tensors.
 
 ## Installed
 What each way to install gives in a clean environment, by the files of `make wheel`:
@@ -150,8 +150,8 @@ What each way to install gives in a clean environment, by the files of `make whe
 {table(("installed", *titles), ([name, *(found[t] for t in titles)] for name, found in installed.items()))}
 
 The wheel with kernels needs no compiler, and torch may come before it or after. An install from the source builds the
-kernels where GCC or Clang and torch are there already, and goes on without them where they are not; to build them later,
-with torch 2.11 or newer in the environment:
+kernels where GCC or Clang and torch are there already, and goes on without them where they are not; to build them
+later, with torch 2.11 or newer in the environment:
 
 ```
 pip install --force-reinstall --no-deps --no-cache-dir --no-binary lossary --config-settings wheel.cmake=true lossary
@@ -159,7 +159,8 @@ pip install --force-reinstall --no-deps --no-cache-dir --no-binary lossary --con
 
 uv hides the environment from a build: `uv pip install --no-build-isolation`, with scikit-build-core,
 hatch-fancy-pypi-readme, cmake and ninja installed before. The wheels that are made here are manylinux_2_34, as the
-machine's C library is; `.github/workflows/wheels.yml` makes them for manylinux_2_28, macOS and ARM, and has not run yet.
+machine's C library is; `.github/workflows/wheels.yml` makes them for manylinux_2_28, macOS and ARM, and has not run
+yet.
 """
 
 
