@@ -196,7 +196,7 @@ with warnings.catch_warnings(record=True) as said:
         value = lossary.cross_entropy(x, torch.tensor([0, 1]))
         value.backward()
         values.append(float(value))
-        assert float(x.grad.sum()) == 0 and float(x.grad[0, 0]) < 0
+        assert abs(float(x.grad[0, 0]) + 1 / 3) < 1e-6
         from lossary.kernels import operators
 
         found["torch"] = torch.__version__

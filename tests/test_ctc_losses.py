@@ -18,9 +18,7 @@ Loss = Callable[..., Any]
 LOSSES = (lossary.ctc_loss, lossary.ctc_loss_with_logits)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
-of_kernels = pytest.mark.skipif(
-    missing() is not None, reason="what the kernels answer, to their last digits or by name"
-)
+of_kernels = pytest.mark.skipif(missing() is not None, reason="what kernels answer, to the last digits or by name")
 each_impl = pytest.mark.parametrize("impl", ["auto", "reference"])
 
 
