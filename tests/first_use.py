@@ -393,6 +393,7 @@ def serve() -> None:
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
     warnings.filterwarnings("ignore", "`torch.jit")  # torch's own imports, and the tracer itself
     warnings.filterwarnings("ignore", "<class 'torch.autograd.function.Function'>", DeprecationWarning)
+    warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")
     warnings.filterwarnings("ignore", "Warning: Profiler clears events")  # of torch 2.11, to everybody
     for line in sys.stdin:
         with tempfile.TemporaryFile() as said:

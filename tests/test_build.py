@@ -146,7 +146,9 @@ def test_it_takes_the_torch_of_its_environment(version: str | None, said: str | 
     """Also where pip hides that environment from the build."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
+        # This environment's alone: cmake may be a program in Python, of another one.
+        f"import sys; here = sys.prefix == {str(tmp_path)!r}\n"
+        "sys.path = [p for p in sys.path if not here or 'site-packages' not in p]"
     )
     if version is not None:
         (package,) = (site / "torch" for site in tmp_path.glob("lib/python*/site-packages"))

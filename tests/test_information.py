@@ -112,7 +112,8 @@ def test_certainty_has_positive_zero_entropy():
     assert not np.signbit(self_information([1.0])).any()
 
 
-distributions = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda p: sum(p) > 1e-3)
+# No subnormal numbers: half of the smallest is 0 to SciPy.
+distributions = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=3, max_size=3).filter(lambda p: sum(p) > 1e-3)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
