@@ -53,7 +53,7 @@ test-versions: $(VENV)/kernels.done
 
 # For CI, which has not the time for more: the newest of everything, and what packages matter to with the oldest.
 test-newest: $(VENV)/kernels.done
-	$(NOX) "versions(newest)"
+	$(NOX) "versions(newest)" -- quick
 test-oldest: $(VENV)/kernels.done
 	$(NOX) "versions(oldest)" -- tests/test_cli.py tests/test_report.py tests/test_report_input.py tests/test_drop_in.py
 
