@@ -102,8 +102,8 @@ def calls_in_cpp(session: nox.Session, build: Path) -> list[Path]:
 @nox.session
 @nox.parametrize(("python", "name"), [(e.python, name) for name, e in ENVIRONMENTS.items()], ids=ENVIRONMENTS)
 def versions(session: nox.Session, name: str) -> None:
-    """Part of the tests with other versions of everything. What stands after -- goes to pytest, but for `quick`: without
-    the conformance suite."""
+    """Part of the tests with other versions of everything. What stands after -- goes to pytest, but for `quick`,
+    which leaves out the conformance suite."""
     environment = ENVIRONMENTS[name]
     # Of the requirements the oldest that they name; what those bring along is new in either case.
     resolution = ("--resolution", "lowest-direct") if environment.oldest else ()
