@@ -37,11 +37,14 @@ CONFORMANCE = (
     "-k",
     "torch or numpy or strict or (jax and float32 and (value or gradient))",
 )
+PROCESSES = tuple(  # which start many, or compile much: minutes
+    f"tests/test_{name}.py" for name in ("by_rows", "concurrency", "dtensors", "first_use", "inductor")
+)
 TORCH = tuple(
     f"tests/test_{name}.py"
     for name in (
-        *("build", "by_rows", "catalogue", "concurrency", "ctc_losses", "drop_in", "dtensors", "first_use", "inductor"),
-        *("kernels", "loss_modules", "modules", "names", "nn", "opinfo", "patch", "remembered"),
+        *("build", "catalogue", "ctc_losses", "drop_in", "kernels", "loss_modules", "modules", "names", "nn", "opinfo"),
+        *("patch", "remembered"),
     )
 )
 TOOLS = tuple(f"tests/test_{name}.py" for name in ("cli", "information", "misuse_cli", "report", "report_input"))
@@ -57,10 +60,10 @@ class Environment(NamedTuple):
 
 
 ENVIRONMENTS = {
-    "oldest": Environment("3.11", ("torch",), (CONFORMANCE, TORCH + TOOLS), oldest=True),
-    "torch-2.13": Environment("3.11", ("torch==2.13.*",), (CONFORMANCE_OF_TORCH, TORCH)),
-    "torch-2.14": Environment("3.11", ("torch==2.14.*",), (CONFORMANCE_OF_TORCH, TORCH)),
-    "newest": Environment("3.13", ("torch",), (CONFORMANCE, TORCH + TOOLS)),
+    "oldest": Environment("3.11", ("torch",), (CONFORMANCE, PROCESSES, TORCH + TOOLS), oldest=True),
+    "torch-2.13": Environment("3.11", ("torch==2.13.*",), (CONFORMANCE_OF_TORCH, PROCESSES, TORCH)),
+    "torch-2.14": Environment("3.11", ("torch==2.14.*",), (CONFORMANCE_OF_TORCH, PROCESSES, TORCH)),
+    "newest": Environment("3.13", ("torch",), (CONFORMANCE, PROCESSES, TORCH + TOOLS)),
 }
 
 ABOUT = """
@@ -103,7 +106,7 @@ def calls_in_cpp(session: nox.Session, build: Path) -> list[Path]:
 @nox.parametrize(("python", "name"), [(e.python, name) for name, e in ENVIRONMENTS.items()], ids=ENVIRONMENTS)
 def versions(session: nox.Session, name: str) -> None:
     """Part of the tests with other versions of everything. What stands after -- goes to pytest, but for `quick`,
-    which leaves out the conformance suite."""
+    which leaves out what takes minutes."""
     environment = ENVIRONMENTS[name]
     # Of the requirements the oldest that they name; what those bring along is new in either case.
     resolution = ("--resolution", "lowest-direct") if environment.oldest else ()
@@ -114,7 +117,7 @@ def versions(session: nox.Session, name: str) -> None:
     for module in (*BUILT, *calls_in_cpp(session, Path(session.create_tmp()) / "autograd")):
         shutil.copy(module, kernels)
     answers, given = [], tuple(session.posargs)
-    for run in environment.runs[1:] if given == ("quick",) else (given,) if given else environment.runs:
+    for run in environment.runs[-1:] if given == ("quick",) else (given,) if given else environment.runs:
         answers.append(Path(session.create_tmp()) / f"{len(answers)}.xml")
         # Pages and stubs are written with the packages of development.
         options = ["--deselect=tests/test_catalogue.py::test_the_generated_pages_are_up_to_date", "-n", "auto"]
