@@ -82,7 +82,7 @@ sanitize: $(VENV)/dev.done
 	$(call sanitized,threads,-fsanitize=thread,libtsan.so,OMP_NUM_THREADS=1,-k 'not child' tests/test_concurrency.py)
 
 clean:
-	rm -rf $(VENV) build $(addprefix src/lossary/kernels/,*.so build.json)
+	rm -rf $(VENV) .nox build dist $(addprefix src/lossary/kernels/,*.so build.json)
 
 $(VENV)/demo.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -137,9 +137,9 @@ of each requirement that pyproject.toml allows.
 
 {table(("environment", "Python", "packages", "kernels", "calls in C++", "tests", "on"), environments())}
 
-Not tested: Python 3.14, GPUs, Windows, macOS. On Windows there are no kernels, and losses run as array operations.
+Not tested: torch 2.12, Python 3.14, GPUs, Windows, macOS. On Windows there are no kernels, and losses run as array operations.
 
-## What torch 2.11 and 2.12 lack
+## What torch 2.11 lacks
 `torch.nn.LinearCrossEntropyLoss` is of 2.13; `lossary.nn` has it on all. Inside `patch_torch`, code compiled by 2.11
 may keep torch's own loss where a function was stored as a default argument. DTensors are refused by `cox_loss`: its
 ranks have no rule for comparing two tensors.

@@ -127,6 +127,27 @@ def test_where_none_is_built_losses_work_and_operators_have_their_schemas(tmp_pa
     assert answer.stdout == "no kernel\nwhole\n", answer.stderr
 
 
+DOES_NOT_LOAD = """
+import torch, lossary
+from lossary.cli import health
+from lossary.kernels import operators
+
+assert operators.missing.startswith(f"The kernels do not load into torch {torch.__version__}"), operators.missing
+x = torch.randn(6, 4)
+assert lossary.explain(lossary.mse_loss, x, x).chosen != "fused" and lossary.mse_loss(x, x) == 0
+found = health._kernels()
+assert (found.state, found.text) == ("broken", operators.missing), found
+"""
+
+
+def test_a_library_that_does_not_load_is_broken_and_losses_work(tmp_path: Path) -> None:
+    copy = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.so", "cpu"))
+    (copy / "lossary" / "kernels" / "liblossary.so").write_text("not a library")
+    run = [sys.executable, "-W", "error", "-c", DOES_NOT_LOAD]
+    answer = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
 def test_torch_is_no_requirement_of_the_build() -> None:
     """An isolated build would fetch it, with gigabytes of CUDA."""
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
