@@ -137,7 +137,8 @@ of each requirement that pyproject.toml allows.
 
 {table(("environment", "Python", "packages", "kernels", "calls in C++", "tests", "on"), environments())}
 
-Not tested: torch 2.12, Python 3.14, GPUs, Windows, macOS. On Windows there are no kernels, and losses run as array operations.
+Not tested: torch 2.12, Python 3.14, GPUs, Windows, macOS. On Windows there are no kernels, and losses run as array
+operations.
 
 ## What torch 2.11 lacks
 `torch.nn.LinearCrossEntropyLoss` is of 2.13; `lossary.nn` has it on all. Inside `patch_torch`, code compiled by 2.11
