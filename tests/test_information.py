@@ -112,8 +112,7 @@ def test_certainty_has_positive_zero_entropy():
     assert not np.signbit(self_information([1.0])).any()
 
 
-# No subnormal numbers: half of the smallest is 0 to SciPy.
-distributions = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=3, max_size=3).filter(lambda p: sum(p) > 1e-3)
+distributions = st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda p: sum(p) > 1e-3)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
@@ -125,7 +124,8 @@ def test_against_scipy_and_inequalities(p, q):
     # scipy overflows to inf where p/q does; the divergence itself is finite there.
     log_q = np.log(q, out=np.full(3, -np.inf), where=q > 0)
     assert d == pytest.approx(sum(a * (np.log(a) - b) for a, b in zip(p, log_q, strict=True) if a), abs=1e-12)
-    assert js == pytest.approx(scipy.spatial.distance.jensenshannon(p, q) ** 2, abs=1e-13)
+    if ((p + q) / 2 > 0)[p + q > 0].all():  # half of the smallest subnormal number is 0, and inf to older SciPy
+        assert js == pytest.approx(scipy.spatial.distance.jensenshannon(p, q) ** 2, abs=1e-13)
     assert jensen_shannon(q, p) == pytest.approx(js, abs=1e-15)
     assert -1e-15 <= h <= np.log(3) + 1e-15
     assert 0 <= js <= np.log(2) + 1e-15
