@@ -88,6 +88,31 @@ def first_imports(name: str) -> None:
     all_at_once([torchs, numpys] * (THREADS // 2))
 
 
+def vector_functions() -> None:
+    """Every formula's calls of MKL come after the one that a thread of its own has made."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    import lossary
+
+    functions = "acos asin atan cos erf erfc erfinv exp log log10 sin sqrt tan tanh trunc"  # aten/src/ATen/cpu/vml.h
+    met = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = func.overloadpacket.__name__.rstrip("_")
+            if name in functions.split():
+                assert name in sys.modules["lossary.core.mkl"].FUNCTIONS, name
+                met.add(name)
+            return func(*args, **kwargs or {})
+
+    for record in lossary.catalogue():
+        for given in record.examples:
+            arguments = {k: convert("torch")(x) if k in record.data else x for k, x in given.arguments.items()}
+            with Watch():
+                record.public(**arguments, impl="reference")
+    assert met == set(sys.modules["lossary.core.mkl"].FUNCTIONS)
+
+
 def beside(library: str) -> None:
     """Losses of NumPy arrays, from two threads, until a third has imported another library; prints how many calls."""
     import lossary

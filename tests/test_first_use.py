@@ -53,6 +53,10 @@ def test_first_calls_of_several_threads(in_child: Callable[..., None], name: str
     in_child("first_calls", "torch", name)
 
 
+def test_mkl_finds_its_kernels_before_formulas_need_them() -> None:
+    fresh("vector_functions")
+
+
 @pytest.mark.parametrize("library", ["numpy", "jax"])
 def test_first_calls_of_several_threads_on_other_libraries(library: str) -> None:
     fresh("first_calls", library, "cross_entropy")

@@ -72,6 +72,8 @@ def namespace(x: Array) -> Any:
     if is_torch(x):
         import array_api_compat.torch as xp
 
+        from lossary.core import mkl  # noqa: F401  # before the first call of exp
+
         return xp
     if isinstance(x, NUMPY):
         import array_api_compat.numpy as xp
