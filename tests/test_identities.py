@@ -20,11 +20,14 @@ BY_NAME = {identity.name: identity for identity in IDENTITIES}
 each_identity = pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: identity.name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "array_api_strict"])
+LIBRARIES = [(library, dtype) for library in ("numpy", "torch", "array_api_strict") for dtype in ("float32", "float64")]
+
+
+@pytest.mark.parametrize(("library", "dtype"), [*LIBRARIES, ("jax", "float32")])
 @each_identity
 def test_every_identity_holds(identity, library, dtype):
-    checked = check(identity, library, dtype)
+    # JAX compiles each operation for each shape: a second a sample.
+    checked = check(identity, library, dtype, samples=1 if library == "jax" else 3)
     assert checked.holds, f"error {checked.largest_error:.2e}, allowed {checked.allowed:.2e}"
     assert (checked.identity, checked.library, checked.dtype) == (identity, library, dtype)
 
