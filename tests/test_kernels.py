@@ -9,7 +9,7 @@ import torch
 
 import lossary
 from lossary import ops
-from lossary.kernels import operators
+from lossary.kernels import operators, schemas
 from lossary.kernels.families import Elementwise
 from lossary.kernels.status import missing
 
@@ -468,19 +468,19 @@ NUMBERED = [
 def test_every_elementwise_function_has_a_loss_and_its_number() -> None:
     """Exported programs hold the numbers, which are places in functions.inc."""
     files = {loss.name: inspect.getsource(inspect.getmodule(loss.function)) for loss in lossary.catalogue()}
-    for name in operators.FUNCTIONS:
+    for name in schemas.FUNCTIONS:
         found = any(f'"{name}"' in text and "kernel=Elementwise(" in text for text in files.values())
         assert found, f'no loss names {name}: add kernel=Elementwise("{name}", ...) to its record'
     for loss in lossary.catalogue():
         if isinstance(loss.kernel, Elementwise) and isinstance(loss.kernel.functor, str):
             name = loss.kernel.functor
-            assert name in operators.FUNCTIONS, f"{loss.name}: add LOSSARY_FUNCTION({name}, ...) to functions.inc"
-    assert list(operators.FUNCTIONS)[: len(NUMBERED)] == NUMBERED, "a function has another number: new ones come last"
+            assert name in schemas.FUNCTIONS, f"{loss.name}: add LOSSARY_FUNCTION({name}, ...) to functions.inc"
+    assert list(schemas.FUNCTIONS)[: len(NUMBERED)] == NUMBERED, "a function has another number: new ones come last"
 
 
 def test_elementwise_takes_as_many_parameters_as_its_function() -> None:
     x, y = torch.randn(2, 33, dtype=torch.float64).unbind()
-    place = operators.FUNCTIONS["Huber"]
+    place = schemas.FUNCTIONS["Huber"]
     given, rest = (place, x, y, None, False, None), (None, 2, None, None, 1)
     value, (gradient,) = torch.ops.lossary.elementwise.parameters(*given, [0.5], *rest)
     of_two, (gradient_of_two,) = torch.ops.lossary.elementwise.default(*given, 0.5, 0.0, *rest)

@@ -14,7 +14,8 @@ from torch import Tensor
 import lossary
 from lossary.dispatch.remembered import REMEMBERED
 from lossary.kernels import families, operators
-from lossary.kernels.operators import OPERATORS, REDUCTIONS
+from lossary.kernels.operators import OPERATORS
+from lossary.kernels.schemas import REDUCTIONS
 from lossary.kernels.status import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))

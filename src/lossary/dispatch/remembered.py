@@ -38,8 +38,8 @@ class Remembered:
 
 
 def cache_key(loss: Loss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the check of a call depends on: of data their dtype, shape and need of a gradient, of options their type and
-    value. None for whatever is more than contiguous tensors on the CPU and plain options."""
+    """What the check of a call depends on: of data their device, dtype, shape and need of a gradient, of options their
+    type and value. None for whatever is more than contiguous tensors on the CPU or CUDA devices and plain options."""
     # As `imported` and `is_strict` do it, without their calls: of all that a small loss takes, this is a tenth.
     torch: Any = sys.modules.get("torch")
     if torch is None or torch.__spec__._initializing or torch.compiler.is_dynamo_compiling() or depth.value:
@@ -64,9 +64,10 @@ def _cache_key(
     for place, x in (*enumerate(args), *kwargs.items()):
         of = x.__class__
         if of in tensors:
-            if not (x.is_cpu and x.layout is strided and not x.is_nested and x.is_contiguous()) or place in options:
+            here = x.is_cpu or x.is_cuda
+            if not (here and x.layout is strided and not x.is_nested and x.is_contiguous()) or place in options:
                 return None
-            parts += (x.dtype, x.shape, x.requires_grad)
+            parts += (x.get_device(), x.dtype, x.shape, x.requires_grad)
         elif of in OPTIONS:
             parts += (of, x)
         else:
@@ -84,6 +85,7 @@ def _is_plain() -> bool:
         or c._len_torch_dispatch_stack()
         or c._get_tracing_state() is not None
         or torch.is_autocast_enabled("cpu")
+        or torch.is_autocast_enabled("cuda")
         or torch.autograd.forward_ad._current_level >= 0
     )
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from lossary.core import reference, rows
 from lossary.core.arrays import is_compiling
 from lossary.kernels import operators
-from lossary.kernels.operators import REDUCTIONS, computed_in
+from lossary.kernels.operators import computed_in
 from lossary.kernels.recipe import DataError, Recipe, Source
+from lossary.kernels.schemas import REDUCTIONS
 
 
 def run(recipe: Recipe, tensors: list[Tensor]) -> Any:
@@ -55,11 +56,12 @@ class Fused(torch.autograd.Function):
         if takes_formula(upstream):
             return _in_slots(ctx.recipe, _of_formula(ctx.recipe, ctx.saved_tensors, upstream))
         ready, ctx.gradients = ctx.gradients, None  # autograd copies a gradient that somebody else holds
-        factor = upstream.item() if ready and upstream.is_cpu else None  # elsewhere reading it would wait
         # Small gradients of fp16 are 0 before a loss scale comes to them.
-        if not ready or (factor != 1 and ready[0].dtype is torch.float16):
+        if not ready or (ready[0].dtype is torch.float16 and upstream.item() != 1):
             return _in_slots(ctx.recipe, _of_operator(ctx.recipe, ctx.saved_tensors, upstream))
-        if factor != 1:
+        if not upstream.is_cpu:  # reading it here would wait for the device
+            torch.ops.lossary.rescale_(ready, upstream)
+        elif upstream.item() != 1:
             for gradient in ready:
                 gradient.mul_(upstream)
         return _in_slots(ctx.recipe, ready)

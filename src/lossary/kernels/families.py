@@ -17,6 +17,7 @@ from lossary.core.contract import BESIDE, BOX_FORMATS, OUTCOMES
 from lossary.core.reduce import sum_of_shares, sum_of_weights
 from lossary.core.rows import LogProb
 from lossary.kernels.recipe import Operand, Operands
+from lossary.kernels.schemas import FUNCTIONS
 
 if TYPE_CHECKING:
     from lossary.core.check import Checked
@@ -77,28 +78,36 @@ def refuse(call: Checked) -> str | None:
 
     from lossary.kernels import operators
 
-    if call.first.device.type not in operators.DEVICES:
-        return f"it runs on the CPU; these tensors are on {call.first.device.type}"
-    if call.first.dtype not in operators.DTYPES:
-        return f"it takes fp64, fp32, fp16 and bf16, and not {call.first.dtype}"
-    if operators.missing is not None:
-        return operators.missing
     learned = [n for n in call.loss.options if is_array(call.values[n]) and n not in kernel.inputs]
     if learned:
         return f"{learned[0]} is an array, and it takes numbers"
+    reason = operators.refuse_device(kernel.for_call(call).operator, call.first)
+    if reason is not None:
+        return reason
     if torch._C._are_functorch_transforms_active():
         return "not supported inside vmap and torch.func"
     if not is_compiling() and torch._C._get_tracing_state() is not None:
         return "not supported inside torch.jit.trace, which saves the operations of the formula"
     arrays = call.arrays()
-    plain = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]
-    if not is_compiling() and any(type(x).__torch_dispatch__ is not plain for x in arrays.values()):
+    if not is_compiling() and any(is_subclass(x) for x in arrays.values()):
         return "not supported for tensor subclasses"
     if torch.autograd.forward_ad._current_level >= 0:
         return "not supported in forward-mode differentiation"
     if torch.is_grad_enabled() and any(x.requires_grad for n, x in arrays.items() if n not in kernel.inputs):
         return "cannot differentiate targets or weights"
     return kernel.for_call(call).refuse(call)
+
+
+def is_subclass(x: Array) -> bool:
+    """Whether a tensor has operators of its own. Those of fake ones are known; on the CPU a backward looks at data."""
+    import torch
+
+    plain = torch.Tensor.__torch_dispatch__  # pyright: ignore[reportAttributeAccessIssue]
+    if type(x).__torch_dispatch__ is plain:
+        return False
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    return type(x) is not FakeTensor or x.device.type == "cpu"
 
 
 def refuse_inplace(call: Checked) -> str | None:
@@ -382,7 +391,7 @@ class LinearLogProbRows(LogProbRows):
 class Elementwise(Kernel):
     """Losses of single elements.
 
-    functor: its name in cpu/functions.inc, and in `parameters` the options that it takes as numbers; or a function of
+    functor: its name in functions.inc, and in `parameters` the options that it takes as numbers; or a function of
     the options that answers the name and the numbers. weighs_mean: the mean divides by the sum of the loss's weights.
     """
 
@@ -407,8 +416,6 @@ class Elementwise(Kernel):
         return None
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
-        from lossary.kernels.operators import FUNCTIONS
-
         values, x = operands.call.values, operands[self.inputs[0]].contiguous()
         numbers = [values[name] for name in self.parameters]
         functor, *numbers = self.functor(values) if callable(self.functor) else (self.functor, *numbers)

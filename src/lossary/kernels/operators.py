@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.metadata
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossary.kernels import status
+from lossary.kernels.schemas import REDUCTIONS, SCHEMAS
 
-REDUCTIONS = {"none": 0, "mean": 1, "sum": 2, "batchmean": 3}
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-DEVICES = ("cpu",)
-"""Types of devices that have kernels."""
-SCHEMAS = re.findall(r'^"(.*)",$', Path(__file__).with_name("schemas.inc").read_text("utf-8"), re.MULTILINE)
 
 missing = status.missing()
 if missing is None:
@@ -48,14 +45,8 @@ if missing is None:
         native_missing = f"no {module} was built for torch {release} and Python {platform.python_version()}"
     except ImportError as error:
         native_missing = str(error)
-FUNCTIONS: dict[str, int] = {}
-"""The numbers of elementwise functions."""
-if missing is None:
-    library = ctypes.CDLL(str(status.library()))
-    library.lossary_elementwise_functions.restype = ctypes.c_char_p
-    FUNCTIONS |= {name: i for i, name in enumerate(library.lossary_elementwise_functions().decode().split())}
-    if native is not None:
-        library.lossary_let_resize_by(ctypes.c_void_p(native.let_resize))
+if native is not None:
+    ctypes.CDLL(str(status.library())).lossary_let_resize_by(ctypes.c_void_p(native.let_resize))
 
 
 def computed_in(x: Tensor) -> torch.dtype:
@@ -65,6 +56,7 @@ def computed_in(x: Tensor) -> torch.dtype:
 @dataclass(frozen=True)
 class Operator:
     """name: of the operator, with its overload. arguments: their names. inputs: the places of the differentiable ones.
+    on_cuda: kernels/triton has it.
 
     All that `reduces` end in: row_weight, reduction, normalizer, upstream (what the gradient is multiplied by),
     gradients (a bit for each input whose gradient is wanted); they answer the value and the wanted gradients.
@@ -73,6 +65,7 @@ class Operator:
     name: str
     arguments: tuple[str, ...]
     inputs: tuple[int, ...]
+    on_cuda: bool
 
     @property
     def overload(self) -> Any:
@@ -93,11 +86,11 @@ Given = Mapping[str, Any]
 """The arguments of an operator by name."""
 
 
-def _operator(name: str, *inputs: str, answers: Callable[[Given], Any]) -> None:
+def _operator(name: str, *inputs: str, answers: Callable[[Given], Any], on_cuda: bool = False) -> None:
     """Enter an operator, and what it answers on fake tensors; its schema says the rest."""
     schema = next(s for s in SCHEMAS if s.startswith(f"{name}("))
     arguments = tuple(re.findall(r"(\w+)[,)]", schema.partition(" -> ")[0]))
-    OPERATORS[name] = Operator(name, arguments, tuple(map(arguments.index, inputs)))
+    OPERATORS[name] = Operator(name, arguments, tuple(map(arguments.index, inputs)), on_cuda)
 
     def fake(*args: Any, **kwargs: Any) -> Any:
         return answers(dict(zip(arguments, args, strict=False)) | kwargs)
@@ -105,7 +98,7 @@ def _operator(name: str, *inputs: str, answers: Callable[[Given], Any]) -> None:
     torch.library.register_fake(f"lossary::{name}", fake)
 
 
-def _reducing(name: str, *inputs: str, unreduced: Callable[[Given], Sequence[int]]) -> None:
+def _reducing(name: str, *inputs: str, unreduced: Callable[[Given], Sequence[int]], on_cuda: bool = False) -> None:
     """unreduced: the shape of the values that are reduced."""
 
     def answers(given: Given) -> Any:
@@ -114,7 +107,7 @@ def _reducing(name: str, *inputs: str, unreduced: Callable[[Given], Sequence[int
         # Those that write over the logits answer the value alone.
         return (value, _wanted(given, inputs)) if "gradients" in given else value
 
-    _operator(name, *inputs, answers=answers)
+    _operator(name, *inputs, answers=answers, on_cuda=on_cuda)
 
 
 def _wanted(given: Given, inputs: tuple[str, ...]) -> list[Tensor]:
@@ -143,13 +136,13 @@ def _statistics(given: Given) -> tuple[Tensor, ...]:
 
 LAYER = ("input", "linear_weight", "linear_bias")
 for _name in ("softmax_rows", "softmax_rows_", "shaped_rows", "shaped_rows_"):
-    _reducing(_name, "logits", unreduced=_without(1, "logits"))
-_reducing("nll", "log_probabilities", unreduced=_without(1, "log_probabilities"))
-_reducing("kl_rows", "input_logits", "target_logits", unreduced=_without(1, "input_logits"))
+    _reducing(_name, "logits", unreduced=_without(1, "logits"), on_cuda=True)
+_reducing("nll", "log_probabilities", unreduced=_without(1, "log_probabilities"), on_cuda=True)
+_reducing("kl_rows", "input_logits", "target_logits", unreduced=_without(1, "input_logits"), on_cuda=True)
 for _name in ("elementwise", "elementwise.parameters"):
-    _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape)
+    _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape, on_cuda=True)
 _reducing("overlap", "input", unreduced=_of_classes)
-_reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1])
+_reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1], on_cuda=True)
 _reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1])
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
 _reducing("cox", "input", unreduced=lambda given: given["input"].shape)
@@ -160,10 +153,62 @@ _reducing(
     unreduced=lambda given: (given["input"].shape[0], *given["linear_weight"].shape[1:-1]),
 )
 _reducing("similarities", "input", "candidates", "temperature", unreduced=lambda given: given["input"].shape[:1])
-_operator("log_prob", "logits", answers=_statistics)
-_operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]))
+_operator("log_prob", "logits", answers=_statistics, on_cuda=True)
+_operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]), on_cuda=True)
 _operator("linear_log_prob", *LAYER, answers=_statistics)
 _operator("linear_log_prob_backward", answers=lambda given: _wanted(given, LAYER))
+_operator("rescale_", answers=lambda given: None, on_cuda=True)
+
+triton_missing = ""
+"""Why there are no kernels for CUDA."""
+try:
+    triton_version = tuple(map(int, importlib.metadata.version("triton").split(".")[:2]))
+    if triton_version < (3, 6):
+        triton_missing = (
+            f"its kernels take triton 3.6 or newer, and {importlib.metadata.version('triton')} is installed"
+        )
+except importlib.metadata.PackageNotFoundError:
+    triton_missing = "its kernels take triton, which is not installed: pip install triton"
+
+
+def _on_cuda(name: str) -> Callable[..., Any]:
+    def call(*args: Any) -> Any:
+        from lossary.kernels.triton.operators import IMPLEMENTATIONS  # triton takes a while to import
+
+        return IMPLEMENTATIONS[name](*args)
+
+    return call
+
+
+def implement(key: str, **options: Any) -> Any:
+    """Have the kernels in Triton serve the devices of a dispatch key, while the answer lives."""
+    library = torch.library.Library("lossary", "IMPL")
+    for operator in OPERATORS.values():
+        if operator.on_cuda:
+            library.impl(operator.name, _on_cuda(operator.name), key, **options)
+    return library
+
+
+if not triton_missing:
+    cuda_implementations = implement("CUDA")
+
+
+def refuse_device(operator: str, x: Tensor) -> str | None:
+    """Why an operator cannot compute with a tensor."""
+    kind = x.device.type
+    if kind == "cpu":
+        return missing if x.dtype in DTYPES else f"it takes fp64, fp32, fp16 and bf16, and not {x.dtype}"
+    if kind not in ("cuda", "meta"):
+        return f"it runs on CPUs and CUDA devices; these tensors are on {kind}"
+    if not OPERATORS[operator].on_cuda:
+        return f"it runs on the CPU; these tensors are on {kind}"
+    if triton_missing:
+        return triton_missing
+    if x.dtype not in DTYPES[:-1]:
+        return f"on CUDA it takes fp32, fp16 and bf16, and not {x.dtype}"
+    if kind == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability(x.device) < (8, 0):
+        return "on CUDA it takes a device of compute capability 8.0 or newer"
+    return None
 
 
 def mind_process_groups() -> None:

@@ -14,6 +14,7 @@ from lossary.core.arrays import Array, cast_index, is_compiling
 from lossary.core.boxes import KINDS
 from lossary.core.check import Checked, Steps
 from lossary.core.contract import BOX_FORMATS, Dims, axes
+from lossary.kernels.schemas import FUNCTIONS, REDUCTIONS
 
 if TYPE_CHECKING:
     from lossary.kernels.operators import Operator
@@ -192,8 +193,6 @@ class Recipe:
         return "\n".join([f"torch.ops.lossary.{self.operator.name}(", *(f"  {line}" for line in self._lines()), ")"])
 
     def _lines(self) -> Iterator[str]:
-        from lossary.kernels.operators import FUNCTIONS, REDUCTIONS
-
         words = {"function": list(FUNCTIONS), "reduction": list(REDUCTIONS)}  # of which the operator has the numbers
         words |= {"kind": list(KINDS), "corners": list(BOX_FORMATS)}
         sources = dict(zip(self.slots, self.sources, strict=True))
@@ -215,7 +214,7 @@ def make(call: Checked) -> tuple[Recipe, list[Array]]:
     """The recipe of a call that the kernels do not refuse, and its tensors."""
     import torch
 
-    from lossary.kernels.operators import OPERATORS, REDUCTIONS, mind_process_groups
+    from lossary.kernels.operators import OPERATORS, mind_process_groups
 
     kernel = call.loss.kernel.for_call(call)
     arrays = {name: Operand(x, Source(name, call.given.get(name, ()))) for name, x in call.arrays().items()}
@@ -239,14 +238,18 @@ def make(call: Checked) -> tuple[Recipe, list[Array]]:
     if not is_compiling():
         mind_process_groups()
         formula = Formula(replace(call.empty(), dims=operands.dims, answer_dtype=call.dtype), sources)
+    # Unreduced, the gradient of each row waits for its upstream one. So does one in fp16, whose small numbers are 0
+    # before a loss scale comes to them, where the host cannot look at that without waiting for the device; and in code
+    # compiled for it, where the multiplication would be one more pass.
+    first, ready = call.first, call.reduction != "none" and not inplace
+    ready &= first.device.type == "cpu" or not (is_compiling() or first.dtype == torch.float16)
     recipe = Recipe(
         operator=operator,
         arguments=tuple(None if isinstance(x, Operand) else x for x in arguments),
         slots=slots,
         sources=sources,
         wanted=wanted,
-        # Unreduced, the gradient of each row waits for its upstream one.
-        at_once=0 if call.reduction == "none" or inplace else wanted,
+        at_once=wanted if ready else 0,
         order=tuple(places.index(slot) if slot in places else -1 for slot in slots),
         inplace=inplace,
         dtype=call.answer_dtype,

@@ -94,7 +94,6 @@ struct LossBackward : torch::autograd::Node {
     if (!upstream.defined()) return variable_list(call->parts.size());
     const c10::DispatchKeySet batched{c10::DispatchKey::Batched, c10::DispatchKey::FuncTorchBatched};
     if (upstream.key_set().has_any(batched) || c10::GradMode::is_enabled()) return by_python(upstream);
-    // Read on the CPU alone: elsewhere the host would wait for it.
     const bool is_one = upstream.is_cpu() && upstream.numel() == 1 && upstream.item<double>() == 1;
     std::vector<at::Tensor> found;
     {
@@ -103,7 +102,10 @@ struct LossBackward : torch::autograd::Node {
     }
     // Small gradients of fp16 are 0 before a loss scale comes to them.
     if (found.empty() || (!is_one && found[0].scalar_type() == at::kHalf)) return by_python(upstream);
-    if (!is_one) {
+    if (!upstream.is_cpu()) {  // reading it here would wait for the device
+      static const auto rescale = c10::Dispatcher::singleton().findSchemaOrThrow("lossary::rescale_", "");
+      rescale.typed<void(at::TensorList, const at::Tensor&)>().call(found, upstream);
+    } else if (!is_one) {
       for (at::Tensor& gradient : found) gradient.mul_(upstream);
     }
     return in_slots(found);

@@ -23,15 +23,6 @@ std::string instruction_set() { return kernels().instruction_set; }
 extern "C" {
 #define VISIBLE __attribute__((visibility("default")))
 
-// The names of elementwise functions, each followed by a space: the place of a name is its number.
-VISIBLE const char* lossary_elementwise_functions() {
-  return
-#define LOSSARY_FUNCTION(name, parameters) #name " "
-#include "functions.inc"
-#undef LOSSARY_FUNCTION
-      ;
-}
-
 // function: a LetResize, by its address.
 VISIBLE void lossary_let_resize_by(void* function) {
   lossary::let_resize = reinterpret_cast<lossary::LetResize>(function);

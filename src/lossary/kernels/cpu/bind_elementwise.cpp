@@ -10,7 +10,7 @@ struct Function {
 };
 constexpr Function FUNCTIONS[] = {
 #define LOSSARY_FUNCTION(name, parameters) {#name, parameters},
-#include "functions.inc"
+#include "../functions.inc"
 #undef LOSSARY_FUNCTION
 };
 

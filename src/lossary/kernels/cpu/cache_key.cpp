@@ -1,7 +1,7 @@
 // The key that a call is remembered by: what its check depends on, as bytes. dispatch/remembered.py has the same in Python, whose
 // tuples of small objects take longer than a small loss.
 //
-// Of data: dtype, requires_grad and shape of a contiguous tensor on the CPU. Of options: type and value.
+// Of data: device, dtype, requires_grad and shape of a contiguous tensor on the CPU or a CUDA device. Of options: type and value.
 #include <Python.h>
 
 #include <ATen/core/Tensor.h>
@@ -21,7 +21,8 @@ namespace {
 // Modes, transformations and tracers announce themselves to the dispatcher, which otherwise passes autocast by.
 bool is_plain() {
   const c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
-  return (keys.included_ - c10::default_included_set).empty() && keys.excluded_.has(c10::DispatchKey::AutocastCPU);
+  return (keys.included_ - c10::default_included_set).empty() && keys.excluded_.has(c10::DispatchKey::AutocastCPU) &&
+         keys.excluded_.has(c10::DispatchKey::AutocastCUDA);
 }
 
 class Key {
@@ -43,9 +44,10 @@ class Key {
   }
 
   bool add_tensor(const at::Tensor& x) {
-    if (!x.is_cpu() || x.layout() != at::kStrided || x.is_nested() || !x.is_contiguous()) return false;
+    if (!(x.is_cpu() || x.is_cuda()) || x.layout() != at::kStrided || x.is_nested() || !x.is_contiguous()) return false;
     if (x._fw_grad(0).defined()) return false;
     add('t');
+    add(x.is_cpu() ? c10::DeviceIndex(-1) : x.get_device());
     add(x.scalar_type());
     add(x.requires_grad());
     add(x.dim());

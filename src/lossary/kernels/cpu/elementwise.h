@@ -466,7 +466,7 @@ void elementwise(const Elementwise& call, int64_t begin, int64_t end, char* scra
   using Kernel = void (*)(const Elementwise&, int64_t, int64_t, char*);
   static constexpr Kernel functions[] = {
 #define LOSSARY_FUNCTION(name, parameters) elementwise_of<name, parameters, S>,
-#include "functions.inc"
+#include "../functions.inc"
 #undef LOSSARY_FUNCTION
   };
   functions[call.function](call, begin, end, scratch);
