@@ -81,8 +81,19 @@ def _hardware() -> Iterator[Finding]:
     if torch is not None:
         threads += f"; torch computes on {torch.get_num_threads()} threads"
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use"
-        yield Finding("GPU", "ok" if torch.cuda.is_available() else "absent", device)
+        yield Finding("GPU", "ok" if torch.cuda.is_available() else "absent", f"{device}. {_kernels_on_cuda()}")
     yield Finding("threads", "ok", threads)
+
+
+def _kernels_on_cuda() -> str:
+    from lossary.kernels import operators  # here: it imports torch
+
+    if operators.triton_missing:
+        return f"Losses of CUDA tensors run as array operations: {operators.triton_missing}"
+    served = sum(
+        record.kernel is not None and operators.OPERATORS[record.kernel.operator].on_cuda for record in catalogue()
+    )
+    return f"Kernels in Triton {version('triton')} serve {served} losses of CUDA tensors"
 
 
 def _kernels() -> Finding:

@@ -1,0 +1,25 @@
+"""What the operators of kernels/operators.py do on CUDA."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lossary.kernels.triton import rows
+from lossary.kernels.triton.divergence import kl_rows
+from lossary.kernels.triton.elementwise import elementwise_losses, elementwise_of_two
+from lossary.kernels.triton.pairs import pairs
+from lossary.kernels.triton.rescale import rescale_
+
+IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
+    "softmax_rows": rows.softmax_rows,
+    "softmax_rows_": rows.softmax_rows_,
+    "shaped_rows": rows.shaped_rows,
+    "shaped_rows_": rows.shaped_rows_,
+    "nll": rows.nll,
+    "log_prob": rows.log_prob,
+    "log_prob_backward": rows.log_prob_backward,
+    "elementwise": elementwise_of_two,
+    "elementwise.parameters": elementwise_losses,
+    "kl_rows": kl_rows,
+    "pairs": pairs,
+    "rescale_": rescale_,
+}
