@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
+.PHONY: demo test test-cuda peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -15,7 +15,16 @@ demo: $(VENV)/demo.done
 
 # Everything: conformance on every library, the checks' own tests, OpInfo, the tools.
 test: $(VENV)/kernels.done
-	$(BIN)/pytest -n auto --ignore tests/peers
+	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda
+
+# One loss of each family, without what takes a program of the interpreter for each of thousands of calls.
+ON_TRITON := "torch-float32 and (cross_entropy or huber or cosine) and not (linear or binary or determinism or invalid)"
+
+# What runs on CUDA: values under Triton's interpreter, launches on meta tensors, code for devices that are not there.
+test-cuda: $(VENV)/kernels.done
+	TRITON_INTERPRET=1 $(BIN)/pytest -n auto tests/cuda --ignore tests/cuda/test_launches.py --ignore tests/cuda/test_code.py
+	$(BIN)/pytest -n auto tests/cuda/test_launches.py tests/cuda/test_code.py
+	$(BIN)/pytest -n auto --triton tests/test_conformance.py -k $(ON_TRITON)
 
 # The same losses of other libraries, in one process: importing them takes longer than running them.
 peers: $(VENV)/kernels.done $(VENV)/peers.done
