@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test test-cuda peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
+.PHONY: demo test test-cuda test-gpu bench-gpu peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -25,6 +25,13 @@ test-cuda: $(VENV)/kernels.done
 	TRITON_INTERPRET=1 $(BIN)/pytest -n auto tests/cuda --ignore tests/cuda/test_launches.py --ignore tests/cuda/test_code.py
 	$(BIN)/pytest -n auto tests/cuda/test_launches.py tests/cuda/test_code.py
 	$(BIN)/pytest -n auto --triton tests/test_conformance.py -k $(ON_TRITON)
+
+# On a machine with a GPU: answers, waiting, graphs; and all that is measured there, in nine minutes.
+test-gpu: $(VENV)/kernels.done
+	$(BIN)/pytest tests/cuda/test_gpu.py
+
+bench-gpu: $(VENV)/kernels.done
+	PYTHON=$(abspath $(BIN))/python benchmarks/gpu/window.sh build/gpu
 
 # The same losses of other libraries, in one process: importing them takes longer than running them.
 peers: $(VENV)/kernels.done $(VENV)/peers.done
