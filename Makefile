@@ -118,6 +118,6 @@ $(VENV)/peers.done: $(VENV)/dev.done tests/peers/requirements.txt
 	touch $@
 
 # Whenever they change. Where there is a compiler, a build that fails must not pass for none.
-$(VENV)/kernels.done: $(VENV)/dev.done CMakeLists.txt $(wildcard cmake/autograd/* src/lossary/kernels/cpu/*)
+$(VENV)/kernels.done: $(VENV)/dev.done CMakeLists.txt $(wildcard cmake/autograd/* src/lossary/kernels/cpu/* src/lossary/kernels/*.inc)
 	$(PIP) --no-deps $(if $(shell command -v $(CXX)),$(KERNELS)=true) --editable .
 	touch $@

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+import triton
 
 from lossary.kernels.schemas import FUNCTIONS, REDUCTIONS
+from lossary.kernels.triton import elementwise
 from lossary.kernels.triton.operators import IMPLEMENTATIONS
 from lossary.kernels.triton.rescale import rescale_
 
@@ -78,6 +80,13 @@ def compare(dtype, ours, theirs):
         assert gradient.dtype == dtype
         scale = wanted[wanted.isfinite()].abs().max().item()
         torch.testing.assert_close(gradient, wanted, rtol=digits, atol=digits * 1e-2 * scale, equal_nan=True)
+
+
+def test_every_function_is_in_triton():
+    missing = [
+        name for name in FUNCTIONS if not isinstance(getattr(elementwise, name, None), triton.runtime.KernelInterface)
+    ]
+    assert not missing, f"add {missing[0]} of functions.inc to kernels/triton/elementwise.py" if missing else ""
 
 
 @pytest.mark.parametrize("dtype", DIGITS, ids=str)
