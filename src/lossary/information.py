@@ -63,7 +63,7 @@ class Decomposition:
 def self_information(p: Distribution, *, axis: int = -1, base: Base = "nats") -> Array:
     """-log p of each event: how surprising it is. Shape of `p`; infinite for an impossible event.
 
-    `p` holds probabilities of any events, which need not add up to 1 (Shannon 1948, section 6).
+    `p` holds probabilities of any events, which need not add up to 1. Their mean is Shannon's H (1948, section 6).
 
     >>> self_information([1.0, 0.5, 0.125], base="bits")
     array([0., 1., 3.])
@@ -105,7 +105,7 @@ def cross_entropy(p: Distribution, q: Distribution, *, axis: int = -1, base: Bas
 def relative_entropy(p: Distribution, q: Distribution, *, axis: int = -1, base: Base = "nats") -> Array:
     """D(p || q) = Σ p log(p / q), the Kullback-Leibler divergence: H(p, q) - H(p), 0 only where p = q, not symmetric.
 
-    Source: Kullback and Leibler 1951, "On Information and Sufficiency", eq. 2.4.
+    Source: Kullback and Leibler 1951, "On Information and Sufficiency", section 2.
 
     >>> float(relative_entropy([1.0, 0.0], [0.5, 0.5], base="bits"))
     1.0
@@ -117,7 +117,8 @@ def relative_entropy(p: Distribution, q: Distribution, *, axis: int = -1, base: 
 def jensen_shannon(p: Distribution, q: Distribution, *, axis: int = -1, base: Base = "nats") -> Array:
     """(D(p || m) + D(q || m)) / 2 with m = (p + q) / 2: symmetric, from 0 (equal) to 1 bit (disjoint), never infinite.
 
-    Source: Lin 1991, "Divergence Measures Based on the Shannon Entropy", section IV, with equal weights.
+    Source: Lin 1991, "Divergence Measures Based on the Shannon Entropy", with equal weights,
+    doi.org/10.1109/18.61115.
 
     >>> float(jensen_shannon([1.0, 0.0], [0.0, 1.0], base="bits"))
     1.0

@@ -36,7 +36,7 @@ def class_weights(
       `beta` in [0, 1): 0 weights all classes equally; towards 1 it becomes ``balanced`` up to scale.
     - ``median_frequency``: median(f) / f_c, where f_c = n_c over the number of labels in the images that show class c
       (Eigen and Fergus 2015, "Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale
-      Convolutional Architecture", section 4.3). The first axis counts images; labels of one axis are one image.
+      Convolutional Architecture"). The first axis counts images; labels of one axis are one image.
 
     A weighted mean divides by the weights of its targets, so a common factor of all weights changes nothing there; it
     does change sums, means with a `normalizer`, and means over probability targets.

@@ -79,7 +79,7 @@ def of_sparse_targets(
     r"\qquad \ell_n = -\sum_c w_c \, t_{n,c} \log \mathrm{softmax}(x_n)_c",
     unreduced="?N *d",
     sources=(
-        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "sec. 3"),
+        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "p. 213"),
         Source(
             "Szegedy et al., Rethinking the Inception Architecture, 2016",
             "sec. 7: smoothing",

@@ -63,7 +63,7 @@ def _of_sparse_targets(
     r"\qquad z_n = W x_n + b",
     unreduced="?N *n *d",
     sources=(
-        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "sec. 3"),
+        Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "p. 213"),
         Source(
             "Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models, 2025", url="arxiv.org/abs/2411.09009"
         ),

@@ -15,7 +15,7 @@ from lossary.kernels.families import NLLRows
     title="Negative log-likelihood of class indices under log-probabilities",
     formula=r"\ell_n = -w_{y_n} \, x_{n, y_n}, \qquad x = \log p",
     unreduced="?N *d",
-    sources=(Source("Fisher, On the Mathematical Foundations of Theoretical Statistics, 1922", "sec. 6"),),
+    sources=(Source("Fisher, On the Mathematical Foundations of Theoretical Statistics, 1922", "p. 323"),),
     properties=("convex", "permutation_invariant", "class_symmetric", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.nll_loss"),

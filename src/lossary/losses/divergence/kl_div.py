@@ -24,7 +24,7 @@ def _check(call: Checked) -> None:
     unreduced="*s",
     sources=(
         Source(
-            "Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"
+            "Kullback and Leibler, On Information and Sufficiency, 1951", "sec. 2", "doi.org/10.1214/aoms/1177729694"
         ),
     ),
     properties=("convex", "zero_at_target", "permutation_invariant", "proper"),

@@ -17,7 +17,7 @@ from lossary.kernels.families import KLRows
     unreduced="?N *d",
     sources=(
         Source(
-            "Kullback and Leibler, On Information and Sufficiency, 1951", "eq. (2.4)", "doi.org/10.1214/aoms/1177729694"
+            "Kullback and Leibler, On Information and Sufficiency, 1951", "sec. 2", "doi.org/10.1214/aoms/1177729694"
         ),
         Source(
             "Hinton et al., Distilling the Knowledge in a Neural Network, 2015", "sec. 2", "arxiv.org/abs/1503.02531"

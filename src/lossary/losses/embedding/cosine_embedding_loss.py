@@ -16,7 +16,7 @@ from lossary.kernels.families import CosinePairs
     r"\end{cases} \qquad 1 - \cos(a, b) = \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
     unreduced="?N",
     sources=(
-        Source("Chopra, Hadsell, LeCun, Learning a Similarity Metric Discriminatively, 2005", "sec. 2, by angle"),
+        Source("Collobert, CosineEmbeddingCriterion of Torch7's nn, 2012", "doc/criterion.md", "github.com/torch/nn"),
     ),
     properties=("nonnegative", "scale_invariant", "permutation_invariant", "bounded"),
     bounds=(0.0, 2.0),

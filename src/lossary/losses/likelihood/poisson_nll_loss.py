@@ -22,7 +22,7 @@ def stirling(n: Array) -> Array:
     title="Poisson negative log-likelihood: regression of counts",
     formula=r"\ell_i = e^{x_i} - t_i x_i, \qquad \text{of rates} \; \ell_i = x_i - t_i \log(x_i + \epsilon)",
     unreduced="*s",
-    sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989", "ch. 6"),),
+    sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989"),),
     properties=("convex", "permutation_invariant", "proper"),
     elsewhere=(
         Elsewhere("torch", "torch.nn.functional.poisson_nll_loss"),

@@ -14,11 +14,7 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = \begin{cases} \tfrac12 (x_i - y_i)^2 & |x_i - y_i| \le \delta \\ "
     r"\delta \left(|x_i - y_i| - \tfrac12 \delta\right) & \text{otherwise} \end{cases}",
     unreduced="*s",
-    sources=(
-        Source(
-            "Huber, Robust Estimation of a Location Parameter, 1964", "eq. (1.6)", "doi.org/10.1214/aoms/1177703732"
-        ),
-    ),
+    sources=(Source("Huber, Robust Estimation of a Location Parameter, 1964", "", "doi.org/10.1214/aoms/1177703732"),),
     properties=(
         "convex",
         "nonnegative",

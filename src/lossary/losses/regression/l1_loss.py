@@ -14,7 +14,7 @@ from lossary.kernels.families import Elementwise
     title="Absolute error (L1, MAE): robust regression to the median",
     formula=r"\ell_i = |x_i - y_i|",
     unreduced="*s",
-    sources=(Source("Boscovich 1757, via Stigler, The History of Statistics, 1986", "ch. 1"),),
+    sources=(Source("Boscovich 1757, via Stigler, The History of Statistics, 1986"),),
     properties=(
         "convex",
         "nonnegative",

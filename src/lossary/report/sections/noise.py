@@ -8,7 +8,7 @@ from math import erf, exp, log, pi, sqrt
 
 import numpy as np
 
-HUBER_K = 1.345  # 95 % efficiency on Gaussian data (Huber 1964)
+HUBER_K = 1.345  # 95 % efficiency on Gaussian data (Huber 1981)
 
 
 @dataclass(frozen=True)
