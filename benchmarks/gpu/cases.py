@@ -15,8 +15,8 @@ Maker = Callable[[torch.dtype, str, int], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Case:
-    """make: the arguments of one batch, for a dtype, a device and a divisor of the batch. passes: the bytes that kernels
-    move, over the first input's. predicted: ms on an H200, by dtype."""
+    """make: the arguments of one batch, for a dtype, a device and a divisor of the batch. passes: the bytes that
+    kernels move, over the first input's. predicted: ms on an H200, by dtype."""
 
     name: str
     loss: str

@@ -4,7 +4,7 @@ from math import prod
 
 import pytest
 import torch
-from calls import CALLS, learned
+from calls import CALLS, classes, learned
 from launches import Launch, recorded
 from torch import Tensor
 
@@ -62,6 +62,16 @@ def test_large_tensors() -> None:
         lossary.mse_loss(x, x.detach()).backward()
     assert [launch.name for launch in found] == ["elementwise", "total", "rescale"]
     assert found[0].bytes() >= 3 * 2**34
+
+
+def test_small_losses_take_few_launches() -> None:
+    x = learned(torch.float32, 32, 10)
+    with recorded() as found:
+        lossary.mse_loss(x, x.detach()).backward()
+    assert [launch.name for launch in found] == ["elementwise", "rescale"]
+    with recorded() as found:
+        lossary.cross_entropy(x, classes(32)).backward()
+    assert [launch.name for launch in found] == ["count", "cross_entropy_of_whole_rows", "rescale"]
 
 
 def test_fp64_takes_the_formula() -> None:

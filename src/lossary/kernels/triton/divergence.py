@@ -19,7 +19,7 @@ from torch import Tensor
 from lossary.kernels.triton import sums
 from lossary.kernels.triton.launch import launch
 from lossary.kernels.triton.numbers import INFINITY, below, exp, exp_of_nonpositive, exp_of_row, log
-from lossary.kernels.triton.sums import scale_of
+from lossary.kernels.triton.sums import keep_sum, scale_of
 
 
 @triton.jit
@@ -167,7 +167,7 @@ def whole(
     if values is not None:
         tl.store(values + row, value, exists)
     else:
-        tl.store(sums + program, tl.sum(value))
+        keep_sum(sums, tl.sum(value), normalizer, known, None)
 
 
 @triton.jit
@@ -322,7 +322,7 @@ def loop(
     if values is not None:
         tl.store(values + row, value)
     else:
-        tl.store(sums + row, value)
+        keep_sum(sums, value, normalizer, known, None)
 
 
 LONGEST = 4096

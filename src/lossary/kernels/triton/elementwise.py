@@ -29,7 +29,7 @@ from lossary.kernels.triton.numbers import (
     sign,
     times,
 )
-from lossary.kernels.triton.sums import scale_of
+from lossary.kernels.triton.sums import keep_sum, scale_of
 
 SLACK = tl.constexpr(4 * 2.0**-23)
 
@@ -292,7 +292,7 @@ def elementwise(
     else:
         total = _losses(*of_data, *made, place, place < elements, scale, a, b, c, d, function)
     if values is None:
-        tl.store(sums + program, total)
+        keep_sum(sums, total, normalizer, counted, None)
 
 
 @triton.jit

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossary.kernels.triton import sums
 from lossary.kernels.triton.launch import launch
 from lossary.kernels.triton.numbers import INFINITY, INTERPRETED, times
-from lossary.kernels.triton.sums import scale_of
+from lossary.kernels.triton.sums import keep_sum, scale_of
 
 LOW, HIGH = tl.constexpr(1e-20), tl.constexpr(1e30)
 UP, DOWN = tl.constexpr(2.0**90), tl.constexpr(2.0**-96)
@@ -135,7 +135,7 @@ def cosine(
     if values is not None:
         tl.store(values + row, value, exists)
     else:
-        tl.store(sums + program, tl.sum(value))
+        keep_sum(sums, tl.sum(value), normalizer, known, None)
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -232,7 +232,7 @@ def triplet(
     if values is not None:
         tl.store(values + row, value, exists)
     else:
-        tl.store(sums + program, tl.sum(value))
+        keep_sum(sums, tl.sum(value), normalizer, known, None)
 
 
 @triton.jit

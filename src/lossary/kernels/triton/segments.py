@@ -26,7 +26,7 @@ from lossary.kernels.triton.numbers import (
     log,
     times,
 )
-from lossary.kernels.triton.sums import scale_of
+from lossary.kernels.triton.sums import keep_sum, scale_of
 
 LARGEST = tl.constexpr(3.4028234663852886e38)
 SLACK = tl.constexpr(4 * 2.0**-23)
@@ -233,7 +233,7 @@ def softmax(
     if values is not None:
         tl.store(values + row, value, exists)
     else:
-        tl.store(sums + program, tl.sum(value))
+        keep_sum(sums, tl.sum(value), normalizer, known, parts)
 
 
 @triton.jit(do_not_specialize=["ignore_index"])
@@ -274,7 +274,7 @@ def gather(
     if values is not None:
         tl.store(values + row, value, exists)
     else:
-        tl.store(sums + program, tl.sum(value))
+        keep_sum(sums, tl.sum(value), normalizer, known, parts)
 
 
 MOST_CLASSES = 32

@@ -65,17 +65,30 @@ def scale_of(normalizer, known, parts, upstream):
     return scale
 
 
+@triton.jit
+def _quotient(all, divisor):
+    """0 where a mean is over nothing."""
+    nothing = (divisor == 0) & (all == 0)
+    return tl.where(nothing, 0.0, all / tl.where(nothing, 1.0, divisor))
+
+
+@triton.jit
+def keep_sum(sums, found, normalizer, known, parts):
+    """Of each program; where there is one alone, the answer of the loss."""
+    if tl.num_programs(0) == 1:
+        found = _quotient(found, divisor_of(normalizer, known, parts).to(tl.float32))
+    tl.store(sums + tl.program_id(0).to(tl.int64), found)
+
+
 @triton.jit(do_not_specialize=["count"])
 def total(sums, normalizer, known, parts, value, count, BLOCK: tl.constexpr):
-    """One program; a mean over nothing is 0."""
     found = tl.zeros([BLOCK], tl.float64)
     for begin in range(0, count, BLOCK):
         place = begin + tl.arange(0, BLOCK)
         found += tl.load(sums + place, place < count, 0.0).to(tl.float64)
     all = tl.sum(found)
     divisor = divisor_of(normalizer, known, parts).to(tl.float64)
-    nothing = (divisor == 0) & (all == 0)
-    tl.store(value, tl.where(nothing, 0.0, all / tl.where(nothing, 1.0, divisor)).to(tl.float32))
+    tl.store(value, _quotient(all, divisor).to(tl.float32))
 
 
 class Divisor(NamedTuple):
@@ -140,4 +153,6 @@ def reduced(values: Tensor | None, partial: Tensor | None, divisor: Divisor) -> 
     if values is not None:
         return values
     assert partial is not None
+    if partial.numel() == 1:
+        return partial.reshape(())
     return total_of(partial, *divisor)
