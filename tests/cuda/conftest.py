@@ -1,0 +1,3 @@
+"""The operators of the CPU, which those in Triton are compared with."""
+
+import lossary.kernels.operators  # noqa: F401
