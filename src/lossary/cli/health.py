@@ -80,8 +80,10 @@ def _hardware() -> Iterator[Finding]:
     torch = imported("torch")
     if torch is not None:
         threads += f"; torch computes on {torch.get_num_threads()} threads"
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use"
-        yield Finding("GPU", "ok" if torch.cuda.is_available() else "absent", f"{device}. {_kernels_on_cuda()}")
+        if torch.cuda.is_available():
+            yield Finding("GPU", "ok", f"{torch.cuda.get_device_name()}. {_kernels_on_cuda()}")
+        else:
+            yield Finding("GPU", "absent", "none that torch can use")
     yield Finding("threads", "ok", threads)
 
 
@@ -89,11 +91,11 @@ def _kernels_on_cuda() -> str:
     from lossary.kernels import operators  # here: it imports torch
 
     if operators.triton_missing:
-        return f"Losses of CUDA tensors run as array operations: {operators.triton_missing}"
+        return f"Its losses run as array operations: {operators.triton_missing}"
     served = sum(
         record.kernel is not None and operators.OPERATORS[record.kernel.operator].on_cuda for record in catalogue()
     )
-    return f"Kernels in Triton {version('triton')} serve {served} losses of CUDA tensors"
+    return f"Kernels in Triton {version('triton')} serve {served} of the losses"
 
 
 def _kernels() -> Finding:

@@ -165,10 +165,10 @@ try:
     triton_version = tuple(map(int, importlib.metadata.version("triton").split(".")[:2]))
     if triton_version < (3, 6):
         triton_missing = (
-            f"its kernels take triton 3.6 or newer, and {importlib.metadata.version('triton')} is installed"
+            f"on CUDA kernels take triton 3.6 or newer, and {importlib.metadata.version('triton')} is installed"
         )
 except importlib.metadata.PackageNotFoundError:
-    triton_missing = "its kernels take triton, which is not installed: pip install triton"
+    triton_missing = "on CUDA kernels take triton, which is not installed: pip install triton"
 
 
 def _on_cuda(name: str) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from lossary.kernels.triton import sums
 from lossary.kernels.triton.launch import launch
 from lossary.kernels.triton.numbers import INFINITY, below, exp, exp_of_nonpositive, exp_of_row, log
-from lossary.kernels.triton.sums import keep_sum, scale_of
+from lossary.kernels.triton.sums import answer, keep_sum, scale_of
 
 
 @triton.jit
@@ -164,10 +164,7 @@ def whole(
             g = _d_target(down_x, down_t, p, of_t, log_ratio[:, None], value[:, None])
             tl.store(d_target + place, tl.where(nothing, 0.0, g), within)
     value = tl.where(hidden, 0.0, weight * value)
-    if values is not None:
-        tl.store(values + row, value, exists)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, None)
+    answer(values, sums, value, row, exists, normalizer, known, None)
 
 
 @triton.jit

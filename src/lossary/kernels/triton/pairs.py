@@ -12,7 +12,7 @@ from torch import Tensor
 from lossary.kernels.triton import sums
 from lossary.kernels.triton.launch import launch
 from lossary.kernels.triton.numbers import INFINITY, INTERPRETED, times
-from lossary.kernels.triton.sums import keep_sum, scale_of
+from lossary.kernels.triton.sums import answer, scale_of
 
 LOW, HIGH = tl.constexpr(1e-20), tl.constexpr(1e30)
 UP, DOWN = tl.constexpr(2.0**90), tl.constexpr(2.0**-96)
@@ -132,10 +132,7 @@ def cosine(
             if d_x2 is not None:
                 g = (k * b_inverse)[:, None] * ((u - v) + rest * v) * b_factor[:, None]
                 tl.store(d_x2 + place + begin, tl.where(still, 0.0, g), within)
-    if values is not None:
-        tl.store(values + row, value, exists)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, None)
+    answer(values, sums, value, row, exists, normalizer, known, None)
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -229,10 +226,7 @@ def triplet(
                 tl.store(d_positive + place + begin, tl.where(hidden, 0.0, d_p), within)
             if d_negative is not None:
                 tl.store(d_negative + place + begin, tl.where(hidden, 0.0, farther), within)
-    if values is not None:
-        tl.store(values + row, value, exists)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, None)
+    answer(values, sums, value, row, exists, normalizer, known, None)
 
 
 @triton.jit

@@ -35,7 +35,7 @@ from lossary.kernels.triton.numbers import (
     tanh,
     times,
 )
-from lossary.kernels.triton.sums import keep_sum, scale_of
+from lossary.kernels.triton.sums import answer, scale_of
 
 SLACK = tl.constexpr(4 * 2.0**-23)
 
@@ -486,14 +486,6 @@ def _costs(
 
 
 @triton.jit
-def _answer(values, sums, value, row, rows, normalizer, known, parts):
-    if values is not None:
-        tl.store(values + row, value, row < rows)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, parts)
-
-
-@triton.jit
 def _store_gradient(
     gradient,
     logits,
@@ -655,12 +647,12 @@ def cross_entropy_of_whole_rows(
         largest, total, others, unit, alone, spread, distance, own, own_weight, gamma, z_loss, ALL, COARSE
     )
     right = (wrong == 0) & (total > 0)
-    _answer(
+    answer(
         values,
         sums,
         tl.where(counts, tl.where(right, weight * value, float("nan")), 0.0),
         row,
-        rows,
+        row < rows,
         normalizer,
         known,
         parts,
@@ -794,12 +786,12 @@ def cross_entropy_of_rows_in_loops(
         largest, total, others, unit, alone, spread, distance, own, own_weight, gamma, z_loss, ALL, COARSE
     )
     right = (wrong == 0) & (total > 0)
-    _answer(
+    answer(
         values,
         sums,
         tl.where(counts, tl.where(right, weight * value, float("nan")), 0.0),
         row,
-        rows,
+        row < rows,
         normalizer,
         known,
         parts,
@@ -928,7 +920,7 @@ def nll_of_rows(
     x = tl.load(log_probabilities + first + index, exists, 0.0).to(tl.float32)
     own_weight *= weight
     value = tl.where(wrong, float("nan"), times(own_weight, -x))
-    _answer(values, sums, tl.where(counts, value, 0.0), row, rows, normalizer, known, parts)
+    answer(values, sums, tl.where(counts, value, 0.0), row, row < rows, normalizer, known, parts)
     if gradient is not None:
         slope = -own_weight * scale_of(normalizer, known, parts, upstream)
         elsewhere = tl.where(wrong, float("nan"), 0.0)

@@ -26,7 +26,7 @@ from lossary.kernels.triton.numbers import (
     log,
     times,
 )
-from lossary.kernels.triton.sums import keep_sum, scale_of
+from lossary.kernels.triton.sums import answer, scale_of
 
 LARGEST = tl.constexpr(3.4028234663852886e38)
 SLACK = tl.constexpr(4 * 2.0**-23)
@@ -230,10 +230,7 @@ def softmax(
             for k in tl.static_range(TILE):
                 within = exists if WHOLE else tl.where(begin + k < classes, exists, False)
                 tl.store(gradient + first + (begin + k) * stride + lane, slopes[k], within)
-    if values is not None:
-        tl.store(values + row, value, exists)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, parts)
+    answer(values, sums, value, row, exists, normalizer, known, parts)
 
 
 @triton.jit(do_not_specialize=["ignore_index"])
@@ -271,10 +268,7 @@ def gather(
         slope = -weight * scale_of(normalizer, known, parts, upstream)
         for c in range(classes):
             tl.store(gradient + first + c * stride + lane, tl.where((mine == c) | wrong, slope, 0.0), exists)
-    if values is not None:
-        tl.store(values + row, value, exists)
-    else:
-        keep_sum(sums, tl.sum(value), normalizer, known, parts)
+    answer(values, sums, value, row, exists, normalizer, known, parts)
 
 
 MOST_CLASSES = 32

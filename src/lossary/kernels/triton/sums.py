@@ -80,6 +80,15 @@ def keep_sum(sums, found, normalizer, known, parts):
     tl.store(sums + tl.program_id(0).to(tl.int64), found)
 
 
+@triton.jit
+def answer(values, sums, value, row, exists, normalizer, known, parts):
+    """The losses of a program's rows, unreduced or summed."""
+    if values is not None:
+        tl.store(values + row, value, exists)
+    else:
+        keep_sum(sums, tl.sum(value), normalizer, known, parts)
+
+
 @triton.jit(do_not_specialize=["count"])
 def total(sums, normalizer, known, parts, value, count, BLOCK: tl.constexpr):
     found = tl.zeros([BLOCK], tl.float64)
