@@ -1,6 +1,6 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
 `lossary.check`, accuracy.md, benchmarks.md and versions.md as measured, the list of losses in both READMEs, the stub of
-lossary.nn.
+lossary.nn, the catalogues of translations, where new texts wait for theirs.
 
 Run: make docs
 """
@@ -21,6 +21,8 @@ from benchmarks.picture import picture
 from docs.stub import stub
 from lossary.cli.page import Difference, page
 from lossary.misuse import RULES
+from lossary.translations import Language
+from lossary.translations.texts import by_catalogue, written
 
 HERE = Path(__file__).parent
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -179,6 +181,11 @@ def measured(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def translations(language: Language) -> dict[Path, str]:
+    folder = HERE.parent / "src" / "lossary" / "translations" / language
+    return {folder / f"{name}.po": written(texts, language) for name, texts in by_catalogue().items()}
+
+
 def pages() -> dict[Path, str]:
     return {
         HERE / "differs_from_torch.md": differs_from_torch(),
@@ -187,6 +194,7 @@ def pages() -> dict[Path, str]:
         HERE / "benchmarks.md": benchmarks(measured("benchmarks")),
         HERE / "versions.md": versions(measured("versions"), measured("installs")),
         HERE.parent / "src" / "lossary" / "nn.pyi": stub(),
+        **translations("zh"),
         **{path: readme(path) for path in (HERE.parent / name for name in ("README.md", "README.zh-CN.md"))},
     }
 

@@ -13,6 +13,7 @@ WORDS = {
 SYMBOLS = GREEK | WORDS
 SYMBOLS |= {
     "ell": "ℓ",
+    "partial": "∂",
     "sum": "Σ",
     "prod": "∏",
     "le": "≤",

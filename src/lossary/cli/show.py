@@ -10,7 +10,6 @@ from rich.text import Text
 
 from lossary.cli.page import Argument, Page, call, page
 from lossary.cli.terminal import AsJson, LossName, bullets, find, heading, indented, show, show_json
-from lossary.identities import IDENTITIES, Identity
 
 
 def show_loss(name: LossName, as_json: AsJson = False) -> None:
@@ -19,17 +18,13 @@ def show_loss(name: LossName, as_json: AsJson = False) -> None:
     Formula, use, arguments, options, edge cases, pitfalls, what differs from torch, identities, sources.
     """
     described = page(find(name))
-    identities = [identity for identity in IDENTITIES if name in identity.losses]
     if as_json:
-        stated = [
-            {"name": i.name, "statement": i.statement, "formula": i.formula, "domain": i.domain} for i in identities
-        ]
-        show_json(asdict(described) | {"identities": stated})
+        show_json(asdict(described))
     else:
-        show(*_lines(described, identities))
+        show(*_lines(described))
 
 
-def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
+def _lines(shown: Page) -> Iterator[RenderableType]:
     yield Text.assemble((shown.name, "bold"), f": {shown.title}")
     yield Text(shown.family, style="dim")
     yield from _section("Formula", Text("\n".join(shown.formula_text), no_wrap=True, overflow="ignore"))
@@ -47,8 +42,8 @@ def _lines(shown: Page, identities: list[Identity]) -> Iterator[RenderableType]:
     yield from _section("Raises", *(Text(f"{names}: {text}") for names, text in shown.raises))
     yield from _section("Pitfalls", bullets(shown.pitfalls))
     yield from _section("Elsewhere", bullets(f"{e.name} ({e.library}): {e.conversion}" for e in shown.elsewhere))
-    if identities:
-        yield from _section("Identities", bullets(f"{i.statement} ({i.name})" for i in identities))
+    if shown.identities:
+        yield from _section("Identities", bullets(f"{i.statement} ({i.name})" for i in shown.identities))
     examples = (f"{call(shown.name, e)} = {e.value:.12g}: {e.because}" for e in shown.examples)
     yield from _section("Worked by hand", bullets(examples))
     yield from _section("Sources", bullets(map(str, shown.sources)))

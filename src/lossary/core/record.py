@@ -66,6 +66,28 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Expect:
+    """The numbers to expect in training.
+
+    start: a call of a model that knows nothing yet, and its value. floor: the least value that there is, and where.
+    """
+
+    start: Example
+    floor: str
+
+
+@dataclass(frozen=True)
+class Minimiser:
+    """The constant prediction at which the mean loss over some targets is least: what a model without input learns.
+
+    constant: computes it of the targets and the options; None where no constant prediction makes sense.
+    """
+
+    text: str
+    constant: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
 class Plot:
     """The curve that shows a loss: its first argument over a range, others fixed, one option swept."""
 
@@ -110,6 +132,8 @@ class Loss:
     the family of kernels that fuses it (lossary.kernels.families).
     unreduced: the shape of the loss before reduction. rows: that of what has a target of its own, mostly the same: the
     pixels, where a loss sums over them.
+    symbols: the arguments that the letters of the formulas stand for. gradient: the derivative of the unreduced loss by
+    its first argument. derivation: how it follows, in sentences with $LaTeX$. aliases: other names that people use.
     """
 
     name: str
@@ -126,6 +150,9 @@ class Loss:
     family: str = ""
     title: str = ""
     formula: str = ""
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    gradient: str = ""
+    derivation: str = ""
     held: tuple[Held, ...] = ()
     sources: tuple[Source, ...] = ()
     properties: tuple[str, ...] = ()
@@ -133,6 +160,11 @@ class Loss:
     rows_independent: bool = True
     elsewhere: tuple[Elsewhere, ...] = ()
     examples: tuple[Example, ...] = ()
+    use_when: tuple[str, ...] = ()
+    not_when: tuple[str, ...] = ()
+    expect: Expect | None = None
+    minimiser: Minimiser | None = None
+    aliases: tuple[str, ...] = ()
     pitfalls: tuple[str, ...] = ()
     plot: Plot | None = None
     kernel: Any = None

@@ -10,11 +10,24 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from lossary.core.contract import Bytes, Choice, Domain, Flag, Function, Instance, Levels, Range, Spec
-from lossary.core.record import CATALOGUE, FAMILIES, HANDLED, PROPERTIES, Elsewhere, Example, Held, Loss, Plot, Source
+from lossary.core.record import (
+    CATALOGUE,
+    FAMILIES,
+    HANDLED,
+    PROPERTIES,
+    Elsewhere,
+    Example,
+    Expect,
+    Held,
+    Loss,
+    Minimiser,
+    Plot,
+    Source,
+)
 from lossary.dispatch.call import call
 from lossary.kernels.families import Kernel
 
@@ -30,6 +43,9 @@ def loss(
     family: str,
     title: str,
     formula: str,
+    symbols: Mapping[str, str] | None = None,
+    gradient: str = "",
+    derivation: str = "",
     unreduced: str,
     held: tuple[Held, ...] = (),
     rows: str = "",
@@ -39,6 +55,11 @@ def loss(
     rows_independent: bool = True,
     elsewhere: tuple[Elsewhere, ...] = (),
     examples: tuple[Example, ...],
+    use_when: tuple[str, ...] = (),
+    not_when: tuple[str, ...] = (),
+    expect: Expect | None = None,
+    minimiser: Minimiser | None = None,
+    aliases: tuple[str, ...] = (),
     pitfalls: tuple[str, ...],
     plot: Plot | None = None,
     kernel: Kernel | None = None,
@@ -52,17 +73,18 @@ def loss(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a loss of a formula: its record enters the catalogue, and calls go through the call path.
 
-    title: one line. formula: LaTeX. unreduced: the shape of the loss before reduction. rows: that of what has a target
-    of its own, where it is not the same. held: what the formula detaches. properties: what tests verify, from
-    PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether a row's loss depends on that row
-    alone; if not, rows of weight 0 are not in the batch, and the body reads sample_weight to leave them out. kernel:
-    the family of kernels that fuses it, with what that must know. aten: the operator of ATen that answers exactly the
-    formula on equal floating dtypes. check: what the contract's words cannot say, called with the checked call; it
-    reads no data. check_data: what it cannot say of data, called before a formula runs, and where a kernel complains.
-    adapt: the shapes in which some arguments are taken, where torch takes more than the contract says, of the arguments
-    as they were given. variant: the loss and the arguments for a call that is of another form.
+    title: one line. formula, gradient: LaTeX, whose letters `symbols` explains. unreduced: the shape of the loss before
+    reduction. rows: that of what has a target of its own, where it is not the same. held: what the formula detaches.
+    properties: what tests verify, from PROPERTIES. bounds: those of a loss that is "bounded". rows_independent: whether
+    a row's loss depends on that row alone; if not, rows of weight 0 are not in the batch, and the body reads
+    sample_weight to leave them out. kernel: the family of kernels that fuses it, with what that must know. aten: the
+    operator of ATen that answers exactly the formula on equal floating dtypes. check: what the contract's words cannot
+    say, called with the checked call; it reads no data. check_data: what it cannot say of data, called before a formula
+    runs, and where a kernel complains. adapt: the shapes in which some arguments are taken, where torch takes more than
+    the contract says, of the arguments as they were given. variant: the loss and the arguments for a call that is of
+    another form.
     """
-    fields = dict(locals())  # the arguments, which are fields of the record
+    fields = dict(locals()) | {"symbols": symbols or {}}  # the arguments, which are fields of the record
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
         record = _record(formula_of, **fields)

@@ -1,9 +1,12 @@
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, real, weights
 from lossary.core.elementary import scaled, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import balance
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -13,6 +16,12 @@ from lossary.kernels.families import Elementwise
     title="Huber loss: squared for small errors, linear for large ones",
     formula=r"\ell_i = \begin{cases} \tfrac12 (x_i - y_i)^2 & |x_i - y_i| \le \delta \\ "
     r"\delta \left(|x_i - y_i| - \tfrac12 \delta\right) & \text{otherwise} \end{cases}",
+    symbols={"x": "input", "y": "target", r"\delta": "delta"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} x_i - y_i & |x_i - y_i| \le \delta \\ "
+    r"\delta \, \mathrm{sign}(x_i - y_i) & \text{otherwise} \end{cases}",
+    derivation="Within $\\delta$ of the target it is half the square, whose derivative is the error. Beyond, the square "
+    "gives way to its tangent at $\\delta$, which has the slope $\\delta$ and meets it at the value $\\tfrac12 \\delta^2$: "
+    "value and slope go on without a jump.",
     unreduced="*s",
     sources=(Source("Huber, Robust Estimation of a Location Parameter, 1964", "", "doi.org/10.1214/aoms/1177703732"),),
     properties=(
@@ -33,6 +42,24 @@ from lossary.kernels.families import Elementwise
         Example({"input": [0.5, 3.0], "target": [0.0, 0.0]}, 1.3125, "(0.5·0.25 + 1·(3 - 0.5)) / 2"),
         Example({"input": [3.0], "target": [0.0], "delta": 2.0}, 4.0, "2·(3 - 1)"),
     ),
+    use_when=(
+        "Most targets are clean, and a few are far off: noise with heavy tails, labels with mistakes.",
+        "Large errors of the first steps would blow up the gradient of mse_loss: here it never exceeds delta.",
+    ),
+    not_when=(
+        "Every error counts by its square, as where the mean itself is wanted of skewed targets: mse_loss.",
+        "The median is wanted, whatever the scale: l1_loss, which needs no delta.",
+    ),
+    expect=Expect(
+        Example({"input": [0.0, 0.0], "target": [-2.0, 0.5]}, 0.8125, "0 predicted, targets spread: (1.5 + 0.125) / 2"),
+        "0, where each prediction is its target.",
+    ),
+    minimiser=Minimiser(
+        "Huber's M-estimator of location: the mean of the targets within delta of it, drawn by those beyond as by "
+        "targets at a distance of delta. Between the median (small delta) and the mean (large delta).",
+        lambda target, delta=1.0: balance(lambda error: np.clip(error, -delta, delta), target),
+    ),
+    aliases=("HuberLoss", "Huber", "Huber 损失"),
     pitfalls=(
         "delta has the unit of the target. A common choice is 1.345 times the noise's standard deviation, estimated "
         "as 1.4826 times the median absolute residual.",

@@ -1,0 +1,51 @@
+"""Every text that is translated, and the catalogue that has it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import polib
+
+from lossary.cli.page import texts
+from lossary.core.record import catalogue
+from lossary.identities import IDENTITIES, Identity
+from lossary.misuse import RULES
+from lossary.translations import Language, translations
+
+SHARED = "shared"
+"""The catalogue of what several would have."""
+WIDTH = 110
+
+
+def by_catalogue() -> dict[str, list[str]]:
+    """The texts of each catalogue, each text once."""
+    found: dict[str, dict[str, None]] = {}
+    for name, text in _texts():
+        if text:
+            found.setdefault(name, {})[text] = None
+    times = Counter(text for texts in found.values() for text in texts)
+    shared = [text for text, count in times.items() if count > 1]
+    return {SHARED: shared} | {name: [t for t in texts if times[t] == 1] for name, texts in found.items()}
+
+
+def written(texts: list[str], language: Language) -> str:
+    """A catalogue of these texts, in gettext's format; what has no translation yet waits for one."""
+    file = polib.POFile(wrapwidth=WIDTH)
+    file.metadata = {"Language": language, "Content-Type": "text/plain; charset=UTF-8"}
+    known = translations(language)
+    file.extend(polib.POEntry(msgid=text, msgstr=known.get(text, "")) for text in texts)
+    return f"{file}\n"
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    for record in catalogue():
+        yield from ((record.family, text) for text in texts(record))
+    for identity in IDENTITIES:
+        yield from ((_family(identity), text) for text in (identity.statement, identity.domain))
+    for rule in RULES:
+        yield from (("misuse", text) for text in (rule.title, rule.why, rule.fix))
+
+
+def _family(identity: Identity) -> str:
+    """The family of the first of the losses that it is about."""
+    families = {record.name: record.family for record in catalogue()}
+    return next((families[name] for name in identity.losses if name in families), "information")
