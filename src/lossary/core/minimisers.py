@@ -1,4 +1,4 @@
-"""Constant predictions that make a mean loss least, of NumPy arrays of targets: what records name as their minimisers."""
+"""The constant predictions at which mean losses are least, of NumPy arrays of targets: the minimisers of records."""
 
 from collections.abc import Callable
 

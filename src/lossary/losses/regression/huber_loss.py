@@ -19,9 +19,9 @@ from lossary.kernels.families import Elementwise
     symbols={"x": "input", "y": "target", r"\delta": "delta"},
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} x_i - y_i & |x_i - y_i| \le \delta \\ "
     r"\delta \, \mathrm{sign}(x_i - y_i) & \text{otherwise} \end{cases}",
-    derivation="Within $\\delta$ of the target it is half the square, whose derivative is the error. Beyond, the square "
-    "gives way to its tangent at $\\delta$, which has the slope $\\delta$ and meets it at the value $\\tfrac12 \\delta^2$: "
-    "value and slope go on without a jump.",
+    derivation=r"Within $\delta$ of the target it is half the square, whose derivative is the error. Beyond, the "
+    r"square gives way to its tangent at $\delta$, which has the slope $\delta$ and meets it at the value "
+    r"$\tfrac12 \delta^2$: value and slope go on without a jump.",
     unreduced="*s",
     sources=(Source("Huber, Robust Estimation of a Location Parameter, 1964", "", "doi.org/10.1214/aoms/1177703732"),),
     properties=(
