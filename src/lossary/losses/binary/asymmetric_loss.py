@@ -1,9 +1,12 @@
 from typing import Annotated, Any
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Flag, Range, logits, target_probabilities, weights
 from lossary.core.elementary import hinge, is_number, modulated, sigmoid, softplus, times
-from lossary.core.record import Elsewhere, Example, Held, Plot, Source
+from lossary.core.minimisers import LARGEST_LOGIT, crossing
+from lossary.core.record import Elsewhere, Example, Expect, Held, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -14,11 +17,50 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     return name, positive, negative, options["clip"], not options["held"]
 
 
+def _minimiser(
+    target: np.ndarray, gamma_pos: float = 0.0, gamma_neg: float = 4.0, clip: float = 0.05, pos_weight: Any = 1.0
+) -> float:
+    positives, negatives = np.sum(pos_weight * target), np.sum(1 - target)
+
+    def slope(x: float) -> float:
+        """By the probability, in which the mean is convex."""
+        p, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+        q = p - clip
+        return negatives * (steepness(q, rest + clip, gamma_neg) if q > 0 else 0.0) - positives * steepness(
+            rest, p, gamma_pos
+        )
+
+    def steepness(wrong: float, right: float, power: float) -> float:
+        """Of wrong^power · -log right, right being 1 - wrong."""
+        return wrong**power / right - power * wrong ** (power - 1) * np.log(right)
+
+    return crossing(slope, -LARGEST_LOGIT, LARGEST_LOGIT)
+
+
 @loss(
     family="binary",
     title="Asymmetric loss (ASL) of binary logits",
     formula=r"\ell_i = -t_i (1 - p_i)^a \log p_i - (1 - t_i) q_i^b \log(1 - q_i), \qquad "
     r"p_i = \sigma(x_i), \qquad q_i = \max(p_i - m, 0)",
+    symbols={
+        "x": "input",
+        "t": "target",
+        "a": "gamma_pos",
+        "b": "gamma_neg",
+        "m": "clip",
+        "p": "the predicted probability",
+        "q": "the predicted probability, lowered by the clip",
+        r"\sigma": "the sigmoid",
+    },
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = t_i g_i + (1 - t_i) h_i, \qquad "
+    r"g_i = (1 - p_i)^a (a p_i \log p_i - (1 - p_i)), \qquad "
+    r"h_i = [p_i > m] \, p_i (1 - p_i) \left(\frac{q_i^b}{1 - q_i} - b q_i^{b - 1} \log(1 - q_i)\right), \qquad "
+    r"p_i = \sigma(x_i), \qquad q_i = \max(p_i - m, 0)",
+    derivation=r"Both terms by the product rule, with $\frac{dp}{dx} = p (1 - p)$; above the clip $q$ changes as $p$ "
+    r"does, below it not at all. For positives with $a = 0$ it is $p - 1$, that of binary cross-entropy. For "
+    r"negatives $p (1 - p)$ is left, since the clip keeps $1 - q$ away from 0: the gradient vanishes at both ends, "
+    r"for easy negatives and for those that are probably mislabelled. With held=True the terms with the factors $a$ "
+    r"and $b$ are left out: values say the same, and training settles elsewhere.",
     unreduced="*s",
     held=(Held("focus", "the powers of 1 - p and of q", "held=True"),),
     sources=(
@@ -49,6 +91,29 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
         Example({"input": [0.0], "target": [0.0]}, 0.02451505351223516, "0.45⁴ · -log 0.55"),
         Example({"input": [-3.0], "target": [0.0]}, 0.0, "p = 0.0474 is below the clip of 0.05"),
     ),
+    use_when=(
+        "An image has a few tags out of hundreds, and a tag that is not set may have been forgotten.",
+        "Models are judged by mean average precision over labels, not by their probabilities.",
+    ),
+    not_when=(
+        "Probabilities are to be believed: binary_cross_entropy_with_logits, with pos_weight for rare positives.",
+        "Easy examples are to count less on both sides alike: sigmoid_focal_loss.",
+        "Exactly one class is true: cross_entropy or focal_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0] * 4, "target": [1.0, 0.0, 0.0, 0.0]},
+            0.19167308527416269,
+            "logits of 0: log 2 for the positive, 0.45⁴ · -log 0.55 for each of 3 negatives",
+        ),
+        "0 of labels 0 and 1: reached by negatives whose probability is at most the clip, approached by positives.",
+    ),
+    minimiser=Minimiser(
+        "No log-odds, since it is not proper: negatives count so little that the prediction for a share of positives "
+        "is far above it, at the defaults 0.32 for a share of 1%. Without powers and clip it is log(π / (1 - π)).",
+        _minimiser,
+    ),
+    aliases=("ASL", "AsymmetricLossMultiLabel", "AsymmetricLossOptimized", "AsymmetricLoss", "非对称损失"),
     pitfalls=(
         "clip bounds what a negative can cost: (1 - m)^gamma_neg · -log m, 2.44 at the defaults. A negative that is "
         "wrong beyond doubt is taken for a mislabelled one: its gradient vanishes.",

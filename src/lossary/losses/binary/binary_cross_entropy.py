@@ -4,7 +4,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import probabilities, target_probabilities, weights
 from lossary.core.elementary import scaled
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -30,6 +31,12 @@ def clamped_log1m(p: Array) -> Array:
     family="binary",
     title="Binary cross-entropy of probabilities",
     formula=r"\ell_i = -w_i \left[ t_i \log p_i + (1 - t_i) \log (1 - p_i) \right]",
+    symbols={"p": "input", "t": "target", "w": "weight"},
+    gradient=r"\frac{\partial \ell_i}{\partial p_i} = \frac{w_i (p_i - t_i)}{p_i (1 - p_i)}",
+    derivation=r"$-\log p$ has the derivative $-\frac{1}{p}$, and $-\log(1 - p)$ has $\frac{1}{1 - p}$; weighted by "
+    r"$t$ and $1 - t$ they add up to $\frac{p - t}{p (1 - p)}$. It grows without bound where a probability is surely "
+    r"wrong, and a sigmoid before it, $\frac{dp}{dx} = p (1 - p)$, cancels just that: $p - t$ is left for the logit. "
+    r"In floats the sigmoid has rounded to 0 or 1 before they can cancel.",
     unreduced="*s",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90)"),),
     properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "bounded", "proper"),
@@ -45,6 +52,22 @@ def clamped_log1m(p: Array) -> Array:
         Example({"input": [0.25], "target": [0.5]}, 0.8369882167858358, "-(log ¼ + log ¾) / 2"),
         Example({"input": [0.0], "target": [1.0]}, 100.0, "the clamp"),
     ),
+    use_when=(
+        "The model ends in probabilities that it makes otherwise than by a sigmoid: a noisy-or, a product of factors.",
+        "Probabilities of another model are to be scored.",
+    ),
+    not_when=(
+        "The model has logits, or ends in a sigmoid that can be left out: binary_cross_entropy_with_logits.",
+        "One class out of several is true, their probabilities summing to 1: nll_loss of their logarithms.",
+    ),
+    expect=Expect(
+        Example({"input": [0.5, 0.5], "target": [1.0, 0.0]}, 0.6931471805599453, "½ predicted of everything: log 2"),
+        "0 of labels 0 and 1, where each probability is its label; of soft targets their entropy, at most log 2.",
+    ),
+    minimiser=Minimiser(
+        "The mean of the targets: the share of positives. Its loss is the entropy of that share.", mean
+    ),
+    aliases=("BCELoss", "BinaryCrossentropy", "BCE", "log_loss", "二元交叉熵", "二分类交叉熵"),
     pitfalls=(
         "It takes probabilities. For logits use binary_cross_entropy_with_logits: a sigmoid that has rounded to 1 "
         "cannot tell 20 from 200.",

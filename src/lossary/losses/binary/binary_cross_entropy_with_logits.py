@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import logits, target_probabilities, weights
 from lossary.core.elementary import softplus, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_odds
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -11,8 +12,15 @@ from lossary.kernels.families import Elementwise
 @loss(
     family="binary",
     title="Binary cross-entropy of logits",
-    formula=r"\ell_i = w_i \left[ p\, t_i \, \mathrm{softplus}(-x_i) + (1 - t_i) \, \mathrm{softplus}(x_i) \right], "
+    formula=r"\ell_i = w_i \left[ p_i t_i \, \mathrm{softplus}(-x_i) + (1 - t_i) \, \mathrm{softplus}(x_i) \right], "
     r"\qquad \mathrm{softplus}(x) = \log(1 + e^x) = -\log \sigma(-x)",
+    symbols={"x": "input", "t": "target", "w": "weight", "p": "pos_weight", r"\sigma": "the sigmoid"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = w_i \left[ (1 - t_i) \, \sigma(x_i) - p_i t_i \, \sigma(-x_i) "
+    r"\right]",
+    derivation=r"The derivative of $\mathrm{softplus}(x)$ is $\sigma(x)$, that of $\mathrm{softplus}(-x)$ is "
+    r"$-\sigma(-x)$. Without weights this is $(1 - t_i) \sigma(x_i) - t_i (1 - \sigma(x_i)) = \sigma(x_i) - t_i$: "
+    r"predicted probability less target. It is bounded by 1, and near 1 as long as the prediction is surely wrong: no "
+    r"mistake is too large to learn from, as it is for the squared error of a sigmoid.",
     unreduced="*s",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), with p = σ(x)"),),
     properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
@@ -32,6 +40,41 @@ from lossary.kernels.families import Elementwise
         Example(
             {"input": [0.0, 0.0], "target": [1.0, 0.0], "pos_weight": 3.0}, 1.3862943611198906, "(3 + 1) log 2 / 2"
         ),
+    ),
+    use_when=(
+        "The answer is yes or no: one logit, and a probability that is to be believed.",
+        "Each of many labels is true or not, independently of the others: tags, symptoms, pixels of a mask.",
+        "Positives are rare, and missing one costs more: pos_weight says how much more.",
+    ),
+    not_when=(
+        "Exactly one of the classes is true: cross_entropy, which makes them compete.",
+        "Easy negatives outnumber the rest a thousandfold and drown it: sigmoid_focal_loss.",
+        "Regions are to overlap, and are a small part of the image: dice_loss, alone or added to this.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [1.0, 0.0]},
+            0.6931471805599453,
+            "logits of 0 predict ½ of everything: log 2",
+        ),
+        "0 of labels 0 and 1, approached as each logit goes to its side; of soft targets their entropy, where the "
+        "sigmoid is the target.",
+    ),
+    minimiser=Minimiser(
+        "The log-odds of the share of positives, log(π / (1 - π)): the bias to start from. pos_weight adds its "
+        "logarithm.",
+        log_odds,
+    ),
+    aliases=(
+        "BCEWithLogitsLoss",
+        "sigmoid_binary_cross_entropy",
+        "SoftBCEWithLogitsLoss",
+        "BCE with logits",
+        "sigmoid cross entropy",
+        "logistic loss",
+        "多标签分类",
+        "sigmoid 交叉熵",
+        "逻辑回归损失",
     ),
     pitfalls=(
         "Do not apply a sigmoid first: the loss of a sigmoid of a sigmoid cannot fall below 0.313 for positives and "

@@ -1,10 +1,13 @@
 from typing import Annotated, Literal
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, namespace
 from lossary.core.check import Checked, warn
 from lossary.core.contract import Flag, log_probabilities, target_distribution, target_probabilities
 from lossary.core.elementary import times, xlogx
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -21,6 +24,12 @@ def _check(call: Checked) -> None:
     family="divergence",
     title="Kullback-Leibler divergence of a target distribution from a predicted one",
     formula=r"\ell_i = t_i \, (\log t_i - x_i), \qquad x_i = \log q_i",
+    symbols={"x": "input", "t": "target", "q": "the predicted probability"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = -t_i",
+    derivation=r"The loss is linear in the log-probability $x_i$, and the target's entropy does not depend on it. "
+    r"Alone the gradient would raise every $x_i$ for ever; the predicted probabilities sum to 1, which holds it. "
+    r"Through $x = \mathrm{log\_softmax}(z)$ it becomes $q_i \sum_c t_c - t_i = q_i - t_i$ for a target that sums to "
+    r"1: the gradient of cross-entropy, which ends where the prediction is the target.",
     unreduced="*s",
     sources=(
         Source(
@@ -45,6 +54,39 @@ def _check(call: Checked) -> None:
             0.0,
             "equal distributions",
         ),
+    ),
+    use_when=(
+        "The target is a whole distribution, and the distance to it is to be read: 0 means that it is reached.",
+        "A posterior is held to a prior, each given by its probabilities.",
+    ),
+    not_when=(
+        "Both sides are logits: kl_div_with_logits, which stores no probabilities and keeps small divergences.",
+        "Targets are classes: cross_entropy of logits, nll_loss of log-probabilities.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[-1.3862943611198906] * 4], "target": [[1.0, 0.0, 0.0, 0.0]], "reduction": "batchmean"},
+            1.3862943611198906,
+            "4 classes predicted alike, a certain target: log 4, less the entropy of the target, which is 0",
+        ),
+        "0 for each row, where the prediction is the target. Single elements may be negative; a negative row means "
+        "that input or target does not sum to 1.",
+    ),
+    minimiser=Minimiser(
+        "The logarithms of the mean target: of one-hot rows, of the shares of the classes. It is meant among "
+        "predictions that sum to 1; without that, the loss falls for ever as the input grows.",
+        lambda target, log_target=False: log_mean(np.exp(target) if log_target else target),
+    ),
+    aliases=(
+        "KLDivLoss",
+        "KLDivergence",
+        "kl_divergence",
+        "KL",
+        "KLD",
+        "relative entropy",
+        "rel_entr",
+        "KL 散度",
+        "相对熵",
     ),
     pitfalls=(
         "The input is log-probabilities: the output of log_softmax, not of softmax and not logits. Otherwise the loss "

@@ -1,10 +1,13 @@
 from typing import Annotated, Literal
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, namespace
 from lossary.core.classes import class_axis
 from lossary.core.contract import logits
 from lossary.core.elementary import TEMPERATURE, generalised_kl, log_softmax, quotient
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import KLRows
 
@@ -14,6 +17,19 @@ from lossary.kernels.families import KLRows
     title="Kullback-Leibler divergence between the softmax of two sets of logits",
     formula=r"\ell_n = \sum_c p_{n,c} \log \frac{p_{n,c}}{q_{n,c}}, \qquad "
     r"p = \mathrm{softmax}(t / T), \qquad q = \mathrm{softmax}(x / T)",
+    symbols={
+        "x": "input_logits",
+        "t": "target_logits",
+        "T": "temperature",
+        "p": "probabilities of the target",
+        "q": "probabilities of the input",
+    },
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,c}} = \frac{q_{n,c} - p_{n,c}}{T}, \qquad "
+    r"p = \mathrm{softmax}(t / T), \qquad q = \mathrm{softmax}(x / T)",
+    derivation=r"Of $\sum_c p_c (\log p_c - \log q_c)$ only $-\sum_c p_c \log q_c$ depends on the input: it is "
+    r"cross-entropy with the target $p$, whose gradient by the logits $x / T$ is $q - p$, and $\frac{1}{T}$ follows "
+    r"by the chain rule. At high temperatures $q - p$ itself shrinks as $\frac{1}{T}$, since both approach equal "
+    r"probabilities: in all as $\frac{1}{T^2}$, hence the factor $T^2$ of distillation.",
     unreduced="?N *d",
     sources=(
         Source(
@@ -44,6 +60,37 @@ from lossary.kernels.families import KLRows
             "p = (¾, ¼), q = (½, ½): log 2 less the entropy of p",
         ),
         Example({"input_logits": [[1.0, 2.0]], "target_logits": [[3.0, 4.0]]}, 0.0, "logits that differ by a constant"),
+    ),
+    use_when=(
+        "A small model learns from the logits of a large one, all classes of which tell something.",
+        "A fine-tuned model is held near the one that it started from.",
+        "Predictions are to stay alike under noise or augmentation: consistency, adversarial training.",
+    ),
+    not_when=(
+        "The target is probabilities: kl_div of log-probabilities, or cross_entropy of logits.",
+        "Labels are at hand and no teacher: cross_entropy.",
+        "Only which of two answers is better is known: dpo_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input_logits": [[0.0, 0.0, 0.0]], "target_logits": [[2.0794415416798357, 0.0, 0.0]]},
+            0.4595804290179327,
+            "3 classes predicted alike, p = (0.8, 0.1, 0.1): log 3 less the entropy of p",
+        ),
+        "0 for each row, where the logits differ by a constant; never below.",
+    ),
+    minimiser=Minimiser(
+        "T times the logarithms of the mean of the target's probabilities at temperature T, up to a constant.",
+        lambda target, temperature=1.0: temperature * log_mean(np.exp(log_softmax(target / temperature, -1))),
+    ),
+    aliases=(
+        "knowledge distillation",
+        "distillation",
+        "KD",
+        "kl_div logits",
+        "知识蒸馏",
+        "蒸馏损失",
+        "logits 的 KL 散度",
     ),
     pitfalls=(
         "In distillation gradients shrink by T²: multiply the loss by T², so that its share beside another loss stays.",

@@ -3,7 +3,8 @@ from typing import Annotated, Any
 
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, real, variances
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -17,6 +18,12 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     title="Gaussian negative log-likelihood: regression with a predicted variance",
     formula=r"\ell_i = \tfrac12 \left( \log v_i + \frac{(x_i - y_i)^2}{v_i} \right), \qquad "
     r"v_i = \max(\sigma_i^2, \epsilon)",
+    symbols={"x": "input", "y": "target", r"\sigma^2": "var", r"\epsilon": "eps"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{x_i - y_i}{v_i}, \qquad v_i = \max(\sigma_i^2, \epsilon)",
+    derivation=r"Only $\frac{(x_i - y_i)^2}{2 v_i}$ depends on $x_i$; its derivative is the error over the variance: "
+    r"where the model says that it is unsure, the mean learns slowly. The derivative by the variance is $\frac{1}{2 "
+    r"v_i} \left( 1 - \frac{(x_i - y_i)^2}{v_i} \right)$, which is $0$ where $v_i$ is the squared error: the variance "
+    r"learns how large errors are. Below $\epsilon$ it is $0$.",
     unreduced="*s",
     sources=(
         Source(
@@ -34,6 +41,30 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
         Example({"input": [1.0, 3.0], "target": [1.0, 1.0], "var": [1.0, 1.0]}, 1.0, "½ (0 + 2²) / 2"),
         Example({"input": [1.0], "target": [1.0], "var": 2.718281828459045}, 0.5, "½ log e"),
     ),
+    use_when=(
+        "Some inputs are noisier than others, and the size of the error is to be predicted with the value.",
+        "Sensors of known accuracy are fitted together: var is then data, and weighs each by its precision.",
+    ),
+    not_when=(
+        "The noise is of one size and of no interest: mse_loss, which cannot run away.",
+        "Noise is skewed or has heavy tails: quantile_loss, which assumes no shape.",
+        "Targets are counts: poisson_nll_loss, whose variance is that of the mean.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [-1.0, 1.0], "var": 1.0},
+            0.5,
+            "0 predicted of standardised targets, with their variance: ½ (log 1 + 1)",
+        ),
+        "½ log eps, -6.9 at the default, where the error is 0 and the variance at most eps; it is negative wherever "
+        "variances are small. With full=True it is ½ log 2π = 0.919 more.",
+    ),
+    minimiser=Minimiser(
+        "The mean of the targets, for one variance; if variances differ, the mean weighted by 1 / var. A constant "
+        "variance that is learned too becomes that of the targets, and the loss ½ (log var + 1).",
+        mean,
+    ),
+    aliases=("GaussianNLLLoss", "Gaussian NLL", "heteroscedastic regression", "高斯负对数似然", "异方差回归"),
     pitfalls=(
         "var is the variance σ², not σ and not log σ². Let the model predict log σ² and pass its exponential, or a "
         "softplus.",

@@ -1,10 +1,13 @@
 import math
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, counts, log_rates, rates
 from lossary.core.elementary import times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -20,7 +23,16 @@ def stirling(n: Array) -> Array:
 @loss(
     family="likelihood",
     title="Poisson negative log-likelihood: regression of counts",
-    formula=r"\ell_i = e^{x_i} - t_i x_i, \qquad \text{of rates} \; \ell_i = x_i - t_i \log(x_i + \epsilon)",
+    formula=r"\ell_i = \begin{cases} e^{x_i} - t_i x_i & \text{log\_input=True} \\ "
+    r"x_i - t_i \log(x_i + \epsilon) & \text{otherwise} \end{cases}",
+    symbols={"x": "input", "t": "target", r"\epsilon": "eps"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} e^{x_i} - t_i & \text{log\_input=True} \\ "
+    r"1 - \frac{t_i}{x_i + \epsilon} & \text{otherwise} \end{cases}",
+    derivation=r"The probability of the count $t$ at the rate $\lambda$ is $\frac{\lambda^t e^{-\lambda}}{t!}$: minus "
+    r"its logarithm is $\lambda - t \log \lambda$, and $\log t!$, which the rate does not change. With $\lambda = "
+    r"e^x$ the derivative is $\lambda - t$, predicted less counted, as for every log-likelihood whose input is the "
+    r"natural parameter. By the rate itself it is $1 - \frac{t}{\lambda}$: the relative error counts, and a rate near "
+    r"0 has a huge gradient.",
     unreduced="*s",
     sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989"),),
     properties=("convex", "permutation_invariant", "proper"),
@@ -32,6 +44,40 @@ def stirling(n: Array) -> Array:
     examples=(
         Example({"input": [0.0, 0.0], "target": [0.0, 5.0]}, 1.0, "e^0 - t·0 = 1"),
         Example({"input": [2.0], "target": [0.0], "log_input": False}, 2.0, "2 - 0·log 2"),
+    ),
+    use_when=(
+        "Targets are numbers of events: clicks, calls, claims, photons, spikes.",
+        "Effects multiply the rate, and exposures differ: add log exposure to the predicted logarithm.",
+    ),
+    not_when=(
+        "Targets can be negative, or are measured rather than counted: mse_loss or gaussian_nll_loss.",
+        "A count is one of a few classes, such as 0 to 5 stars: cross_entropy.",
+        "A rare yes or no, never two at once: binary_cross_entropy_with_logits.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [0.0, 3.0]},
+            1.0,
+            "a logarithm of 0, the rate 1: e^0 - t·0, whatever the counts",
+        ),
+        "t - t log t at the logarithm log t of each count: 1 at counts of 1, 0 at counts of 0, and negative from "
+        "counts of 3 on.",
+    ),
+    minimiser=Minimiser(
+        "The logarithm of the mean count; with log_input=False the mean count less eps.",
+        lambda target, log_input=True, eps=1e-8: (
+            log_mean(np.ravel(target)) if log_input else max(float(np.mean(target)) - eps, 0.0)
+        ),
+    ),
+    aliases=(
+        "PoissonNLLLoss",
+        "Poisson",
+        "mean_poisson_deviance",
+        "Poisson regression",
+        "count regression",
+        "泊松负对数似然",
+        "泊松回归",
+        "计数回归",
     ),
     pitfalls=(
         "By default the input is the logarithm of the rate. A rate passed as a logarithm is exponentiated: 10 becomes "

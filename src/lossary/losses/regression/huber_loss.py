@@ -1,11 +1,9 @@
 from typing import Annotated
 
-import numpy as np
-
 from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, real, weights
 from lossary.core.elementary import scaled, times
-from lossary.core.minimisers import balance
+from lossary.core.minimisers import huber
 from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -57,7 +55,7 @@ from lossary.kernels.families import Elementwise
     minimiser=Minimiser(
         "Huber's M-estimator of location: the mean of the targets within delta of it, drawn by those beyond as by "
         "targets at a distance of delta. Between the median (small delta) and the mean (large delta).",
-        lambda target, delta=1.0: balance(lambda error: np.clip(error, -delta, delta), target),
+        lambda target, delta=1.0: huber(target, delta),
     ),
     aliases=("HuberLoss", "Huber", "Huber 损失"),
     pitfalls=(

@@ -1,10 +1,13 @@
 import math
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import balance
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -14,6 +17,12 @@ from lossary.kernels.families import Elementwise
     family="regression",
     title="Log-cosh loss: squared for small errors, linear for large ones, smooth between",
     formula=r"\ell_i = \log \cosh (x_i - y_i)",
+    symbols={"x": "input", "y": "target"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \tanh(x_i - y_i)",
+    derivation=r"The derivative of $\log u$ is $\frac{1}{u}$ and that of $\cosh$ is $\sinh$: together $\frac{\sinh "
+    r"e}{\cosh e} = \tanh e$ of the error $e = x_i - y_i$. It is near $e$ for small errors, as of half the square, "
+    r"and near $1$ or $-1$ for large ones, as of the absolute error. The second derivative, $1 - \tanh^2 e$, has no "
+    r"step.",
     unreduced="*s",
     sources=(
         Source(
@@ -43,6 +52,28 @@ from lossary.kernels.families import Elementwise
             "3 · log((2 + ½) / 2) / (3 + 1)",
         ),
     ),
+    use_when=(
+        "Targets have outliers, and the optimiser uses second derivatives: boosted trees, Newton's method.",
+        "A robust loss without a threshold to tune is wanted, for targets whose ordinary error is about 1.",
+    ),
+    not_when=(
+        "The errors are of another size than 1 and targets must keep their unit: huber_loss, whose delta says where.",
+        "Every error counts by its square: mse_loss. Only the median is wanted: l1_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [-1.0, 1.0]},
+            0.4337808304830271,
+            "0 predicted of standardised targets: log cosh 1",
+        ),
+        "0, where each prediction is its target.",
+    ),
+    minimiser=Minimiser(
+        "Where the hyperbolic tangents of the errors cancel: near the mean of targets that lie closer together than 1, "
+        "near the median of those that lie far apart.",
+        lambda target: balance(np.tanh, target),
+    ),
+    aliases=("LogCosh", "log_cosh", "log-cosh", "log cosh", "对数双曲余弦损失", "Log-Cosh 损失"),
     pitfalls=(
         "It turns from squared to linear at an error of about 1, in the unit of the target: divide input and target by "
         "the size of an ordinary error, or it is l1_loss or half of mse_loss in disguise.",

@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import real, weights
 from lossary.core.elementary import scaled, without_infinity
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import mean
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -13,6 +14,11 @@ from lossary.kernels.families import Elementwise
     family="regression",
     title="Squared error (L2, MSE): regression to the mean",
     formula=r"\ell_i = (x_i - y_i)^2",
+    symbols={"x": "input", "y": "target"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = 2 (x_i - y_i)",
+    derivation=r"The derivative of $e^2$ by $e$ is $2 e$, and that of the error $e = x_i - y_i$ by $x_i$ is $1$. Each "
+    r"target pulls in proportion to its distance: steps become small as the fit comes near, and one target that is far "
+    r"off outweighs many that are near. The pulls on a constant cancel where $\sum_i (x - y_i) = 0$, at the mean.",
     unreduced="*s",
     sources=(Source("Legendre, Nouvelles méthodes pour la détermination des orbites des comètes, 1805", "appendix"),),
     properties=(
@@ -32,6 +38,36 @@ from lossary.kernels.families import Elementwise
     examples=(
         Example({"input": [1.0, 2.0, 5.0], "target": [1.0, 4.0, 3.0]}, 8 / 3, "(0 + 4 + 4) / 3"),
         Example({"input": [1.0, 3.0], "target": [0.0, 0.0], "weight": [3.0, 1.0]}, 3.0, "(3·1 + 1·9) / (3 + 1)"),
+    ),
+    use_when=(
+        "The mean of the target is wanted, as for demand, energy or anything that is added up afterwards.",
+        "The noise is near Gaussian and of the same size everywhere.",
+        "A critic or value network learns an expected return, or a diffusion model the noise that was added.",
+    ),
+    not_when=(
+        "A few targets are far off: huber_loss, or l1_loss for the median.",
+        "The size of the noise differs from sample to sample and is to be predicted too: gaussian_nll_loss.",
+        "Targets are classes: cross_entropy, whose gradient does not vanish where a softmax is surely wrong.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [-1.0, 1.0]}, 1.0, "0 predicted of standardised targets: their variance"
+        ),
+        "0, where each prediction is its target; with noisy targets, the variance of the noise.",
+    ),
+    minimiser=Minimiser("The mean of the targets; its loss is their variance.", mean),
+    aliases=(
+        "MSELoss",
+        "MeanSquaredError",
+        "mean_squared_error",
+        "squared_error",
+        "l2_loss",
+        "MSE",
+        "L2",
+        "least squares",
+        "均方误差",
+        "L2 损失",
+        "最小二乘",
     ),
     pitfalls=(
         "One target that is far off outweighs a thousand that are near: errors are squared. Look at the residuals "

@@ -3,7 +3,8 @@ from typing import Annotated, Any
 from lossary.core.arrays import A, Array, Impl, Reduction, as_array, cast, namespace
 from lossary.core.contract import Levels, real
 from lossary.core.elementary import absolute
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import quantile
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -17,6 +18,11 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
     family="regression",
     title="Quantile (pinball) loss: regression to a quantile, or to several",
     formula=r"\ell_{i,q} = \max\left(q (y_i - x_{i,q}),\; (q - 1) (y_i - x_{i,q})\right)",
+    symbols={"x": "input", "y": "target", "q": "quantiles"},
+    gradient=r"\frac{\partial \ell_{i,q}}{\partial x_{i,q}} = [x_{i,q} > y_i] - q",
+    derivation=r"The loss is a straight line on each side of the target: below it, $q (y_i - x_{i,q})$ has the slope "
+    r"$-q$; above it, $(1 - q)(x_{i,q} - y_i)$ has the slope $1 - q$. At the target itself $0$ is taken, which lies "
+    r"between. The pulls on a constant cancel where a share $q$ of the targets lies below it: that is the quantile.",
     unreduced="*s ?Q",
     sources=(Source("Koenker, Bassett, Regression Quantiles, 1978", "", "doi.org/10.2307/1913643"),),
     properties=("convex", "nonnegative", "zero_at_target", "translation_invariant", "permutation_invariant"),
@@ -38,6 +44,38 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
             0.1,
             "(0.1·(2 - 1) + 0 + (1 - 0.9)·(4 - 2)) / 3",
         ),
+    ),
+    use_when=(
+        "An interval is wanted around each prediction, and the noise has no shape that one would assume.",
+        "Being too low and being too high cost differently, as in stocks of goods: q is the cost of too low over the "
+        "sum.",
+    ),
+    not_when=(
+        "The mean is wanted: mse_loss. The median alone: l1_loss.",
+        "The noise is Gaussian, and its variance is wanted: gaussian_nll_loss, whose quantiles never cross.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0], "target": [-2.0, 0.5], "quantiles": 0.9},
+            0.325,
+            "0 predicted: (0.1·2 + 0.9·0.5) / 2",
+        ),
+        "0, where each prediction is its target. Of noisy targets it stays above, the least for levels near 0 and 1: "
+        "compare it level by level.",
+    ),
+    minimiser=Minimiser(
+        "The q-quantile of the targets, for each level q: a share q of them lies at or below it.",
+        lambda target, quantiles=0.5: quantile(target, quantiles),
+    ),
+    aliases=(
+        "pinball",
+        "pinball_loss",
+        "mean_pinball_loss",
+        "QuantileLoss",
+        "quantile regression",
+        "分位数损失",
+        "弹球损失",
+        "分位数回归",
     ),
     pitfalls=(
         "Of the median it is half of l1_loss. Some libraries double it, and some add up over quantiles what is a mean "

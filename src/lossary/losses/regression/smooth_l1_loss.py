@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Range, real
 from lossary.core.elementary import absolute
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import huber
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -13,6 +14,12 @@ from lossary.kernels.families import Elementwise
     title="Smooth L1: absolute error, rounded off near 0",
     formula=r"\ell_i = \begin{cases} \tfrac{1}{2\beta} (x_i - y_i)^2 & |x_i - y_i| < \beta \\ "
     r"|x_i - y_i| - \tfrac12 \beta & \text{otherwise} \end{cases}",
+    symbols={"x": "input", "y": "target", r"\beta": "beta"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} \tfrac{1}{\beta} (x_i - y_i) & |x_i - y_i| < "
+    r"\beta \\ \mathrm{sign}(x_i - y_i) & \text{otherwise} \end{cases}",
+    derivation=r"Beyond $\beta$ it is the absolute error less a constant, whose derivative is the sign. Within, "
+    r"$\frac{e^2}{2 \beta}$ has the derivative $\frac{e}{\beta}$, which grows from $0$ at the target to $1$ at "
+    r"$\beta$ and meets the sign there without a jump. No target pulls harder than $1$, whatever $\beta$ is.",
     unreduced="*s",
     sources=(Source("Girshick, Fast R-CNN, 2015", "eq. (3)", "arxiv.org/abs/1504.08083"),),
     properties=(
@@ -32,6 +39,25 @@ from lossary.kernels.families import Elementwise
         Example({"input": [3.0], "target": [0.0], "beta": 2.0}, 2.0, "3 - 1"),
         Example({"input": [-3.0], "target": [0.0], "beta": 0.0}, 3.0, "beta 0 is the absolute error"),
     ),
+    use_when=(
+        "Coordinates of boxes are regressed, some of which are far off at the start.",
+        "Several regressions share a model: each gradient is at most 1, so that none drowns the others.",
+    ),
+    not_when=(
+        "What counts of boxes is how far they overlap: box_iou_loss, which does not depend on their size.",
+        "The curvature near the target should not change with the threshold: huber_loss.",
+        "Every error counts by its square: mse_loss.",
+    ),
+    expect=Expect(
+        Example({"input": [0.0, 0.0], "target": [-2.0, 0.5]}, 0.8125, "0 predicted, targets spread: (1.5 + 0.125) / 2"),
+        "0, where each prediction is its target.",
+    ),
+    minimiser=Minimiser(
+        "Huber's M-estimator of location, as of huber_loss with delta = beta: between the median (beta 0) and the mean "
+        "(large beta).",
+        lambda target, beta=1.0: huber(target, beta),
+    ),
+    aliases=("SmoothL1Loss", "smooth l1", "平滑 L1 损失"),
     pitfalls=(
         "It is huber_loss divided by its threshold: the slope far from the target stays 1 whatever beta is.",
         "beta has the unit of the target: box coordinates in pixels and in fractions of the image want different ones.",
