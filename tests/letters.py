@@ -1,0 +1,103 @@
+"""What the letters of a record's LaTeX stand for in a sample, for tests/latex.py to compute with.
+
+Axes are those of the contract, but that all rows or elements, of whatever shape, are one. Beside the letters of
+`symbols`, `C` and the other sizes of the contract are known. An argument that may be classes or probabilities has two
+letters, such as y and t: the first stands for classes alone, the last for probabilities, which of classes are 1 and 0.
+Weights that are not given are 1.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from latex import Formula, tokens
+
+from lossary.core.contract import Choice, Flag, Levels, Range, axes
+from lossary.core.record import Loss
+from lossary.testing.samples import Sample, ordinary
+
+
+def samples(loss: Loss, latex: str, seeds: range) -> Iterator[Sample]:
+    """Samples in which what the LaTeX does not speak of is at its default."""
+    found = list(tokens(latex))
+    spoken_of = {loss.symbols.get(token.text) for token in found}
+    said = {token.text.strip(" :") for token in found if token.kind == "text"}
+    for seed in seeds:
+        sample = ordinary(loss, seed)
+        arguments = dict(sample.arguments)
+        for name, value in sample.arguments.items():
+            allowed = loss.options.get(name)
+            is_spoken_of = name in spoken_of or said & set(words_of(name, allowed, value))
+            if name not in loss.defaults or (is_spoken_of and not is_special(allowed, value)):
+                continue
+            if isinstance(allowed, (Choice, Flag)) and value != loss.defaults[name]:
+                break  # the data were drawn for it
+            del arguments[name]
+        else:
+            yield Sample(arguments, {n: s for n, s in sample.specs.items() if n in arguments}, sample.dims, seed)
+
+
+def is_special(allowed: Any, value: Any) -> bool:
+    return isinstance(allowed, Range) and value in allowed.extra_values
+
+
+def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
+    """What a condition may say of an option, and whether it is so: its word, or the name of a flag; or name=value."""
+    if isinstance(allowed, Choice):
+        return {word: value == word for word in allowed.words}
+    if isinstance(allowed, Flag):
+        return {name: value, f"{name}=True": value, f"{name}=False": not value}
+    return {}
+
+
+def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
+    values: dict[str, Any] = {name: n for name, n in sample.dims.items() if name.isupper() and n is not None}
+    words: dict[str, bool] = {}
+    for name, allowed in loss.options.items():
+        words |= words_of(name, allowed, sample.arguments.get(name, loss.defaults[name]))
+    for letter, name in loss.symbols.items():
+        letters = [other for other, of in loss.symbols.items() if of == name]
+        values[letter] = standing_for(loss, sample, name, len(letters) > 1 and letter == letters[0])
+    return Formula(latex, values, words)
+
+
+def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> Any:
+    """The value of an argument; None where it has none that the letter may stand for."""
+    if name in loss.options:
+        value = sample.arguments.get(name, loss.defaults[name])
+        return np.atleast_1d(value) if isinstance(loss.options[name], Levels) else value
+    spec, alternatives = sample.specs.get(name), list(loss.data[name])
+    if spec is None:
+        weights = alternatives[0]
+        shape = tuple(n for _, n in axes(weights.shape, sample.dims))
+        return arranged(loss, sample, weights.shape, np.ones(shape)) if weights.domain.name == "weights" else None
+    x = sample.arguments[name]
+    if spec.domain.name == "class indices":
+        shape, classes = alternatives[-1].shape, np.arange(sample.dims[spec.domain.among])
+        if len(alternatives) > 1 and not classes_alone:
+            at = next(i for i, token in enumerate(shape.split()) if token == "C") if sample.dims["N"] is not None else 0
+            x = np.moveaxis(np.asarray(x)[..., None] == classes, -1, at).astype(float)
+            return arranged(loss, sample, shape, x)
+    elif classes_alone:
+        return None
+    return arranged(loss, sample, spec.shape, x)
+
+
+def arranged(loss: Loss, sample: Sample, shape: str, x: Any) -> np.ndarray:
+    """The array with one axis for all rows, where the others of its shape stand after the first of them."""
+    rows = {token for token in loss.unreduced.split() if token[0] == "*" or token.strip("?") == "N"}
+    names = shape.split()
+    sizes = [math.prod(n for _, n in axes(token, sample.dims)) for token in names]
+    x = np.reshape(x, sizes)
+    of_rows = [i for i, token in enumerate(names) if token in rows or f"?{token}" in rows]
+    if not of_rows:
+        return x
+    others = [i for i in range(len(names)) if i not in of_rows]
+    before = [i for i in others if i < of_rows[0]]
+    after = [i for i in others if i > of_rows[0]]
+    moved = np.transpose(x, (*before, *of_rows, *after))
+    count = math.prod(sizes[i] for i in of_rows)
+    if len(of_rows) < len(rows) and count == 1:
+        return moved.reshape([sizes[i] for i in others])
+    return moved.reshape([*(sizes[i] for i in before), count, *(sizes[i] for i in after)])
