@@ -35,7 +35,9 @@ def samples(loss: Loss, latex: str, seeds: range) -> Iterator[Sample]:
                 break  # the data were drawn for it
             del arguments[name]
         else:
-            yield Sample(arguments, {n: s for n, s in sample.specs.items() if n in arguments}, sample.dims, seed)
+            specs = {name: spec for name, spec in sample.specs.items() if name in arguments}
+            if is_arrangeable(loss, Sample(arguments, specs, sample.dims)):
+                yield Sample(arguments, specs, sample.dims, seed)
 
 
 def is_special(allowed: Any, value: Any) -> bool:
@@ -85,19 +87,31 @@ def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> 
 
 
 def arranged(loss: Loss, sample: Sample, shape: str, x: Any) -> np.ndarray:
-    """The array with one axis for all rows, where the others of its shape stand after the first of them."""
-    rows = {token for token in loss.unreduced.split() if token[0] == "*" or token.strip("?") == "N"}
-    names = shape.split()
-    sizes = [math.prod(n for _, n in axes(token, sample.dims)) for token in names]
-    x = np.reshape(x, sizes)
-    of_rows = [i for i, token in enumerate(names) if token in rows or f"?{token}" in rows]
-    if not of_rows:
-        return x
-    others = [i for i in range(len(names)) if i not in of_rows]
-    before = [i for i in others if i < of_rows[0]]
-    after = [i for i in others if i > of_rows[0]]
-    moved = np.transpose(x, (*before, *of_rows, *after))
-    count = math.prod(sizes[i] for i in of_rows)
-    if len(of_rows) < len(rows) and count == 1:
-        return moved.reshape([sizes[i] for i in others])
-    return moved.reshape([*(sizes[i] for i in before), count, *(sizes[i] for i in after)])
+    """The array with one axis for all rows, which stands where the first of them stood."""
+    tokens_of_x = shape.split()
+    rows, sizes = rows_of(loss), [size_of(token, sample) for token in tokens_of_x]
+    if rows and rows[0] not in tokens_of_x:  # not an array of rows
+        return np.reshape(x, [n for token, n in zip(tokens_of_x, sizes, strict=True) if token not in rows])
+    of_rows = [i for i, token in enumerate(tokens_of_x) if token in rows]
+    before = [i for i in range(len(sizes)) if i < min(of_rows, default=0)]
+    after = [i for i in range(len(sizes)) if i not in (*before, *of_rows)]
+    one = [math.prod(sizes[i] for i in of_rows)] if rows else []
+    moved = np.reshape(x, sizes).transpose(*before, *of_rows, *after)
+    return moved.reshape([*(sizes[i] for i in before), *one, *(sizes[i] for i in after)])
+
+
+def rows_of(loss: Loss) -> list[str]:
+    """The axes of the unreduced loss that are one: those of a batch and those that are of any number."""
+    return [token for token in loss.unreduced.split() if token[0] == "*" or token.strip("?") == "N"]
+
+
+def size_of(token: str, sample: Sample) -> int:
+    return math.prod(n for _, n in axes(token, sample.dims))
+
+
+def is_arrangeable(loss: Loss, sample: Sample) -> bool:
+    """Whether each array has all rows or none: the features of a projection lack the axes that its classes have."""
+    rows = rows_of(loss)
+    several = {token for token in rows if size_of(token, sample) != 1}
+    shapes = [spec.shape.split() for spec in sample.specs.values()]
+    return all(several & set(shape) == (several if set(rows[:1]) & set(shape) else set()) for shape in shapes)
