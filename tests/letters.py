@@ -69,21 +69,26 @@ def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> 
     if name in loss.options:
         value = sample.arguments.get(name, loss.defaults[name])
         return np.atleast_1d(value) if isinstance(loss.options[name], Levels) else value
-    spec, alternatives = sample.specs.get(name), list(loss.data[name])
-    if spec is None:
-        weights = alternatives[0]
-        shape = tuple(n for _, n in axes(weights.shape, sample.dims))
-        return arranged(loss, sample, weights.shape, np.ones(shape)) if weights.domain.name == "weights" else None
-    x = sample.arguments[name]
-    if spec.domain.name == "class indices":
-        shape, classes = alternatives[-1].shape, np.arange(sample.dims[spec.domain.among])
-        if len(alternatives) > 1 and not classes_alone:
-            at = next(i for i, token in enumerate(shape.split()) if token == "C") if sample.dims["N"] is not None else 0
-            x = np.moveaxis(np.asarray(x)[..., None] == classes, -1, at).astype(float)
-            return arranged(loss, sample, shape, x)
-    elif classes_alone:
+    spec, *others = loss.data[name]
+    if name not in sample.specs:
+        is_weight = spec.domain.name == "weights"
+        return arranged(loss, sample, spec.shape, np.ones(lengths(spec.shape, sample))) if is_weight else None
+    x, drawn = sample.arguments[name], sample.specs[name]
+    if others and drawn.domain.name == "class indices" and not classes_alone:
+        return arranged(loss, sample, others[-1].shape, as_probabilities(x, others[-1].shape, sample))
+    if classes_alone and drawn.domain.name != "class indices":
         return None
-    return arranged(loss, sample, spec.shape, x)
+    return arranged(loss, sample, drawn.shape, x)
+
+
+def as_probabilities(indices: np.ndarray, shape: str, sample: Sample) -> np.ndarray:
+    place = [name for name, _ in axes(shape, sample.dims)].index("C")
+    is_class = np.asarray(indices)[..., None] == np.arange(sample.dims["C"])
+    return np.moveaxis(is_class.astype(float), -1, place)
+
+
+def lengths(shape: str, sample: Sample) -> list[int]:
+    return [n for _, n in axes(shape, sample.dims)]
 
 
 def arranged(loss: Loss, sample: Sample, shape: str, x: Any) -> np.ndarray:
@@ -106,7 +111,7 @@ def rows_of(loss: Loss) -> list[str]:
 
 
 def size_of(token: str, sample: Sample) -> int:
-    return math.prod(n for _, n in axes(token, sample.dims))
+    return math.prod(lengths(token, sample))
 
 
 def is_arrangeable(loss: Loss, sample: Sample) -> bool:
