@@ -508,6 +508,13 @@ class Parser:
 # Evaluating
 
 
+def applicable(equations: list[Equation], absent: set[str]) -> list[Equation]:
+    """Those that mention nothing absent, nor what is defined by such as do."""
+    kept = [equation for equation in equations if not equation.names & absent]
+    gone = {e.name for e in equations if not e.is_derivative} - {e.name for e in kept}
+    return kept if gone <= absent else applicable(equations, absent | gone)
+
+
 @dataclass
 class Formula:
     """LaTeX, and what its names stand for: None for what is not given, and equations that mention it do not apply.
@@ -520,9 +527,8 @@ class Formula:
     words: Mapping[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        absent = {name for name, value in self.values.items() if value is None}
-        written = [equation for equation in Parser(self.latex).equations() if not equation.names & absent]
-        self.equations = [equation for equation in written if self.value(equation.condition, {})]
+        written = [e for e in Parser(self.latex).equations() if self.value(e.condition, {})]
+        self.equations = applicable(written, {name for name, value in self.values.items() if value is None})
         self.definitions = {e.name: e for e in self.equations if not e.is_derivative and e.name not in self.values}
         self.sizes: dict[str, int] = {}
         self.being_measured: set[str] = set()
