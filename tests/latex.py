@@ -284,7 +284,8 @@ class Parser:
         if not isinstance(name, Name) or not all(isinstance(index, Name) for index in indices):
             self.fail("what stands left of = is no name with indices", start)
         letters = tuple(index.text for index in indices)
-        names = frozenset(token.text for token in self.tokens[self.tokens.index(start) : self.place])
+        mentioned = self.tokens[self.tokens.index(start) : self.place]
+        names = frozenset(token.text for token in mentioned if token.kind == "name")
         return Equation(name.text, letters, tuple(sides), names, condition, is_derivative, isinstance(left, Call))
 
     def derivative(self) -> Node:

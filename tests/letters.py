@@ -17,13 +17,17 @@ from lossary.core.contract import Choice, Flag, Levels, Range, axes
 from lossary.core.record import Loss
 from lossary.testing.samples import Sample, ordinary
 
+SEEDS = range(200)
+ENOUGH = 16
+"""How many samples a formula is computed for."""
 
-def samples(loss: Loss, latex: str, seeds: range) -> Iterator[Sample]:
+
+def samples(loss: Loss, latex: str) -> Iterator[Sample]:
     """Samples in which what the LaTeX does not speak of is at its default."""
     found = list(tokens(latex))
     spoken_of = {loss.symbols.get(token.text) for token in found}
     said = {token.text.strip(" :") for token in found if token.kind == "text"}
-    for seed in seeds:
+    for seed in SEEDS:
         sample = ordinary(loss, seed)
         arguments = dict(sample.arguments)
         for name, value in sample.arguments.items():
