@@ -1,0 +1,126 @@
+"""What the letters of a record's LaTeX stand for in a sample, for tests/latex.py to compute with.
+
+Axes are those of the contract, but that all rows or elements, of whatever shape, are one. Beside the letters of
+`symbols`, `C` and the other sizes of the contract are known. An argument that may be classes or probabilities has two
+letters, such as y and t: the first stands for classes alone, the last for probabilities, which of classes are 1 and 0.
+Weights that are not given are 1.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from latex import Formula, tokens
+
+from lossary.core.contract import Choice, Flag, Levels, Range, axes
+from lossary.core.record import Loss
+from lossary.testing.samples import Sample, ordinary
+
+SEEDS = range(200)
+ENOUGH = 16
+"""How many samples a formula is computed for."""
+
+
+def samples(loss: Loss, latex: str) -> Iterator[Sample]:
+    """Samples in which what the LaTeX does not speak of is at its default."""
+    found = list(tokens(latex))
+    spoken_of = {loss.symbols.get(token.text) for token in found}
+    said = {token.text.strip(" :") for token in found if token.kind == "text"}
+    for seed in SEEDS:
+        sample = ordinary(loss, seed)
+        arguments = dict(sample.arguments)
+        for name, value in sample.arguments.items():
+            allowed = loss.options.get(name)
+            is_spoken_of = name in spoken_of or said & set(words_of(name, allowed, value))
+            if name not in loss.defaults or (is_spoken_of and not is_special(allowed, value)):
+                continue
+            if isinstance(allowed, (Choice, Flag)) and value != loss.defaults[name]:
+                break  # the data were drawn for it
+            del arguments[name]
+        else:
+            specs = {name: spec for name, spec in sample.specs.items() if name in arguments}
+            if is_arrangeable(loss, Sample(arguments, specs, sample.dims)):
+                yield Sample(arguments, specs, sample.dims, seed)
+
+
+def is_special(allowed: Any, value: Any) -> bool:
+    return isinstance(allowed, Range) and value in allowed.extra_values
+
+
+def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
+    """What a condition may say of an option, and whether it is so: its word, or the name of a flag; or name=value."""
+    if isinstance(allowed, Choice):
+        return {word: value == word for word in allowed.words}
+    if isinstance(allowed, Flag):
+        return {name: value, f"{name}=True": value, f"{name}=False": not value}
+    return {}
+
+
+def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
+    values: dict[str, Any] = {name: n for name, n in sample.dims.items() if name.isupper() and n is not None}
+    words: dict[str, bool] = {}
+    for name, allowed in loss.options.items():
+        words |= words_of(name, allowed, sample.arguments.get(name, loss.defaults[name]))
+    for letter, name in loss.symbols.items():
+        letters = [other for other, of in loss.symbols.items() if of == name]
+        values[letter] = standing_for(loss, sample, name, len(letters) > 1 and letter == letters[0])
+    return Formula(latex, values, words)
+
+
+def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> Any:
+    """The value of an argument; None where it has none that the letter may stand for."""
+    if name in loss.options:
+        value = sample.arguments.get(name, loss.defaults[name])
+        return np.atleast_1d(value) if isinstance(loss.options[name], Levels) else value
+    spec, *others = loss.data[name]
+    if name not in sample.specs:
+        is_weight = spec.domain.name == "weights"
+        return arranged(loss, sample, spec.shape, np.ones(lengths(spec.shape, sample))) if is_weight else None
+    x, drawn = sample.arguments[name], sample.specs[name]
+    if others and drawn.domain.name == "class indices" and not classes_alone:
+        return arranged(loss, sample, others[-1].shape, as_probabilities(x, others[-1].shape, sample))
+    if classes_alone and drawn.domain.name != "class indices":
+        return None
+    return arranged(loss, sample, drawn.shape, x)
+
+
+def as_probabilities(indices: np.ndarray, shape: str, sample: Sample) -> np.ndarray:
+    place = [name for name, _ in axes(shape, sample.dims)].index("C")
+    is_class = np.asarray(indices)[..., None] == np.arange(sample.dims["C"])
+    return np.moveaxis(is_class.astype(float), -1, place)
+
+
+def lengths(shape: str, sample: Sample) -> list[int]:
+    return [n for _, n in axes(shape, sample.dims)]
+
+
+def arranged(loss: Loss, sample: Sample, shape: str, x: Any) -> np.ndarray:
+    """The array with one axis for all rows, which stands where the first of them stood."""
+    tokens_of_x = shape.split()
+    rows, sizes = rows_of(loss), [size_of(token, sample) for token in tokens_of_x]
+    if rows and rows[0] not in tokens_of_x:  # not an array of rows
+        return np.reshape(x, [n for token, n in zip(tokens_of_x, sizes, strict=True) if token not in rows])
+    of_rows = [i for i, token in enumerate(tokens_of_x) if token in rows]
+    before = [i for i in range(len(sizes)) if i < min(of_rows, default=0)]
+    after = [i for i in range(len(sizes)) if i not in (*before, *of_rows)]
+    one = [math.prod(sizes[i] for i in of_rows)] if rows else []
+    moved = np.reshape(x, sizes).transpose(*before, *of_rows, *after)
+    return moved.reshape([*(sizes[i] for i in before), *one, *(sizes[i] for i in after)])
+
+
+def rows_of(loss: Loss) -> list[str]:
+    """The axes of the unreduced loss that are one: those of a batch and those that are of any number."""
+    return [token for token in loss.unreduced.split() if token[0] == "*" or token.strip("?") == "N"]
+
+
+def size_of(token: str, sample: Sample) -> int:
+    return math.prod(lengths(token, sample))
+
+
+def is_arrangeable(loss: Loss, sample: Sample) -> bool:
+    """Whether each array has all rows or none: the features of a projection lack the axes that its classes have."""
+    rows = rows_of(loss)
+    several = {token for token in rows if size_of(token, sample) != 1}
+    shapes = [spec.shape.split() for spec in sample.specs.values()]
+    return all(several & set(shape) == (several if set(rows[:1]) & set(shape) else set()) for shape in shapes)

@@ -1,0 +1,128 @@
+"""The evaluator of LaTeX, and the formulas of the records against their losses."""
+
+import letters
+import numpy as np
+import pytest
+from latex import Formula, Unreadable
+
+import lossary
+
+NOT_COMPUTED = {
+    "ctc_loss": "a sum over all paths",
+    "ctc_loss_with_logits": "a sum over all paths",
+    "rnnt_loss": "a recursion over frames and labels",
+    "box_iou_loss": "overlaps and hulls of boxes are words",
+    "complete_box_iou_loss": "overlaps and hulls of boxes are words",
+    "distance_box_iou_loss": "overlaps and hulls of boxes are words",
+    "generalized_box_iou_loss": "overlaps and hulls of boxes are words",
+    "triplet_margin_with_distance_loss": "the distance is the caller's",
+}
+"""Formulas that are for readers alone, each with the reason."""
+VALUES = {
+    "x": np.array([[0.5, -1.0, 2.0], [1.5, 0.0, -3.0]]),
+    "y": np.array([2, 0]),
+    "t": np.array([3.0, 4.0]),
+    "W": np.array([[1.0, 2.0, 3.0]]),
+    "Y": np.array([[0, 2, -1], [1, -1, -1]]),
+    r"\beta": 2.0,
+    "C": 3,
+}
+MEANINGS = {
+    r"f = 1 - 2 - 3": -4.0,
+    r"f = -2^2 + \tfrac12 \cdot 4 / 2": -3.0,
+    r"f = \tfrac{1}{2\beta} (1 - \beta)^2": 0.25,
+    r"f = \log e^2 - \log^2 e": 1.0,
+    r"f = |{-3}| + |1 - |2 - 5||": 5.0,
+    r"f = \|t\| + \|t\|_1 + t \cdot t": 37.0,
+    r"f_n = x_{n,y_n}": [2.0, 1.5],
+    r"f_{nc} = W x_n": [[4.5], [-7.5]],
+    r"f_n = \sum_{c \ne y_n} x_{nc} - 1": [-1.5, -4.0],
+    r"f_n = \max_{c \ne y_n} x_{n,c} + \min_c x_{n,c}": [-0.5, -3.0],
+    r"f_n = \arg\max_c x_{n,c}": [2, 0],
+    r"f_n = \sum_{j \in Y_n} x_{nj} \prod_{i \notin Y_n} x_{ni}": [-2.5, 0.0],
+    r"f_{n,c} = [c = y_n] + 2 [x_{n,c} < 0]": [[0.0, 2.0, 1.0], [1.0, 0.0, 2.0]],
+    r"f_n = \sum_{k: x_{n,k} \ge x_{n,0}, k > 0} \frac{1}{C}": [1 / 3, 0.0],
+    r"f_n = \begin{cases} t_n & t_n \le 3 \\ 0 & \text{otherwise} \end{cases}": [3.0, 0.0],
+    r"f_n = g_{n,y_n} + s, \qquad g_{n,c} = x_{n,c}^2 + h(c), \qquad h(x) = 10 x, \qquad s = \sum_n t_n": [31.0, 9.25],
+    r"f_n = p_{n,1}, \qquad p = \mathrm{softmax}(0 \, x)": [1 / 3, 1 / 3],
+    r"\text{squared:} f = 1 \qquad \text{plain:} f = 2": 2.0,
+}
+
+
+@pytest.mark.parametrize("latex", MEANINGS)
+def test_what_the_notation_means(latex: str):
+    formula = Formula(latex.replace("f_{nc}", "f_n"), VALUES, {"squared": False, "plain": True})
+    np.testing.assert_allclose(formula.array(formula.equations[0]), MEANINGS[latex])
+
+
+REFUSED = {
+    r"f = \log \beta C": ("two readings", "C"),
+    r"f = 1 / \beta C": ("two readings", "C"),
+    r"f = t t": ("two vectors", ""),
+    r"f = \gamma": ("no argument, index or definition", r"\gamma"),
+    r"f_k = 1": ("no axis", "k"),
+    r"f_n = x_{n,c}": ("no argument, index or definition", "c"),
+    r"f_n = \sum_c x_{n,c} + t_c": ("axes of 3 and of 2", "c"),
+    r"f = (1 + \beta": (") is expected", ""),
+    r"f = \begin{cases} 1 & \text{hinge} \end{cases}": ("no option", ""),
+    r"f + 1 = \beta": ("= is expected", "+"),
+    r"f_n = t_n = t_n + 0 \cdot 1 = 2 t_n": ("the sides differ", ""),
+}
+
+
+@pytest.mark.parametrize("latex", REFUSED)
+def test_what_cannot_be_read_is_shown(latex: str):
+    what, place = REFUSED[latex]
+    with pytest.raises((ValueError, AssertionError)) as caught:
+        formula = Formula(latex, VALUES)
+        formula.array(formula.equations[0])
+    assert what in str(caught.value)
+    if place:
+        *_, shown, mark = str(caught.value).splitlines()
+        assert shown[mark.index("^") :].startswith(place)
+
+
+def compare(loss, formula: str) -> int:
+    """How often the formula was computed; AssertionError where it is not the loss."""
+    count = 0
+    for sample in letters.samples(loss, formula):
+        value = letters.arranged(loss, sample, loss.unreduced, loss.public(**sample.arguments | {"reduction": "none"}))
+        computed = letters.formula(loss, formula, sample)
+        for equation in computed.equations:
+            if equation.name == r"\ell":
+                np.testing.assert_allclose(computed.array(equation), value, 1e-9, 1e-12, err_msg=loss.name)
+                count += 1
+        if count >= letters.ENOUGH:
+            break
+    return count
+
+
+COMPUTED = [loss for loss in lossary.catalogue() if loss.symbols and loss.name not in NOT_COMPUTED]
+
+
+@pytest.mark.parametrize("loss", COMPUTED, ids=lambda loss: loss.name)
+def test_a_formula_is_its_loss(loss):
+    assert compare(loss, loss.formula) >= letters.ENOUGH
+
+
+MUTANTS = {
+    "huber_loss": [(r"\tfrac12 (x", "(x"), (r"\le \delta", r"\ge \delta"), (r"- \tfrac12 \delta", "")],
+}
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), [(name, *edit) for name in MUTANTS for edit in MUTANTS[name]])
+def test_a_wrong_formula_is_found(name: str, right: str, wrong: str):
+    loss = lossary.core.record.CATALOGUE[name]
+    assert right in loss.formula
+    with pytest.raises(AssertionError):
+        compare(loss, loss.formula.replace(right, wrong))
+
+
+@pytest.mark.parametrize("name", NOT_COMPUTED)
+def test_what_is_not_computed_cannot_be(name: str):
+    loss = lossary.core.record.CATALOGUE[name]
+    with pytest.raises(Unreadable):
+        for sample in letters.samples(loss, loss.formula):
+            computed = letters.formula(loss, loss.formula, sample)
+            for equation in computed.equations:
+                computed.array(equation)
