@@ -63,6 +63,8 @@ def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
     for name, allowed in loss.options.items():
         words |= words_of(name, allowed, sample.arguments.get(name, loss.defaults[name]))
     for letter, name in loss.symbols.items():
+        if name not in loss.signature.parameters:
+            continue  # said in words: the formula defines it
         letters = [other for other, of in loss.symbols.items() if of == name]
         values[letter] = standing_for(loss, sample, name, len(letters) > 1 and letter == letters[0])
     return Formula(latex, values, words)

@@ -25,10 +25,8 @@ def _minimiser(
     def slope(x: float) -> float:
         """By the probability, in which the mean is convex."""
         p, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
-        q = p - clip
-        return negatives * (steepness(q, rest + clip, gamma_neg) if q > 0 else 0.0) - positives * steepness(
-            rest, p, gamma_pos
-        )
+        missed = steepness(p - clip, rest + clip, gamma_neg) if p > clip else 0.0
+        return float(negatives * missed - positives * steepness(rest, p, gamma_pos))
 
     def steepness(wrong: float, right: float, power: float) -> float:
         """Of wrong^power · -log right, right being 1 - wrong."""
@@ -54,8 +52,8 @@ def _minimiser(
     },
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = t_i g_i + (1 - t_i) h_i, \qquad "
     r"g_i = (1 - p_i)^a (a p_i \log p_i - (1 - p_i)), \qquad "
-    r"h_i = [p_i > m] \, p_i (1 - p_i) \left(\frac{q_i^b}{1 - q_i} - b q_i^{b - 1} \log(1 - q_i)\right), \qquad "
-    r"p_i = \sigma(x_i), \qquad q_i = \max(p_i - m, 0)",
+    r"h_i = \begin{cases} p_i (1 - p_i) \left(\frac{q_i^b}{1 - q_i} - b q_i^{b - 1} \log(1 - q_i)\right) & p_i > m \\ "
+    r"0 & \text{otherwise} \end{cases} \qquad p_i = \sigma(x_i), \qquad q_i = \max(p_i - m, 0)",
     derivation=r"Both terms by the product rule, with $\frac{dp}{dx} = p (1 - p)$; above the clip $q$ changes as $p$ "
     r"does, below it not at all. For positives with $a = 0$ it is $p - 1$, that of binary cross-entropy. For "
     r"negatives $p (1 - p)$ is left, since the clip keeps $1 - q$ away from 0: the gradient vanishes at both ends, "

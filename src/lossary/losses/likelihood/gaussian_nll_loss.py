@@ -16,14 +16,13 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
 @loss(
     family="likelihood",
     title="Gaussian negative log-likelihood: regression with a predicted variance",
-    formula=r"\ell_i = \tfrac12 \left( \log v_i + \frac{(x_i - y_i)^2}{v_i} \right), \qquad "
-    r"v_i = \max(\sigma_i^2, \epsilon)",
-    symbols={"x": "input", "y": "target", r"\sigma^2": "var", r"\epsilon": "eps"},
-    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{x_i - y_i}{v_i}, \qquad v_i = \max(\sigma_i^2, \epsilon)",
+    formula=r"\ell_i = \tfrac12 \left(\log \max(v_i, \epsilon) + \frac{(x_i - y_i)^2}{\max(v_i, \epsilon)}\right)",
+    symbols={"x": "input", "y": "target", "v": "var", r"\epsilon": "eps"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{x_i - y_i}{\max(v_i, \epsilon)}",
     derivation=r"Only $\frac{(x_i - y_i)^2}{2 v_i}$ depends on $x_i$; its derivative is the error over the variance: "
-    r"where the model says that it is unsure, the mean learns slowly. The derivative by the variance is $\frac{1}{2 "
-    r"v_i} \left( 1 - \frac{(x_i - y_i)^2}{v_i} \right)$, which is $0$ where $v_i$ is the squared error: the variance "
-    r"learns how large errors are. Below $\epsilon$ it is $0$.",
+    r"where the model says that it is unsure, the mean learns slowly. The derivative by the variance is "
+    r"$\frac{1}{2 v_i} \left( 1 - \frac{(x_i - y_i)^2}{v_i} \right)$, which is $0$ where $v_i$ is the squared error: "
+    r"the variance learns how large errors are. Below $\epsilon$ it is $0$, and $\epsilon$ stands for $v_i$.",
     unreduced="*s",
     sources=(
         Source(

@@ -29,10 +29,10 @@ def stirling(n: Array) -> Array:
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} e^{x_i} - t_i & \text{log\_input=True} \\ "
     r"1 - \frac{t_i}{x_i + \epsilon} & \text{otherwise} \end{cases}",
     derivation=r"The probability of the count $t$ at the rate $\lambda$ is $\frac{\lambda^t e^{-\lambda}}{t!}$: minus "
-    r"its logarithm is $\lambda - t \log \lambda$, and $\log t!$, which the rate does not change. With $\lambda = "
-    r"e^x$ the derivative is $\lambda - t$, predicted less counted, as for every log-likelihood whose input is the "
-    r"natural parameter. By the rate itself it is $1 - \frac{t}{\lambda}$: the relative error counts, and a rate near "
-    r"0 has a huge gradient.",
+    r"its logarithm is $\lambda - t \log \lambda$, and $\log t!$, which the rate does not change. With "
+    r"$\lambda = e^x$ the derivative is $\lambda - t$, predicted less counted, as for every log-likelihood whose "
+    r"input is the natural parameter. By the rate itself it is $1 - \frac{t}{\lambda}$: the relative error counts, "
+    r"and a rate near 0 has a huge gradient.",
     unreduced="*s",
     sources=(Source("McCullagh and Nelder, Generalized Linear Models, 2nd edition, 1989"),),
     properties=("convex", "permutation_invariant", "proper"),

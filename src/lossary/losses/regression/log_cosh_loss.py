@@ -19,10 +19,10 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = \log \cosh (x_i - y_i)",
     symbols={"x": "input", "y": "target"},
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = \tanh(x_i - y_i)",
-    derivation=r"The derivative of $\log u$ is $\frac{1}{u}$ and that of $\cosh$ is $\sinh$: together $\frac{\sinh "
-    r"e}{\cosh e} = \tanh e$ of the error $e = x_i - y_i$. It is near $e$ for small errors, as of half the square, "
-    r"and near $1$ or $-1$ for large ones, as of the absolute error. The second derivative, $1 - \tanh^2 e$, has no "
-    r"step.",
+    derivation=r"The derivative of $\log u$ is $\frac{1}{u}$ and that of $\cosh$ is $\sinh$: together "
+    r"$\frac{\sinh e}{\cosh e} = \tanh e$ of the error $e = x_i - y_i$. It is near $e$ for small errors, as of half "
+    r"the square, and near $1$ or $-1$ for large ones, as of the absolute error. The second derivative, "
+    r"$1 - \tanh^2 e$, has no step.",
     unreduced="*s",
     sources=(
         Source(

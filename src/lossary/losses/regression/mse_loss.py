@@ -17,8 +17,8 @@ from lossary.kernels.families import Elementwise
     symbols={"x": "input", "y": "target"},
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = 2 (x_i - y_i)",
     derivation=r"The derivative of $e^2$ by $e$ is $2 e$, and that of the error $e = x_i - y_i$ by $x_i$ is $1$. Each "
-    r"target pulls in proportion to its distance: steps become small as the fit comes near, and one target that is far "
-    r"off outweighs many that are near. The pulls on a constant cancel where $\sum_i (x - y_i) = 0$, at the mean.",
+    r"target pulls in proportion to its distance: steps become small as the fit comes near, and one target that is "
+    r"far off outweighs many that are near. The pulls on a constant cancel where $\sum_i (x - y_i) = 0$, at the mean.",
     unreduced="*s",
     sources=(Source("Legendre, Nouvelles méthodes pour la détermination des orbites des comètes, 1805", "appendix"),),
     properties=(

@@ -17,12 +17,12 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
 @loss(
     family="regression",
     title="Quantile (pinball) loss: regression to a quantile, or to several",
-    formula=r"\ell_{i,q} = \max\left(q (y_i - x_{i,q}),\; (q - 1) (y_i - x_{i,q})\right)",
+    formula=r"\ell_{i,k} = \max\left(q_k (y_i - x_{i,k}),\; (q_k - 1) (y_i - x_{i,k})\right)",
     symbols={"x": "input", "y": "target", "q": "quantiles"},
-    gradient=r"\frac{\partial \ell_{i,q}}{\partial x_{i,q}} = [x_{i,q} > y_i] - q",
-    derivation=r"The loss is a straight line on each side of the target: below it, $q (y_i - x_{i,q})$ has the slope "
-    r"$-q$; above it, $(1 - q)(x_{i,q} - y_i)$ has the slope $1 - q$. At the target itself $0$ is taken, which lies "
-    r"between. The pulls on a constant cancel where a share $q$ of the targets lies below it: that is the quantile.",
+    gradient=r"\frac{\partial \ell_{i,k}}{\partial x_{i,k}} = [x_{i,k} > y_i] - q_k",
+    derivation=r"The loss is a straight line on each side of the target: below it, $q (y - x)$ has the slope $-q$; "
+    r"above it, $(1 - q)(x - y)$ has the slope $1 - q$. At the target itself $0$ is taken, which lies between. The "
+    r"pulls on a constant cancel where a share $q$ of the targets lies below it: that is the quantile.",
     unreduced="*s ?Q",
     sources=(Source("Koenker, Bassett, Regression Quantiles, 1978", "", "doi.org/10.2307/1913643"),),
     properties=("convex", "nonnegative", "zero_at_target", "translation_invariant", "permutation_invariant"),

@@ -15,8 +15,9 @@ from lossary.kernels.families import Elementwise
     formula=r"\ell_i = \begin{cases} \tfrac{1}{2\beta} (x_i - y_i)^2 & |x_i - y_i| < \beta \\ "
     r"|x_i - y_i| - \tfrac12 \beta & \text{otherwise} \end{cases}",
     symbols={"x": "input", "y": "target", r"\beta": "beta"},
-    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} \tfrac{1}{\beta} (x_i - y_i) & |x_i - y_i| < "
-    r"\beta \\ \mathrm{sign}(x_i - y_i) & \text{otherwise} \end{cases}",
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases} "
+    r"\tfrac{1}{\beta} (x_i - y_i) & |x_i - y_i| < \beta \\ "
+    r"\mathrm{sign}(x_i - y_i) & \text{otherwise} \end{cases}",
     derivation=r"Beyond $\beta$ it is the absolute error less a constant, whose derivative is the sign. Within, "
     r"$\frac{e^2}{2 \beta}$ has the derivative $\frac{e}{\beta}$, which grows from $0$ at the target to $1$ at "
     r"$\beta$ and meets the sign there without a jump. No target pulls harder than $1$, whatever $\beta$ is.",
