@@ -143,7 +143,7 @@ for _name in ("elementwise", "elementwise.parameters"):
     _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape, on_cuda=True)
 _reducing("overlap", "input", unreduced=_of_classes)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1], on_cuda=True)
-_reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1])
+_reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1], on_cuda=True)
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
 _reducing("cox", "input", unreduced=lambda given: given["input"].shape)
 _reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lossary.kernels.triton import rows
+from lossary.kernels.triton.boxes import box_losses
 from lossary.kernels.triton.divergence import kl_rows
 from lossary.kernels.triton.elementwise import elementwise_losses, elementwise_of_two
 from lossary.kernels.triton.pairs import pairs
@@ -21,5 +22,6 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "elementwise.parameters": elementwise_losses,
     "kl_rows": kl_rows,
     "pairs": pairs,
+    "boxes": box_losses,
     "rescale_": rescale_,
 }
