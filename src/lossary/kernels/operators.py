@@ -141,7 +141,7 @@ _reducing("nll", "log_probabilities", unreduced=_without(1, "log_probabilities")
 _reducing("kl_rows", "input_logits", "target_logits", unreduced=_without(1, "input_logits"), on_cuda=True)
 for _name in ("elementwise", "elementwise.parameters"):
     _reducing(_name, "input", "third", unreduced=lambda given: given["input"].shape, on_cuda=True)
-_reducing("overlap", "input", unreduced=_of_classes)
+_reducing("overlap", "input", unreduced=_of_classes, on_cuda=True)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1], on_cuda=True)
 _reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1], on_cuda=True)
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])

@@ -81,8 +81,10 @@ def _atan_of_unit(r):
 
 
 @triton.jit
-def _read(boxes, place, exists):
-    return tl.load(boxes + place, exists, 0.0).to(tl.float32)
+def _read(boxes, place, within, BLOCK: tl.constexpr):
+    """The first two and the last two numbers of each."""
+    numbers = tl.load(boxes + place, within, 0.0).to(tl.float32)
+    return tl.split(numbers.reshape(BLOCK, 2, 2).permute(0, 2, 1))
 
 
 @triton.jit
@@ -119,10 +121,11 @@ def boxes(
     """free_alpha: 0 where alpha of the complete loss is a constant in derivatives, else 1."""
     pair = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     exists = pair < pairs
-    place, all = 4 * pair[:, None] + tl.arange(0, 2)[None, :], exists[:, None]
+    place = tl.program_id(0).to(tl.int64) * (4 * BLOCK) + tl.arange(0, 4 * BLOCK)
+    within = place < 4 * pairs
     # The four numbers of a box, f and l, as what the formula takes.
-    f, l = _read(input, place, all), _read(input, place + 2, all)
-    tf, tl_ = _read(target, place, all), _read(target, place + 2, all)
+    f, l = _read(input, place, within, BLOCK)
+    tf, tl_ = _read(target, place, within, BLOCK)
     d, e = f - tf, l - tl_
     if CORNERS == XYXY:
         low, high, size, target_size = d, e, l - f, tl_ - tf
@@ -228,8 +231,7 @@ def boxes(
         lost = (value != value)[:, None]
         d_first = tl.where(hidden[:, None], 0.0, tl.where(lost, float("nan"), k * d_first))
         d_last = tl.where(hidden[:, None], 0.0, tl.where(lost, float("nan"), k * d_last))
-        tl.store(d_input + place, d_first, all)
-        tl.store(d_input + place + 2, d_last, all)
+        tl.store(d_input + place, tl.join(d_first, d_last).permute(0, 2, 1).reshape(4 * BLOCK), within)
     answer(values, sums, tl.where(hidden, 0.0, w * value), pair, exists, normalizer, known, None)
 
 
