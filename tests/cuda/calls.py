@@ -64,6 +64,13 @@ def _rows(
     return Call(loss, make, launches, traffic)
 
 
+def _boxes(loss: str, **options: Any) -> Call:
+    def make(dtype: torch.dtype) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (learned(dtype, 2**22, 4), data(dtype, 2**22, 4)), {"reduction": "mean", **options}
+
+    return Call(loss, make, 3, 3)
+
+
 CALLS = {
     **{
         name: _elements(name, reduction="mean")
@@ -114,6 +121,10 @@ CALLS = {
         4,
         4,
     ),
+    **{f"{kind}boxes": _boxes(f"{kind}box_iou_loss") for kind in ("", "generalized_", "distance_", "complete_")},
+    "efficient boxes": _boxes("box_iou_loss", kind="eiou"),
+    **{name: _rows(name, (16, 21, 512, 512), 5, 3.8) for name in ("dice_loss", "jaccard_loss", "tversky_loss")},
+    "masks": _rows("dice_loss", (16, 21, 512, 512), 5, 5, soft=True, activation="sigmoid", squared=True),
     "triplet_margin_loss": Call(
         "triplet_margin_loss",
         lambda dtype: (tuple(learned(dtype, ROWS, 1024) for _ in range(3)), {}),

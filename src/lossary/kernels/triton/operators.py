@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lossary.kernels.triton import rows
+from lossary.kernels.triton.boxes import box_losses
 from lossary.kernels.triton.divergence import kl_rows
 from lossary.kernels.triton.elementwise import elementwise_losses, elementwise_of_two
+from lossary.kernels.triton.overlap import overlap
 from lossary.kernels.triton.pairs import pairs
 from lossary.kernels.triton.rescale import rescale_
 
@@ -20,6 +22,8 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "elementwise": elementwise_of_two,
     "elementwise.parameters": elementwise_losses,
     "kl_rows": kl_rows,
+    "overlap": overlap,
     "pairs": pairs,
+    "boxes": box_losses,
     "rescale_": rescale_,
 }
