@@ -129,7 +129,7 @@ def log_cosh_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> float(log_cosh_loss(np.array([0.0, 100.0]), np.array([0.0, 0.0]), reduction="sum")) + np.log(2)
+    >>> float(log_cosh_loss(np.array([0.0, 100.0]), np.array([0.0, 0.0]), reduction="sum") + np.log(2))
     100.0
     """
     xp = namespace(input)
