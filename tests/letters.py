@@ -7,7 +7,7 @@ Weights that are not given are 1.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,25 +27,28 @@ def samples(loss: Loss, latex: str) -> Iterator[Sample]:
     found = list(tokens(latex))
     spoken_of = {loss.symbols.get(token.text) for token in found}
     said = {token.text.strip(" :") for token in found if token.kind == "text"}
+
+    def is_kept(name: str, value: Any) -> bool:
+        allowed = loss.options.get(name)
+        is_special = isinstance(allowed, Range) and value in allowed.extra_values
+        return not is_special and (name in spoken_of or bool(said & set(words_of(name, allowed, value))))
+
     for seed in SEEDS:
-        sample = ordinary(loss, seed)
-        arguments = dict(sample.arguments)
-        for name, value in sample.arguments.items():
-            allowed = loss.options.get(name)
-            is_spoken_of = name in spoken_of or said & set(words_of(name, allowed, value))
-            if name not in loss.defaults or (is_spoken_of and not is_special(allowed, value)):
-                continue
-            if isinstance(allowed, (Choice, Flag)) and value != loss.defaults[name]:
-                break  # the data were drawn for it
-            del arguments[name]
-        else:
-            specs = {name: spec for name, spec in sample.specs.items() if name in arguments}
-            if is_arrangeable(loss, Sample(arguments, specs, sample.dims)):
-                yield Sample(arguments, specs, sample.dims, seed)
+        sample = at_defaults(loss, ordinary(loss, seed), is_kept)
+        if sample is not None and is_arrangeable(loss, sample):
+            yield sample
 
 
-def is_special(allowed: Any, value: Any) -> bool:
-    return isinstance(allowed, Range) and value in allowed.extra_values
+def at_defaults(loss: Loss, sample: Sample, is_kept: Callable[[str, Any], bool]) -> Sample | None:
+    """The sample with all options and optional arrays at their defaults but for some; None where data do not fit it."""
+    left_out = {n for n, value in sample.arguments.items() if n in loss.defaults and not is_kept(n, value)}
+    for name in left_out & set(loss.options):
+        is_word = isinstance(loss.options[name], (Choice, Flag))
+        if is_word and sample.arguments[name] != loss.defaults[name]:  # the data were drawn for it
+            return None
+    arguments = {name: value for name, value in sample.arguments.items() if name not in left_out}
+    specs = {name: spec for name, spec in sample.specs.items() if name not in left_out}
+    return Sample(arguments, specs, sample.dims, sample.seed)
 
 
 def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
@@ -62,10 +65,15 @@ def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
     words: dict[str, bool] = {}
     for name, allowed in loss.options.items():
         words |= words_of(name, allowed, sample.arguments.get(name, loss.defaults[name]))
-    for letter, name in loss.symbols.items():
+    for letter, name in arguments_of(loss).items():
         letters = [other for other, of in loss.symbols.items() if of == name]
         values[letter] = standing_for(loss, sample, name, len(letters) > 1 and letter == letters[0])
     return Formula(latex, values, words)
+
+
+def arguments_of(loss: Loss) -> dict[str, str]:
+    """The arguments that letters stand for; others are explained in words, and defined by the LaTeX."""
+    return {letter: name for letter, name in loss.symbols.items() if name in loss.signature.parameters}
 
 
 def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> Any:
