@@ -52,7 +52,7 @@ def stirling(n: Array) -> Array:
     not_when=(
         "Targets can be negative, or are measured rather than counted: mse_loss or gaussian_nll_loss.",
         "A count is one of a few classes, such as 0 to 5 stars: cross_entropy.",
-        "A rare yes or no, never two at once: binary_cross_entropy_with_logits.",
+        "An event happens or not, and never twice: binary_cross_entropy_with_logits.",
     ),
     expect=Expect(
         Example(

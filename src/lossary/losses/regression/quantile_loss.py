@@ -60,11 +60,11 @@ def _functor(options: dict[str, Any]) -> tuple[Any, ...]:
             0.325,
             "0 predicted: (0.1·2 + 0.9·0.5) / 2",
         ),
-        "0, where each prediction is its target. Of noisy targets it stays above, the least for levels near 0 and 1: "
-        "compare it level by level.",
+        "0, where each prediction is its target. Of noisy targets it stays above 0, and is smaller at levels near 0 "
+        "and 1 than at ½: compare it level by level.",
     ),
     minimiser=Minimiser(
-        "The q-quantile of the targets, for each level q: a share q of them lies at or below it.",
+        "The q-quantile of the targets, for each level q: at least a share q of them lies at or below it.",
         lambda target, quantiles=0.5: quantile(target, quantiles),
     ),
     aliases=(
