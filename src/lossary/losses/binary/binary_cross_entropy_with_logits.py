@@ -12,12 +12,12 @@ from lossary.kernels.families import Elementwise
 @loss(
     family="binary",
     title="Binary cross-entropy of logits",
-    formula=r"\ell_i = w_i \left[ p_i t_i \, \mathrm{softplus}(-x_i) + (1 - t_i) \, \mathrm{softplus}(x_i) \right], "
-    r"\qquad \mathrm{softplus}(x) = \log(1 + e^x) = -\log \sigma(-x)",
+    formula=r"\ell_i = -w_i \left[ p_i t_i \log \sigma(x_i) + (1 - t_i) \log \sigma(-x_i) \right], \qquad "
+    r"\sigma(x) = \frac{1}{1 + e^{-x}}",
     symbols={"x": "input", "t": "target", "w": "weight", "p": "pos_weight", r"\sigma": "the sigmoid"},
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = w_i \left[ (1 - t_i) \sigma(x_i) - p_i t_i \sigma(-x_i) \right]",
-    derivation=r"The derivative of $\mathrm{softplus}(x)$ is $\sigma(x)$, that of $\mathrm{softplus}(-x)$ is "
-    r"$-\sigma(-x)$. Without weights this is $(1 - t_i) \sigma(x_i) - t_i (1 - \sigma(x_i)) = \sigma(x_i) - t_i$: "
+    derivation=r"The derivative of $\log \sigma(x)$ is $1 - \sigma(x) = \sigma(-x)$, that of $\log \sigma(-x)$ is "
+    r"$-\sigma(x)$. Without weights this is $(1 - t_i) \sigma(x_i) - t_i (1 - \sigma(x_i)) = \sigma(x_i) - t_i$: "
     r"predicted probability less target. It is bounded by 1, and near 1 as long as the prediction is surely wrong: no "
     r"mistake is too large to learn from, as it is for the squared error of a sigmoid.",
     unreduced="*s",

@@ -30,8 +30,8 @@ def _minimiser(target: np.ndarray, alpha: float = 0.25, gamma: float = 2) -> flo
 @loss(
     family="binary",
     title="Focal loss of binary logits",
-    formula=r"\ell_i = w_i (1 - q_i)^\gamma \, \mathrm{BCE}(x_i, t_i), \qquad "
-    r"q_i = t_i \sigma(x_i) + (1 - t_i) \sigma(-x_i), \qquad w_i = \alpha t_i + (1 - \alpha)(1 - t_i)",
+    formula=r"\ell_i = w_i (1 - q_i)^\gamma b_i, \qquad b_i = -t_i \log \sigma(x_i) - (1 - t_i) \log \sigma(-x_i), "
+    r"\qquad q_i = t_i \sigma(x_i) + (1 - t_i) \sigma(-x_i), \qquad w_i = \alpha t_i + (1 - \alpha)(1 - t_i)",
     symbols={
         "x": "input",
         "t": "target",
@@ -39,11 +39,13 @@ def _minimiser(target: np.ndarray, alpha: float = 0.25, gamma: float = 2) -> flo
         r"\gamma": "gamma",
         "q": "the probability given to the target",
         "w": "the weight by alpha",
+        "b": "binary cross-entropy",
+        "p": "the predicted probability",
         r"\sigma": "the sigmoid",
     },
     gradient=r"\frac{\partial \ell_i}{\partial x_i} = w_i (1 - q_i)^\gamma "
-    r"\left[ p_i - t_i - \gamma \frac{q'_i}{1 - q_i} b_i \right], \qquad p_i = \sigma(x_i), \qquad "
-    r"q_i = t_i p_i + (1 - t_i)(1 - p_i), \qquad q'_i = (2 t_i - 1) p_i (1 - p_i), \qquad "
+    r"\left[ p_i - t_i - \gamma \frac{q'_i}{1 - q_i} b_i \right], \qquad "
+    r"p_i = \sigma(x_i), \qquad q_i = t_i p_i + (1 - t_i)(1 - p_i), \qquad q'_i = (2 t_i - 1) p_i (1 - p_i), \qquad "
     r"b_i = -t_i \log p_i - (1 - t_i) \log(1 - p_i), \qquad w_i = \alpha t_i + (1 - \alpha)(1 - t_i)",
     derivation=r"The product rule: binary cross-entropy, $b_i$, has the derivative $p_i - t_i$, and $q_i$ has $q'_i$. "
     r"For labels 0 and 1, $1 - q_i$ is $|p_i - t_i|$ and $b_i$ is $-\log q_i$: what is left has the size "
