@@ -209,7 +209,7 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 ENVIRONMENT = re.compile(r"\\(?:begin|end)\{cases\}")
-FUNCTION_DEFINED = re.compile(r"(?:^|\\qquad)\s*(\\?[a-zA-Z]+)\(([a-z](?:, *[a-z])*)\)\s*=")
+FUNCTION_DEFINED = re.compile(r"(?:^|\\qquad)\s*(?:\\mathrm\{)?(\\?[a-zA-Z]+)\}?\([a-z](?:, *[a-z])*\)\s*=")
 
 
 def tokens(latex: str) -> Iterator[Token]:
@@ -237,7 +237,7 @@ class Parser:
         self.latex = latex
         self.tokens = list(tokens(latex))
         self.place = 0
-        self.functions = {name for name, _ in FUNCTION_DEFINED.findall(latex)}
+        self.functions = set(FUNCTION_DEFINED.findall(latex))
         self.open = [""]  # the brackets around the place: a bar within bars closes them
 
     @property
@@ -286,7 +286,9 @@ class Parser:
         letters = tuple(index.text for index in indices)
         mentioned = self.tokens[self.tokens.index(start) : self.place]
         names = frozenset(token.text for token in mentioned if token.kind == "name")
-        return Equation(name.text, letters, tuple(sides), names, condition, is_derivative, isinstance(left, Call))
+        is_function = isinstance(left, Call)
+        names -= set(letters) if is_function else set()
+        return Equation(name.text, letters, tuple(sides), names, condition, is_derivative, is_function)
 
     def derivative(self) -> Node:
         r"""What a derivative is taken by, after \frac."""
@@ -540,18 +542,20 @@ class Formula:
                 self.shape(side)
 
     def array(self, equation: Equation) -> np.ndarray:
-        """The right side for every index on the left; where there are several, they agree."""
+        """The right side for every index on the left."""
         missing = [letter for letter in equation.letters if letter not in self.sizes]
         if missing:
             raise Unreadable(f"{missing[0]} stands at no axis that is known", self.latex, self.latex.index(missing[0]))
         shape = [self.sizes[letter] for letter in equation.letters]
-        first, *others = (
-            np.array([self.value(side, dict(zip(equation.letters, at, strict=True))) for at in np.ndindex(*shape)])
-            for side in equation.sides
-        )
+        found = [self.right(equation, dict(zip(equation.letters, at, strict=True))) for at in np.ndindex(*shape)]
+        return np.reshape(found, (*shape, *np.shape(found[0]))) if found else np.zeros(shape)
+
+    def right(self, equation: Equation, at: Mapping[str, Value]) -> Value:
+        """The right side; where there are several, they agree."""
+        first, *others = (self.value(side, at) for side in equation.sides)
         for other in others:
             np.testing.assert_allclose(other, first, 1e-9, 1e-12, err_msg=f"the sides differ: {self.latex}")
-        return first.reshape((*shape, *first.shape[1:]))
+        return first
 
     def value(self, node: Node, at: Mapping[str, Value]) -> Value:
         """The value of an expression where the indices are those of `at`."""
@@ -590,7 +594,7 @@ class Formula:
         of_definition, of_value = given[: len(equation.letters)], given[len(equation.letters) :]
         if len(of_definition) < len(equation.letters):
             raise Unreadable(f"{name.text} has fewer indices than its definition", self.latex, name.position)
-        value = self.value(equation.sides[0], {**at, **dict(zip(equation.letters, of_definition, strict=True))})
+        value = self.right(equation, {**at, **dict(zip(equation.letters, of_definition, strict=True))})
         return np.asarray(value)[tuple(int(index) for index in of_value)] if of_value else value
 
     def over(self, node: Over, at: Mapping[str, Value]) -> Value:
