@@ -41,7 +41,7 @@ SAMPLES = 8
 SATURATED = 40.0
 """A logit of which the sigmoid is 1, rounded."""
 STEPS = (1e-3, 1e-2, 0.1, 1.0)
-FAR = 10.0
+FAR = 100.0
 
 Constant = Callable[..., Any]
 
