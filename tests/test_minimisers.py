@@ -30,6 +30,9 @@ NONE = {
     "complete_box_iou_loss": "the best box for many has no formula",
     "distance_box_iou_loss": "the best box for many has no formula",
     "generalized_box_iou_loss": "the best box for many has no formula",
+    "dice_loss": "one probability for all pixels is best at 0 or 1",
+    "jaccard_loss": "one probability for all pixels is best at 0 or 1",
+    "tversky_loss": "one probability for all pixels is best at 0 or 1",
     "dpo_loss": "it falls as the chosen answer's probability grows, without end",
 }
 """Losses for which no constant prediction makes sense, each with the reason."""
@@ -37,6 +40,8 @@ ROWS = 31
 SIZES = {"N": ROWS, "n": (ROWS,), "s": (ROWS,), "d": ()}
 OF_DISTRIBUTIONS = {"kl_div": {"s": (ROWS, 3)}}
 """Losses of elements of which the last axis holds a distribution."""
+DISTANCES = ("hinge_embedding_loss",)
+"""Losses whose contract takes any numbers, and which are meant for those from 0 up."""
 SAMPLES = 8
 SATURATED = 40.0
 """A logit of which the sigmoid is 1, rounded."""
@@ -60,23 +65,29 @@ def samples(loss: Loss, constant: Constant) -> Iterator[Sample]:
         x = sample.arrays[target]
         if sample.specs[target].domain.name == "real numbers":  # skewed: the mean is not the median
             x = np.random.default_rng([seed, 1]).exponential(4.0, x.shape)
-        changes[target] = normalised(loss, x, sample.arguments.get("log_target", False))
+        if loss.name in OF_DISTRIBUTIONS:
+            x = log_normalised(x) if sample.arguments.get("log_target") else x / x.sum(-1, keepdims=True)
+        changes[target] = x
         yield sample.but(**changes)
 
 
-def normalised(loss: Loss, x: np.ndarray, is_logarithm: bool) -> np.ndarray:
-    if loss.name not in OF_DISTRIBUTIONS:
-        return x
-    return x - np.log(np.exp(x).sum(-1, keepdims=True)) if is_logarithm else x / x.sum(-1, keepdims=True)
+def sums_to_one(loss: Loss, spec: Spec) -> bool:
+    return loss.name in OF_DISTRIBUTIONS or spec.domain.sums == "logarithms"
+
+
+def log_normalised(x: np.ndarray) -> np.ndarray:
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 
 def others(loss: Loss, spec: Spec, best: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[float, np.ndarray]]:
     """Other predictions in the domain, with their distance: along coordinates, and in directions drawn at random."""
     low, high = (-SATURATED, SATURATED) if spec.domain.name == "logits" else (spec.domain.low, spec.domain.high)
+    low = 0.0 if loss.name in DISTANCES else low
     ways = [*np.eye(best.size), *rng.normal(size=(8, best.size))]
     for step in (*STEPS, FAR):
         for way in (sign * np.reshape(w / np.linalg.norm(w), best.shape) for w in ways for sign in (1, -1)):
-            yield step, np.clip(normalised(loss, best + step * way, is_logarithm=True), low, high)
+            moved = np.clip(best + step * way, low, high)
+            yield step, log_normalised(moved) if sums_to_one(loss, spec) else moved
 
 
 def total(loss: Loss, sample: Sample, prediction: np.ndarray) -> float:
