@@ -5,8 +5,10 @@ What is read is the notation of the catalogue:
 - equations, `left = right`, or `left = this way = that way`, parted by `\qquad`. On the left is a name, with indices or
   arguments, which the equation defines for the others; or a derivative, `\frac{\partial \ell_n}{\partial x_{n,c}}` or
   `\frac{\partial}{\partial x_k} \sum_i \ell_i`;
-- `\text{squared:}` before an equation, and `\text{iou}` as the condition of a case: with that option, or word of one;
-- names: letters, Greek letters and `\mathrm{TP}`. A prime, a sign or a digit belongs to its name: `x'`, `r_+`, `x_1`;
+- `\text{squared:}` before an equation, and `\text{iou}` as the condition of a case: with that option, or word of one.
+  There the equation stands in place of those of its name that have no condition;
+- names: letters, Greek letters, `\mathrm{TP}`, and known words such as `TP`. A prime, a sign or a digit belongs to its
+  name: `x'`, `r_+`, `x_1`;
 - other subscripts are indices: `x_i`, `x_{n,c}`, `x_{nc}`, `x_{n,y_n}`. What has fewer of them than axes is an array:
   `\mathrm{softmax}(x_n)_c`, `\|a_n\|`, `a_n \cdot b_n`, `W x_n`;
 - an index runs over the axis at which it stands, in sums, products, minima and maxima, with a condition or without:
@@ -20,7 +22,7 @@ What mathematicians read in two ways is refused: `\log a b`, `a / b c`.
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, NamedTuple
@@ -175,7 +177,7 @@ ALWAYS = Number(1.0)
 class Equation:
     """name: what is defined, or what is differentiated by. letters: its indices, or the arguments of a function.
 
-    names: all that it mentions.
+    above: the indices of what is differentiated. names: all that it mentions.
     """
 
     name: str
@@ -185,6 +187,7 @@ class Equation:
     condition: Node = ALWAYS
     is_derivative: bool = False
     is_function: bool = False
+    above: tuple[str, ...] = ()
 
 
 # Reading
@@ -208,16 +211,19 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-ENVIRONMENT = re.compile(r"\\(?:begin|end)\{cases\}")
-FUNCTION_DEFINED = re.compile(r"(?:^|\\qquad)\s*(\\?[a-zA-Z]+)\(([a-z](?:, *[a-z])*)\)\s*=")
+ENVIRONMENTS = (r"\\begin\{cases\}", r"\\end\{cases\}")
+FUNCTION_DEFINED = re.compile(r"(?:^|\\qquad)\s*(?:\\mathrm\{)?(\\?[a-zA-Z]+)\}?\([a-z](?:, *[a-z])*\)\s*=")
 
 
-def tokens(latex: str) -> Iterator[Token]:
+def tokens(latex: str, names: Iterable[str] = ()) -> Iterator[Token]:
+    """names: those of several letters, such as TP, which would else be a product."""
+    long = [name for name in names if len(name) > 1 and name.isalpha()]
+    words = re.compile("|".join([*ENVIRONMENTS, *long]))
     position = 0
     while position < len(latex):
-        match = ENVIRONMENT.match(latex, position)
+        match = words.match(latex, position)
         if match:
-            yield Token("sign", match[0], position)
+            yield Token("name" if match[0] in long else "sign", match[0], position)
         else:
             match = TOKEN.match(latex, position)
             kind = match.lastgroup
@@ -233,11 +239,11 @@ def tokens(latex: str) -> Iterator[Token]:
 class Parser:
     """A recursive descent: a method for each kind of expression, from the loosest bond to the closest."""
 
-    def __init__(self, latex: str) -> None:
+    def __init__(self, latex: str, names: Iterable[str] = ()) -> None:
         self.latex = latex
-        self.tokens = list(tokens(latex))
+        self.tokens = list(tokens(latex, names))
         self.place = 0
-        self.functions = {name for name, _ in FUNCTION_DEFINED.findall(latex)}
+        self.functions = set(FUNCTION_DEFINED.findall(latex))
         self.open = [""]  # the brackets around the place: a bar within bars closes them
 
     @property
@@ -272,37 +278,48 @@ class Parser:
 
     def equation(self) -> Equation:
         condition = self.word() if self.next.kind == "text" else ALWAYS
-        start = self.next
+        start = self.place
         is_derivative = self.take(r"\frac")
-        left = self.derivative() if is_derivative else self.factor()
+        above, left = self.derivative() if is_derivative else (Number(0.0), self.factor())
         self.expect("=")
         sides = [self.expression()]
         while self.take("="):
             sides.append(self.expression())
+        name, letters = self.named_left(left, self.tokens[start])
+        is_function = isinstance(left, Call)
+        names = {token.text for token in self.tokens[start : self.place] if token.kind == "name"}
+        return Equation(
+            name,
+            letters,
+            tuple(sides),
+            frozenset(names - set(letters) if is_function else names),
+            condition,
+            is_derivative,
+            is_function,
+            self.named_left(above, self.tokens[start])[1] if isinstance(above, Index) else (),
+        )
+
+    def named_left(self, left: Node, start: Token) -> tuple[str, tuple[str, ...]]:
+        """What stands left of =, or in a derivative there, and its indices or arguments."""
         indices = left.indices if isinstance(left, Index) else left.arguments if isinstance(left, Call) else ()
         name = left.base if isinstance(left, Index) else left.name if isinstance(left, Call) else left
         if not isinstance(name, Name) or not all(isinstance(index, Name) for index in indices):
             self.fail("what stands left of = is no name with indices", start)
-        letters = tuple(index.text for index in indices)
-        mentioned = self.tokens[self.tokens.index(start) : self.place]
-        names = frozenset(token.text for token in mentioned if token.kind == "name")
-        return Equation(name.text, letters, tuple(sides), names, condition, is_derivative, isinstance(left, Call))
+        return name.text, tuple(index.text for index in indices)
 
-    def derivative(self) -> Node:
-        r"""What a derivative is taken by, after \frac."""
+    def derivative(self) -> tuple[Node, Node]:
+        r"""What is differentiated, and by what, after \frac."""
         self.expect("{")
         self.expect(r"\partial")
         whole = self.take("}")
         if not whole:
-            self.factor()
+            above = self.factor()
             self.expect("}")
         self.expect("{")
         self.expect(r"\partial")
         by = self.factor()
         self.expect("}")
-        if whole:
-            self.factor()
-        return by
+        return (self.factor() if whole else above), by
 
     def expression(self) -> Node:
         minus = not self.take("+") and self.take("-")
@@ -510,8 +527,10 @@ class Parser:
 
 
 def applicable(equations: list[Equation], absent: set[str]) -> list[Equation]:
-    """Those that mention nothing absent, nor what is defined by such as do."""
-    kept = [equation for equation in equations if not equation.names & absent]
+    """Those that mention nothing absent, nor what is defined by such as do; where a condition holds, those with it."""
+    special = {(e.name, e.is_derivative) for e in equations if e.condition != ALWAYS}
+    chosen = [e for e in equations if e.condition != ALWAYS or (e.name, e.is_derivative) not in special]
+    kept = [equation for equation in chosen if not equation.names & absent]
     gone = {e.name for e in equations if not e.is_derivative} - {e.name for e in kept}
     return kept if gone <= absent else applicable(equations, absent | gone)
 
@@ -528,7 +547,7 @@ class Formula:
     words: Mapping[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        written = [e for e in Parser(self.latex).equations() if self.value(e.condition, {})]
+        written = [e for e in Parser(self.latex, self.values).equations() if self.value(e.condition, {})]
         self.equations = applicable(written, {name for name, value in self.values.items() if value is None})
         self.definitions = {e.name: e for e in self.equations if not e.is_derivative and e.name not in self.values}
         self.sizes: dict[str, int] = {}
@@ -540,18 +559,22 @@ class Formula:
                 self.shape(side)
 
     def array(self, equation: Equation) -> np.ndarray:
-        """The right side for every index on the left; where there are several, they agree."""
+        """The right side for every index on the left."""
         missing = [letter for letter in equation.letters if letter not in self.sizes]
         if missing:
             raise Unreadable(f"{missing[0]} stands at no axis that is known", self.latex, self.latex.index(missing[0]))
-        shape = [self.sizes[letter] for letter in equation.letters]
-        first, *others = (
-            np.array([self.value(side, dict(zip(equation.letters, at, strict=True))) for at in np.ndindex(*shape)])
-            for side in equation.sides
-        )
+        above = [letter for letter in equation.above if letter in self.sizes]
+        letters = list(dict.fromkeys([*equation.letters, *above]))
+        shape = [self.sizes[letter] for letter in letters]
+        found = [self.right(equation, dict(zip(letters, at, strict=True))) for at in np.ndindex(*shape)]
+        return np.reshape(found, (*shape, *np.shape(found[0]))) if found else np.zeros(shape)
+
+    def right(self, equation: Equation, at: Mapping[str, Value]) -> Value:
+        """The right side; where there are several, they agree."""
+        first, *others = (self.value(side, at) for side in equation.sides)
         for other in others:
             np.testing.assert_allclose(other, first, 1e-9, 1e-12, err_msg=f"the sides differ: {self.latex}")
-        return first.reshape((*shape, *first.shape[1:]))
+        return first
 
     def value(self, node: Node, at: Mapping[str, Value]) -> Value:
         """The value of an expression where the indices are those of `at`."""
@@ -590,7 +613,7 @@ class Formula:
         of_definition, of_value = given[: len(equation.letters)], given[len(equation.letters) :]
         if len(of_definition) < len(equation.letters):
             raise Unreadable(f"{name.text} has fewer indices than its definition", self.latex, name.position)
-        value = self.value(equation.sides[0], {**at, **dict(zip(equation.letters, of_definition, strict=True))})
+        value = self.right(equation, {**at, **dict(zip(equation.letters, of_definition, strict=True))})
         return np.asarray(value)[tuple(int(index) for index in of_value)] if of_value else value
 
     def over(self, node: Over, at: Mapping[str, Value]) -> Value:

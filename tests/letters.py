@@ -1,9 +1,9 @@
 """What the letters of a record's LaTeX stand for in a sample, for tests/latex.py to compute with.
 
 Axes are those of the contract, but that all rows or elements, of whatever shape, are one. Beside the letters of
-`symbols`, `C` and the other sizes of the contract are known. An argument that may be classes or probabilities has two
-letters, such as y and t: the first stands for classes alone, the last for probabilities, which of classes are 1 and 0.
-Weights that are not given are 1.
+`symbols`, `C` and the other sizes of the contract are known. Of a target that may be classes or probabilities, `y`
+stands for classes alone, and another letter for probabilities, which of classes are 1 and 0. Weights that are not given
+are 1.
 """
 
 import math
@@ -24,7 +24,7 @@ ENOUGH = 16
 
 def samples(loss: Loss, latex: str) -> Iterator[Sample]:
     """Samples in which what the LaTeX does not speak of is at its default."""
-    found = list(tokens(latex))
+    found = list(tokens(latex, loss.symbols))
     spoken_of = {loss.symbols.get(token.text) for token in found}
     said = {token.text.strip(" :") for token in found if token.kind == "text"}
 
@@ -61,14 +61,18 @@ def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
 
 
 def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
-    values: dict[str, Any] = {name: n for name, n in sample.dims.items() if name.isupper() and n is not None}
-    words: dict[str, bool] = {}
-    for name, allowed in loss.options.items():
-        words |= words_of(name, allowed, sample.arguments.get(name, loss.defaults[name]))
-    for letter, name in arguments_of(loss).items():
-        letters = [other for other, of in loss.symbols.items() if of == name]
-        values[letter] = standing_for(loss, sample, name, len(letters) > 1 and letter == letters[0])
-    return Formula(latex, values, words)
+    return Formula(latex, values(loss, sample), words(loss, sample))
+
+
+def values(loss: Loss, sample: Sample) -> dict[str, Any]:
+    sizes = {name: n for name, n in sample.dims.items() if name.isupper() and n is not None}
+    letters = arguments_of(loss).items()
+    return sizes | {letter: standing_for(loss, sample, name, letter) for letter, name in letters}
+
+
+def words(loss: Loss, sample: Sample) -> dict[str, bool]:
+    given = {name: sample.arguments.get(name, loss.defaults[name]) for name in loss.options}
+    return {word: so for name, x in given.items() for word, so in words_of(name, loss.options[name], x).items()}
 
 
 def arguments_of(loss: Loss) -> dict[str, str]:
@@ -76,7 +80,7 @@ def arguments_of(loss: Loss) -> dict[str, str]:
     return {letter: name for letter, name in loss.symbols.items() if name in loss.signature.parameters}
 
 
-def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> Any:
+def standing_for(loss: Loss, sample: Sample, name: str, letter: str) -> Any:
     """The value of an argument; None where it has none that the letter may stand for."""
     if name in loss.options:
         value = sample.arguments.get(name, loss.defaults[name])
@@ -86,10 +90,11 @@ def standing_for(loss: Loss, sample: Sample, name: str, classes_alone: bool) -> 
         is_weight = spec.domain.name == "weights"
         return arranged(loss, sample, spec.shape, np.ones(lengths(spec.shape, sample))) if is_weight else None
     x, drawn = sample.arguments[name], sample.specs[name]
-    if others and drawn.domain.name == "class indices" and not classes_alone:
-        return arranged(loss, sample, others[-1].shape, as_probabilities(x, others[-1].shape, sample))
-    if classes_alone and drawn.domain.name != "class indices":
+    of_classes = drawn.domain.name == "class indices"
+    if others and letter == "y" and not of_classes:
         return None
+    if others and letter != "y" and of_classes:
+        return arranged(loss, sample, others[-1].shape, as_probabilities(x, others[-1].shape, sample))
     return arranged(loss, sample, drawn.shape, x)
 
 

@@ -123,8 +123,11 @@ class Invalid:
     argument: str
 
 
-def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
-    """A valid call with shapes, alternatives and options drawn at random; with `empty`, of a batch of nothing."""
+def ordinary(loss: Loss, seed: int, empty: bool = False, sizes: Dims | None = None) -> Sample:
+    """A valid call with shapes, alternatives and options drawn at random, but for the sizes that are given.
+
+    empty: of a batch of nothing.
+    """
     rng = np.random.default_rng([seed, *loss.name.encode()])
     dims: Dims = {
         "N": 0 if empty else int(rng.integers(1, 5)),
@@ -136,6 +139,7 @@ def ordinary(loss: Loss, seed: int, empty: bool = False) -> Sample:
     dims |= {"n": (0,) if empty else ((), (2,), (2, 3))[seed % 3]}
     if not empty and rng.random() < 0.2 and "N" not in loss.unreduced.split():
         dims |= {"N": None, "n": (), "d": ()}
+    dims |= sizes or {}
     options = {name: _option(name, allowed, dims, loss, rng) for name, allowed in drawn_options(loss).items()}
     for name, allowed in loss.options_beside(options).items():
         if name in options and allowed is not loss.options[name]:
