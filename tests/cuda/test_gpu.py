@@ -33,6 +33,10 @@ def vectors(count: int, n: int, width: int) -> Callable[[torch.Generator], tuple
     return lambda g: tuple(torch.randn(n, width, generator=g) for _ in range(count))
 
 
+def boxes(n: int) -> Callable[[torch.Generator], tuple[Tensor, ...]]:
+    return lambda g: tuple(torch.rand(n, 2, 2, generator=g).cumsum(1).reshape(n, 4) for _ in range(2))
+
+
 CALLS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "small rows": ("cross_entropy", rows(32, 10), {}),
     "small odd rows": ("cross_entropy", rows(5, 101), {"label_smoothing": 0.1}),
@@ -52,6 +56,8 @@ CALLS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "huber": ("huber_loss", rows(64, 10000, classes=False), {"delta": 0.7}),
     "divergence": ("kl_div_with_logits", vectors(2, 64, 4096), {"reduction": "batchmean"}),
     "long divergence": ("kl_div_with_logits", vectors(2, 16, 32000), {"reduction": "batchmean"}),
+    "boxes": ("complete_box_iou_loss", boxes(1000), {"reduction": "mean"}),
+    "masks": ("dice_loss", rows(4, 21, 64, 64), {"classes": "present"}),
     "triplets": ("triplet_margin_loss", vectors(3, 64, 1024), {"swap": True}),
 }
 

@@ -77,3 +77,8 @@ def test_small_losses_take_few_launches() -> None:
 def test_fp64_takes_the_formula() -> None:
     x = learned(torch.float64, 4, 5)
     assert "fp32, fp16 and bf16" in str(lossary.explain(lossary.mse_loss, x, x.detach()).refusals["fused"])
+
+
+def test_masks_of_very_many_classes_take_the_formula() -> None:
+    x = learned(torch.float32, 2, 1025, 4)
+    assert "1,024 classes" in str(lossary.explain(lossary.dice_loss, x, classes(2, 4)).refusals["fused"])

@@ -456,6 +456,9 @@ def _is_cycle(weight: Array, shape: Any) -> bool:
 
 # Masks
 
+MOST_CLASSES_ON_CUDA = 1024
+"""Those of a block of pixels lie in registers."""
+
 
 @dataclass(frozen=True)
 class OverlapSums(Kernel):
@@ -467,6 +470,12 @@ class OverlapSums(Kernel):
     operator = "overlap"
     alpha: float = 0.5
     beta: float = 0.5
+
+    def refuse(self, call: Checked) -> str | None:
+        x = call.first
+        if x.device.type != "cpu" and x.ndim > 1 and x.shape[1] > MOST_CLASSES_ON_CUDA:
+            return f"on CUDA it takes {MOST_CLASSES_ON_CUDA:,} classes at most; there are {x.shape[1]:,}"
+        return super().refuse(call)
 
     def arguments(self, operands: Operands) -> tuple[Any, ...]:
         loss, values = operands.call.loss, operands.call.values
