@@ -119,7 +119,9 @@ def page_by(record: Loss, t: Translate) -> Page:
         family=record.family,
         formula=record.formula,
         formula_text=readable(record.formula),
-        symbols={letter: t(text) for letter, text in record.symbols.items()},
+        symbols={
+            letter: text if text in record.signature.parameters else t(text) for letter, text in record.symbols.items()
+        },
         gradient=record.gradient,
         gradient_text=readable(record.gradient),
         derivation=t(record.derivation),

@@ -1,5 +1,6 @@
 """Every text that is translated, and the catalogue that has it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,13 +15,14 @@ from lossary.translations import Language, translations
 SHARED = "shared"
 """The catalogue of what several would have."""
 WIDTH = 110
+WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 def by_catalogue() -> dict[str, list[str]]:
     """The texts of each catalogue, each text once."""
     found: dict[str, dict[str, None]] = {}
     for name, text in _texts():
-        if text:
+        if WORD.search(text):  # what has none is a formula or a number, the same in every language
             found.setdefault(name, {})[text] = None
     times = Counter(text for texts in found.values() for text in texts)
     shared = [text for text, count in times.items() if count > 1]
