@@ -69,7 +69,7 @@ def _lines(latex: str) -> list[str]:
 
 
 def _broken_at_equals(line: str) -> list[str]:
-    first, *rest = line.split(" = ") if len(line) > WIDTH else [line]
+    first, *rest = re.split(r" = (?![^\[]*\])", line) if len(line) > WIDTH else [line]
     if len(rest) < 2:
         return [line]
     return [f"{first} = {rest[0]}", *(f"{' ' * len(first)} = {side}" for side in rest[1:])]
@@ -115,7 +115,7 @@ def _atom(token: str, tokens: Iterator[str]) -> str:
 
 def _argument(tokens: Iterator[str]) -> str:
     token = next(token for token in tokens if not token.isspace())
-    return re.sub(r"\s+", " ", _atom(token, tokens)).strip()
+    return re.sub(r"\s+", " ", _atom(token, tokens)).strip().replace("∂ ", "∂")
 
 
 def _fraction(above: str, below: str) -> str:

@@ -13,6 +13,34 @@ from lossary.core.contract import Domain, boxes
 
 KINDS = ("iou", "giou", "diou", "ciou", "eiou")
 """In the order of the kernel's."""
+LETTERS = {
+    "I": "area that both boxes share",
+    "U": "area of their union",
+    "C": "area of their hull, the smallest box around both",
+    "W": "width of the hull",
+    "H": "height of the hull",
+    r"\rho": "distance of the centres",
+    "w": "width of input",
+    "h": "height of input",
+    "w'": "width of target",
+    "h'": "height of target",
+    r"\alpha": "weight of the aspect ratios",
+    "v": "how much the aspect ratios differ",
+    "r": "right edge of input",
+    "r'": "right edge of target",
+    "q": "height of what both share, 0 where they share nothing",
+    "a": "what I gains as the right edge moves",
+    "d": "by how much the centre of input lies to the right of target's",
+    "c": "the hull's part of the gradient",
+    "g": "the part of the distance of the centres",
+    "k": "the part of the aspect ratios",
+    "s": "the part of the sides",
+}
+
+
+def symbols(letters: str) -> dict[str, str]:
+    """What each letter of a formula stands for."""
+    return {letter: LETTERS[letter] for letter in letters.split()}
 
 
 def domains(options: Mapping[str, Any]) -> dict[str, Domain]:

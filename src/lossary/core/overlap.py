@@ -40,6 +40,22 @@ Overlap = Annotated[Literal["minimum", "product"], Choice()]
 Counted = Annotated[Literal["all", "present"], Choice()]
 Batch = Annotated[bool, Flag(couples_rows=True)]
 
+LETTERS = {
+    "TP": "what is predicted and true",
+    "FP": "what is predicted and not true",
+    "FN": "what is true and not predicted",
+    "s": "smooth",
+    "w": "pixel_weight",
+    "p": "probabilities of the class, which activation makes of input",
+    "t": "target: the mask of the class",
+    "x": "input",
+}
+
+
+def symbols(letters: str) -> dict[str, str]:
+    """What each letter of a formula stands for."""
+    return {letter: LETTERS[letter] for letter in letters.split()}
+
 
 def input_domain(values: dict[str, Any]) -> dict[str, Domain]:
     return {"input": class_probabilities("?N C *d").domain} if values["activation"] == "none" else {}

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from lossary.core import boxes as of_boxes
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, Flag, boxes
-from lossary.core.record import Elsewhere, Example, Held, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Held, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Boxes
 
@@ -15,6 +15,17 @@ from lossary.kernels.families import Boxes
     r"\frac{\rho^2}{W^2 + H^2} & \text{diou} \\ \frac{\rho^2}{W^2 + H^2} + \alpha v & \text{ciou} \\ "
     r"\frac{\rho^2}{W^2 + H^2} + \left(\frac{w - w'}{W}\right)^2 + \left(\frac{h - h'}{H}\right)^2 & \text{eiou} "
     r"\end{cases}",
+    symbols=of_boxes.symbols(r"I U C W H \rho w h w' h' \alpha v r r' q a d c g k s"),
+    gradient=r"\frac{\partial \ell_i}{\partial r} = \frac{I h - (U + I) a}{U^2} + \begin{cases} 0 & \text{iou} \\ c & "
+    r"\text{giou} \\ g & \text{diou} \\ g + k & \text{ciou} \\ g + s & \text{eiou} \end{cases} \qquad a = q [r < r'] "
+    r"\qquad c = \frac{U H [r > r'] - C (h - a)}{C^2} \qquad g = \frac{d}{W^2 + H^2} - \frac{2 \rho^2 W [r > "
+    r"r']}{(W^2 + H^2)^2} \qquad k = \frac{8 \alpha h}{\pi^2 (w^2 + h^2)} \left(\arctan \frac{w}{h} - \arctan "
+    r"\frac{w'}{h'}\right) \qquad s = \frac{2 (w - w')}{W^2} - \frac{2 (w - w')^2 [r > r']}{W^3}",
+    derivation=r"Let the right edge move out by $\mathrm{d}r$: the box grows by $h \, \mathrm{d}r$, what both share "
+    r"by $a \, \mathrm{d}r$, where the edge lies inside the target, and the union by the rest. Where boxes lie apart, "
+    "$I = a = 0$, and the first term with them: only what the kind adds can bring them together. 'ciou' is stated "
+    r"with $\alpha$ held. The other edges alike, left and top with the sign turned. The derivative by a centre is the "
+    "sum of those by both edges, that by a side half their difference.",
     unreduced="*n",
     held=(Held("α", "the weight v / (1 - IoU + v) of the aspect ratios", "kind='ciou' and held_alpha=True"),),
     sources=(
@@ -69,6 +80,40 @@ from lossary.kernels.families import Boxes
             1.2291666666666667,
             "(0, 0, 4, 1) and (0, 0, 2, 2): 1 - 2/6 + (1² + ½²) / (4² + 2²) + (2/4)² + (1/2)²",
         ),
+    ),
+    use_when=(
+        "The kind is still to be chosen: five losses behind one word, which a configuration can hold.",
+        "Each prediction has its target already, by anchors or by matching, and what counts is how well they cover "
+        "each other.",
+        "CIoU is wanted with its whole derivative: held_alpha=False, which complete_box_iou_loss does not have.",
+    ),
+    not_when=(
+        "Masks are compared, not boxes: jaccard_loss or dice_loss.",
+        "The numbers are no corners of boxes but points, such as key points: l1_loss or smooth_l1_loss.",
+        "Boxes may lie apart: not kind='iou', whose gradient is 0 there, but any other kind.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0, 1.0, 1.0], "target": [0.4, 0.4, 0.6, 0.6]},
+            0.96,
+            "the whole image predicted, an object of 4% of it: 1 - 0.04; the hull is the image",
+        ),
+        "0, where each predicted box is its target.",
+    ),
+    minimiser=Minimiser(
+        "none: the one box that is best for many targets has no formula. It is what an anchor should be; of targets "
+        "that are all one box, that box."
+    ),
+    aliases=(
+        "BoxIoULoss",
+        "IoULoss",
+        "iou_loss",
+        "bbox_iou",
+        "EIoU",
+        "EIoULoss",
+        "IoU 损失",
+        "交并比损失",
+        "边界框损失",
     ),
     pitfalls=(
         "kind='iou' has no gradient where boxes do not overlap: at the start of training that is most of them.",

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from lossary.core import boxes as of_boxes
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
-from lossary.core.record import Elsewhere, Example, Held, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Held, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Boxes
 
@@ -14,6 +14,16 @@ from lossary.kernels.families import Boxes
     formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{W^2 + H^2} + \alpha v, \qquad "
     r"v = \frac{4}{\pi^2} \left(\arctan \frac{w'}{h'} - \arctan \frac{w}{h}\right)^2, \qquad "
     r"\alpha = \frac{v}{1 - I / U + v}",
+    symbols=of_boxes.symbols(r"I U W H \rho w h w' h' \alpha v r r' q a d g k"),
+    gradient=r"\frac{\partial \ell_i}{\partial r} = \frac{I h - (U + I) a}{U^2} + g + k \qquad a = q [r < r'] \qquad "
+    r"g = \frac{d}{W^2 + H^2} - \frac{2 \rho^2 W [r > r']}{(W^2 + H^2)^2} \qquad k = \frac{8 \alpha h}{\pi^2 (w^2 + "
+    r"h^2)} \left(\arctan \frac{w}{h} - \arctan \frac{w'}{h'}\right)",
+    derivation=r"Let the right edge move out by $\mathrm{d}r$: the box grows by $h \, \mathrm{d}r$, what both share "
+    r"by $a \, \mathrm{d}r$, where the edge lies inside the target, and the union by the rest. The centre moves by "
+    r"half of it, which changes $\rho^2$ by $d \, \mathrm{d}r$, and the angle $\arctan(w / h)$ by $h \, \mathrm{d}r / "
+    r"(w^2 + h^2)$. $\alpha$ is held: it grows as boxes come to overlap, so that place comes before shape. The other "
+    "edges alike, left and top with the sign turned. The derivative by a centre is the sum of those by both edges, "
+    "that by a side half their difference.",
     unreduced="*n",
     held=(Held("α", "the weight v / (1 - IoU + v) of the aspect ratios"),),
     sources=(
@@ -49,6 +59,39 @@ from lossary.kernels.families import Boxes
             0.9682539682539683,
             "of one shape: 1 - 1/7 + 2/18",
         ),
+    ),
+    use_when=(
+        "Overlap and place are right soon, and shapes lag behind: people who stand, lines of text, poles.",
+        "Results are to be compared with YOLOv5 or YOLOv8, which train boxes with it.",
+    ),
+    not_when=(
+        "Width and height should each be right: box_iou_loss with kind='eiou'. Boxes of one aspect ratio and one "
+        "centre are told apart here by their IoU alone.",
+        "The gradient must be that of the value, as for second derivatives: box_iou_loss with kind='ciou' and "
+        "held_alpha=False.",
+        "Masks are compared, not boxes: jaccard_loss or dice_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0, 1.0, 1.0], "target": [0.5, 0.7, 0.9, 0.8], "reduction": "mean"},
+            1.0242420854327692,
+            "the whole image predicted, a flat object of 4% of it: 1 - 0.04 + 0.1025 / 2 + v² / (0.96 + v), v = 4/π² "
+            "(π/4 - arctan 4)²",
+        ),
+        "0, where each predicted box is its target.",
+    ),
+    minimiser=Minimiser(
+        "none: the one box that is best for many targets has no formula. It is what an anchor should be; of targets "
+        "that are all one box, that box."
+    ),
+    aliases=(
+        "CompleteBoxIoULoss",
+        "CIoU",
+        "CIoULoss",
+        "ciou_loss",
+        "complete IoU",
+        "CIoU 损失",
+        "完全交并比损失",
     ),
     pitfalls=(
         "The default reduction is 'none', as in torchvision: reduce before backward. Detectors divide the sum by the "

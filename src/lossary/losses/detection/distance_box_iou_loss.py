@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from lossary.core import boxes as of_boxes
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Boxes
 
@@ -12,6 +12,15 @@ from lossary.kernels.families import Boxes
     family="detection",
     title="Distance IoU loss of boxes: the overlap, and the distance of the centres",
     formula=r"\ell_i = 1 - \frac{I}{U} + \frac{\rho^2}{W^2 + H^2}",
+    symbols=of_boxes.symbols(r"I U W H \rho h r r' q a d g"),
+    gradient=r"\frac{\partial \ell_i}{\partial r} = \frac{I h - (U + I) a}{U^2} + g \qquad a = q [r < r'] \qquad g = "
+    r"\frac{d}{W^2 + H^2} - \frac{2 \rho^2 W [r > r']}{(W^2 + H^2)^2}",
+    derivation=r"Let the right edge move out by $\mathrm{d}r$: the box grows by $h \, \mathrm{d}r$, what both share "
+    r"by $a \, \mathrm{d}r$, where the edge lies inside the target, and the union by the rest. The centre moves by "
+    r"half of $\mathrm{d}r$, which changes $\rho^2$ by $d \, \mathrm{d}r$; beyond the target's edge the hull's "
+    "diagonal grows too. So boxes that lie apart are pulled together at any distance, though the pull weakens as the "
+    "diagonal grows. The other edges alike, left and top with the sign turned. The derivative by a centre is the sum "
+    "of those by both edges, that by a side half their difference.",
     unreduced="*n",
     sources=(
         Source(
@@ -46,6 +55,37 @@ from lossary.kernels.families import Boxes
             1.4444444444444444,
             "boxes apart: 1 + 32/72",
         ),
+    ),
+    use_when=(
+        "Predictions start far from their targets, as with coarse anchors: the pull is on the centres.",
+        "One box may lie inside the other for long: the distance of the centres still says where it should go.",
+    ),
+    not_when=(
+        "Places are right soon and shapes are not: complete_box_iou_loss, or box_iou_loss with kind='eiou', which "
+        "asks for each side.",
+        "Results are to be compared with DETR's, which takes generalized_box_iou_loss.",
+        "Masks are compared, not boxes: jaccard_loss or dice_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0, 1.0, 1.0], "target": [0.6, 0.6, 0.8, 0.8], "reduction": "mean"},
+            1.0,
+            "the whole image predicted, an object of 4% of it beside its centre: 1 - 0.04 + 0.08 / 2",
+        ),
+        "0, where each predicted box is its target; 2, the most, is neared by small boxes far apart.",
+    ),
+    minimiser=Minimiser(
+        "none: the one box that is best for many targets has no formula. It is what an anchor should be; of targets "
+        "that are all one box, that box."
+    ),
+    aliases=(
+        "DistanceBoxIoULoss",
+        "DIoU",
+        "DIoULoss",
+        "diou_loss",
+        "distance IoU",
+        "DIoU 损失",
+        "距离交并比损失",
     ),
     pitfalls=(
         "The default reduction is 'none', as in torchvision: reduce before backward. Detectors divide the sum by the "

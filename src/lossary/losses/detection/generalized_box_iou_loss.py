@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 from lossary.core import boxes as of_boxes
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Choice, boxes
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Boxes
 
@@ -12,6 +12,15 @@ from lossary.kernels.families import Boxes
     family="detection",
     title="Generalized IoU loss of boxes: the overlap, and what of the hull neither box covers",
     formula=r"\ell_i = 1 - \frac{I}{U} + \frac{C - U}{C}",
+    symbols=of_boxes.symbols(r"I U C H h r r' q a c"),
+    gradient=r"\frac{\partial \ell_i}{\partial r} = \frac{I h - (U + I) a}{U^2} + c \qquad a = q [r < r'] \qquad c = "
+    r"\frac{U H [r > r'] - C (h - a)}{C^2}",
+    derivation=r"Let the right edge move out by $\mathrm{d}r$: the box grows by $h \, \mathrm{d}r$, what both share "
+    r"by $a \, \mathrm{d}r$, where the edge lies inside the target, and the union by the rest. Beyond the target's "
+    r"edge the hull grows too, by $H \, \mathrm{d}r$; the quotient rule does the rest. Of boxes that lie apart only "
+    "the second term is left: it makes the prediction grow towards its target until both overlap. The other edges "
+    "alike, left and top with the sign turned. The derivative by a centre is the sum of those by both edges, that by "
+    "a side half their difference.",
     unreduced="*n",
     sources=(
         Source(
@@ -45,6 +54,37 @@ from lossary.kernels.families import Boxes
             1.7777777777777777,
             "boxes apart: 1 + (36 - 8) / 36",
         ),
+    ),
+    use_when=(
+        "A detector of DETR's kind is trained, whose loss of boxes is this one beside l1_loss of the coordinates.",
+        "Predictions may miss their targets altogether, where the plain IoU has no gradient.",
+    ),
+    not_when=(
+        "Predictions start far off and should move rather than grow: distance_box_iou_loss.",
+        "One box often lies inside the other, where it is the plain IoU loss: distance_box_iou_loss, or "
+        "complete_box_iou_loss where the shape matters too.",
+        "Masks are compared, not boxes: jaccard_loss or dice_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0, 0.0, 1.0, 1.0], "target": [0.4, 0.4, 0.6, 0.6], "reduction": "mean"},
+            0.96,
+            "the whole image predicted, an object of 4% of it: 1 - 0.04; the hull is the image",
+        ),
+        "0, where each predicted box is its target; 2, the most, is neared by small boxes far apart.",
+    ),
+    minimiser=Minimiser(
+        "none: the one box that is best for many targets has no formula. It is what an anchor should be; of targets "
+        "that are all one box, that box."
+    ),
+    aliases=(
+        "GeneralizedBoxIoULoss",
+        "GIoU",
+        "GIoULoss",
+        "giou_loss",
+        "generalized IoU",
+        "GIoU 损失",
+        "广义交并比损失",
     ),
     pitfalls=(
         "The default reduction is 'none', as in torchvision: reduce before backward. Detectors divide the sum by the "

@@ -4,7 +4,7 @@ from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, real, signs
 from lossary.core.distances import unit
 from lossary.core.elementary import hinge
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import CosinePairs
 
@@ -14,6 +14,20 @@ from lossary.kernels.families import CosinePairs
     title="Cosine embedding loss: pull similar pairs together in angle, push others apart",
     formula=r"\ell_i = \begin{cases} 1 - \cos(a_i, b_i) & y_i = 1 \\ \max(0, \cos(a_i, b_i) - m) & y_i = -1 "
     r"\end{cases} \qquad 1 - \cos(a, b) = \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
+    symbols={
+        "a": "input1",
+        "b": "input2",
+        "y": "target",
+        "m": "margin",
+        "s": "the sign of the pull",
+        "g": "the derivative of the cosine",
+    },
+    gradient=r"\frac{\partial \ell_i}{\partial a_i} = s_i g_i \qquad s_i = \begin{cases} -1 & y_i = 1 \\ 1 & y_i = "
+    r"-1, \cos(a_i, b_i) > m \\ 0 & \text{otherwise} \end{cases} \qquad g_i = \frac{1}{\|a_i\|} "
+    r"\left(\frac{b_i}{\|b_i\|} - \cos(a_i, b_i) \frac{a_i}{\|a_i\|}\right)",
+    derivation="The derivative of the cosine is the direction of $b$ less its part along $a$, over the length of "
+    "$a$. It is at a right angle to $a$: a step turns the embedding, and long ones turn slowly. Its length is "
+    r"$\sin(a, b) / \|a\|$, so that pairs which point the same way, or opposite ways, have none.",
     unreduced="?N",
     sources=(
         Source("Collobert, CosineEmbeddingCriterion of Torch7's nn, 2012", "doc/criterion.md", "github.com/torch/nn"),
@@ -28,6 +42,35 @@ from lossary.kernels.families import CosinePairs
     examples=(
         Example({"input1": [[3.0, 0.0]], "input2": [[0.0, 0.5]], "target": [1.0]}, 1.0, "a right angle"),
         Example({"input1": [[3.0, 0.0]], "input2": [[2.0, 0.0]], "target": [-1.0], "margin": 0.25}, 0.75, "1 - 0.25"),
+    ),
+    use_when=(
+        "Pairs are labelled one by one, as duplicates or not, the same speaker or not.",
+        "Embeddings are to be compared by their angle later on, and their lengths should mean nothing.",
+    ),
+    not_when=(
+        "Only pairs that belong together are known, and the rest of a batch can be their negatives: info_nce_loss.",
+        "It is known which of two is nearer, and not how near: triplet_margin_loss.",
+        "Pairs are compared by a distance, not by an angle: hinge_embedding_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input1": [[1.0, 0.0], [1.0, 0.0]], "input2": [[0.0, 1.0], [0.0, 1.0]], "target": [1.0, -1.0]},
+            0.5,
+            "unrelated embeddings are nearly at right angles: 1 of each positive pair, 0 of each negative one",
+        ),
+        "0, where positive pairs point the same way and the cosine of negative ones is at most the margin.",
+    ),
+    minimiser=Minimiser(
+        "none: targets say which pairs belong together, and no embedding is right for all. With targets of 1 alone it "
+        "is the mean of the directions of input2."
+    ),
+    aliases=(
+        "CosineEmbeddingLoss",
+        "cosine_distance",
+        "CosineSimilarity",
+        "cosine loss",
+        "余弦嵌入损失",
+        "余弦损失",
     ),
     pitfalls=(
         "The target is +1 or -1. Labels of 0 and 1 are not: a row whose label is neither costs 0 and is never learnt.",

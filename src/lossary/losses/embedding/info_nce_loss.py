@@ -8,7 +8,7 @@ from lossary.core.contract import Bytes, Flag, candidates, features, labels, pos
 from lossary.core.distances import unit
 from lossary.core.elementary import TEMPERATURE, quotient, softplus
 from lossary.core.projection import rows_at_once
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.core.rows import local
 from lossary.dispatch.loss import loss
@@ -75,6 +75,23 @@ def _against(
     formula=r"\ell_i = -\log \frac{e^{s_{i,\pi(i)} / T}}{\sum_{j \in A_i} e^{s_{ij} / T}}, \qquad "
     r"s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}; \qquad \text{symmetric: } "
     r"\tfrac12 \left(\ell_i(x, y) + \ell_i(y, x)\right)",
+    symbols={
+        "x": "input",
+        "y": "candidates",
+        r"\pi": "positives",
+        "T": "temperature",
+        "s": "similarities of rows and candidates",
+        "A": "the candidates that count for a row",
+        "p": "probability of a candidate",
+    },
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{1}{T \|x_i\|} \sum_{j \in A_i} \left(p_{ij} - [j = "
+    r"\pi(i)]\right) \left(\frac{y_j}{\|y_j\|} - s_{ij} \frac{x_i}{\|x_i\|}\right) \qquad p_{ij} = \frac{e^{s_{ij} / "
+    r"T}}{\sum_{k \in A_i} e^{s_{ik} / T}}",
+    derivation="By its similarities it is a cross-entropy, whose gradient is the softmax less 1 for the positive, "
+    "over $T$; each similarity turns $x_i$ towards its candidate. The pulls of the negatives sum to that of the "
+    "positive, and are dealt out by $p_{ij}$: at a low temperature the hardest few negatives have it all. Of dot "
+    r"products (normalize=False) the second bracket is $y_j$, and $\|x_i\|$ is not there; symmetric=True adds the "
+    "same of the other direction, and halves both.",
     unreduced="N",
     sources=(
         Source(
@@ -139,6 +156,43 @@ def _against(
             0.5514447139320511,
             "log(1 + 2/e), whatever the lengths",
         ),
+    ),
+    use_when=(
+        "Each row has one partner, and batches are large: text and image, query and document, two crops of a picture.",
+        "Hard negatives were mined beside those of the batch: pass them as negatives.",
+        "One item may occur several times in a batch: pass labels, and no copy of the positive is a negative.",
+    ),
+    not_when=(
+        "The classes are fixed, and known while training: cross_entropy, or linear_cross_entropy where there are many.",
+        "A row has several partners that are all right: cross_entropy of the similarities, with a probability for "
+        "each.",
+        "A batch has but a few rows, and so few negatives: triplet_margin_loss with triplets that are looked for.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[1.0, 0.0]] * 4, "candidates": [[1.0, 0.0]] * 4},
+            1.3862943611198906,
+            "all embeddings alike, each of 4 candidates as likely: log 4",
+        ),
+        "Above 0: cosines differ by at most 2, and M candidates cost at least log(1 + (M - 1) exp(-2 / temperature)). "
+        "With normalize=False 0 is neared, where positives lead by far.",
+    ),
+    minimiser=Minimiser(
+        "none: one embedding for all rows gives all the same probabilities of candidates; where each candidate "
+        "belongs to one row, 1/M each is best, and costs log M."
+    ),
+    aliases=(
+        "InfoNCE",
+        "InfoNCELoss",
+        "NT-Xent",
+        "NTXentLoss",
+        "ntxent",
+        "ClipLoss",
+        "CLIP loss",
+        "MultipleNegativesRankingLoss",
+        "in-batch negatives",
+        "对比学习损失",
+        "批内负样本",
     ),
     pitfalls=(
         "temperature divides: CLIP's logit_scale, and the scale of other libraries, multiplies. Pass 1 / scale.",

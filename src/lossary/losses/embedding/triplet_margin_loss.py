@@ -4,7 +4,7 @@ from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Flag, Range, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Triplets
 
@@ -14,6 +14,26 @@ from lossary.kernels.families import Triplets
     title="Triplet margin loss: an anchor must be nearer to its positive than to its negative, by a margin",
     formula=r"\ell_n = \max(0, d(a_n, b_n) - d(a_n, c_n) + m), \qquad "
     r"d(x, y) = \| x - y + \epsilon \|_p",
+    symbols={
+        "a": "anchor",
+        "b": "positive",
+        "c": "negative",
+        "m": "margin",
+        r"\epsilon": "eps",
+        "p": "p",
+        "d": "distance",
+        "u": "from the positive to the anchor",
+        "v": "from the negative to the anchor",
+        "g": "the derivative of the distance by one component",
+    },
+    gradient=r"\frac{\partial \ell_n}{\partial a_{n,k}} = [\ell_n > 0] \left(g(u_{n,k}, \|u_n\|_p) - g(v_{n,k}, "
+    r"\|v_n\|_p)\right) \qquad g(z, r) = \mathrm{sign}(z) \left(\frac{|z|}{r}\right)^{p - 1} \qquad u_n = a_n - b_n + "
+    r"\epsilon \qquad v_n = a_n - c_n + \epsilon",
+    derivation="Where the negative leads by the margin the loss is the constant 0. Else its derivative is that of a "
+    "difference of distances; with $p = 2$ that is the unit vector from the positive to the anchor less that from the "
+    "negative: the anchor is drawn to the one and pushed off the other, both with force 1, however far they are. With "
+    "$p = 1$ only the signs of the components count. With swap=True and the positive nearer to the negative than the "
+    "anchor is, the anchor has no part in the second distance.",
     unreduced="?N *d",
     sources=(
         Source(
@@ -43,6 +63,34 @@ from lossary.kernels.families import Triplets
             0.0,
             "1 - min(3, 2) + 1",
         ),
+    ),
+    use_when=(
+        "What is known is an order: this one is more like it than that one, as by clicks or by people asked.",
+        "The embeddings are used by distance: nearest neighbours, or a threshold as in recognising faces.",
+    ),
+    not_when=(
+        "Each anchor can be held against a whole batch at once: info_nce_loss.",
+        "Embeddings are compared by cosine, or by a distance of one's own: triplet_margin_with_distance_loss.",
+        "Scores are ordered, not embeddings: margin_ranking_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"anchor": [[0.0, 0.0]], "positive": [[3.0, 4.0]], "negative": [[4.0, 3.0]], "eps": 0.0},
+            1.0,
+            "positives no nearer than negatives: 5 - 5 + 1, the margin",
+        ),
+        "0, where each negative is farther than its positive by the margin.",
+    ),
+    minimiser=Minimiser(
+        "none: an embedding that is the same for all is as near to every other, and each triplet costs the margin."
+    ),
+    aliases=(
+        "TripletMarginLoss",
+        "TripletLoss",
+        "triplet loss",
+        "triplet",
+        "三元组损失",
+        "三元组间隔损失",
     ),
     pitfalls=(
         "Random negatives soon are farther than the margin and teach nothing: look for hard or semi-hard ones in the "

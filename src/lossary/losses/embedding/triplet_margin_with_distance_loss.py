@@ -5,7 +5,7 @@ from lossary.core.arrays import A, Array, Impl, Reduction, cast, is_array, kind,
 from lossary.core.contract import Flag, Function, Range, describe, real
 from lossary.core.distances import pairwise_distance
 from lossary.core.elementary import hinge
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 
 
@@ -26,6 +26,13 @@ def _check_distance(distance: Array, anchor: Array) -> None:
     family="embedding",
     title="Triplet margin loss of a distance of one's own",
     formula=r"\ell_n = \max(0, d(a_n, b_n) - d(a_n, c_n) + m)",
+    symbols={"a": "anchor", "b": "positive", "c": "negative", "m": "margin", "d": "distance_function"},
+    gradient=r"\frac{\partial \ell_n}{\partial a_n} = [\ell_n > 0] \left(\frac{\partial d(a_n, b_n)}{\partial a_n} - "
+    r"\frac{\partial d(a_n, c_n)}{\partial a_n}\right)",
+    derivation="Where the negative leads by the margin the loss is the constant 0; else its derivative is that of the "
+    "difference of the distances, which the distance function makes. Of the Euclidean distance both are unit vectors. "
+    "Of a squared one they are $2 (a - b)$ and $2 (a - c)$, whose difference is $2 (c - b)$ wherever the anchor is: "
+    "it is drawn along the line from the negative to the positive.",
     unreduced="?N *d",
     sources=(
         Source(
@@ -50,6 +57,31 @@ def _check_distance(distance: Array, anchor: Array) -> None:
             3.0,
             "1 - min(3, 2) + 4",
         ),
+    ),
+    use_when=(
+        "Embeddings lie on a sphere or in hyperbolic space, where a p-norm is not the distance.",
+        "The distance has weights of its own, which are trained along: pass the module.",
+    ),
+    not_when=(
+        "The distance is a p-norm: triplet_margin_loss, which is exact for huge and tiny vectors, and has a kernel.",
+        "Each anchor can be held against a whole batch at once: info_nce_loss.",
+        "Pairs are labelled, not triplets: cosine_embedding_loss, or hinge_embedding_loss of the distances.",
+    ),
+    expect=Expect(
+        Example(
+            {"anchor": [[0.0, 0.0]], "positive": [[3.0, 4.0]], "negative": [[4.0, 3.0]]},
+            1.0,
+            "positives no nearer than negatives: 5 - 5 + 1, the margin",
+        ),
+        "0, where each negative is farther than its positive by the margin.",
+    ),
+    minimiser=Minimiser(
+        "none: an embedding that is the same for all is as near to every other, and each triplet costs the margin."
+    ),
+    aliases=(
+        "TripletMarginWithDistanceLoss",
+        "triplet loss with a distance",
+        "自定义距离的三元组损失",
     ),
     pitfalls=(
         "One minus the cosine, 1 - cosine_similarity(x, y), ends at 2: a margin of 1 is large. Between 0.1 and 0.5 is "

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from lossary.core.arrays import A, Array, Impl, Reduction, is_array, namespace
 from lossary.core.contract import Choice, Range, margins, sequence_log_probs
 from lossary.core.elementary import hinge, quotient, sigmoid, softplus, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 
 SMOOTHING = Range(0.0, 0.5, high_open=True)
@@ -42,6 +42,32 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
     r"\sigma(-z / \tau) S(-z) + \sigma(z / \tau) e^{-z} & \mathrm{discopop} \end{cases} "
     r"\qquad r = \log \pi(y) - \log \pi_0(y) \mathrm{ of the chosen answer, }\, r_+, \mathrm{ and the rejected, }\, r_-"
     r"\qquad a = \beta r_+ - m, \qquad b = \beta r_-, \qquad z = a - b, \qquad S(x) = \log(1 + e^x)",
+    symbols={
+        "r_+": "log-ratio of the chosen answer, chosen - reference_chosen",
+        "r_-": "log-ratio of the rejected answer, rejected - reference_rejected",
+        "a": "reward of the chosen answer",
+        "b": "reward of the rejected answer",
+        "z": "lead of the chosen answer",
+        r"\beta": "beta",
+        "m": "margin",
+        "e": "label_smoothing",
+        r"\tau": "tau",
+        "S": "softplus",
+        r"\pi": "the model",
+        r"\pi_0": "the reference",
+    },
+    gradient=r"\frac{\partial \ell_i}{\partial r_+} = \begin{cases} \beta (\sigma(z) - (1 - e)) & \text{sigmoid} \\ "
+    r"-\beta [z < 1] & \text{hinge} \\ 2 (r_+ - r_- - (m + 1/2) / \beta) & \text{ipo} \\ -\beta (\sigma(-z) + e / (1 "
+    r"- 2 e)) & \text{robust} \\ \beta \sigma(z) \sigma(-z) (z - \log((1 - e) / e)) & \text{exo\_pair} \\ \beta "
+    r"(\tfrac32 \sigma(a) - 1) & \text{nca\_pair} \\ -\beta \sigma(-a) & \text{bco\_pair} \\ 2 (r_+ - (m + 1/2) / "
+    r"\beta) & \text{sppo\_hard} \\ -\beta \sigma(a) \sigma(-a) & \text{apo\_zero} \\ \beta (\sigma(a) \sigma(-a) - "
+    r"\sigma(z) \sigma(-z)) & \text{apo\_down} \\ \beta (h - \sigma(-z / \tau) \sigma(-z) - \sigma(z / \tau) e^{-z}) "
+    r"& \text{discopop} \end{cases} \qquad h = \sigma(z / \tau) \sigma(-z / \tau) (e^{-z} - S(-z)) / \tau",
+    derivation="The derivative by chosen is that by $r_+$, which is chosen less a constant; $a$ and $z$ both grow "
+    r"with it by $\beta$, and $S'(x) = \sigma(x)$. With 'sigmoid' it is the probability that the model gives to the "
+    r"order of the labels, less the $1 - e$ that it should be: pairs in the wrong order pull with nearly $\beta$, "
+    "those that lead by far hardly. For the kinds that see the lead alone the rejected answer gets minus as much, so "
+    "that both log-probabilities may fall together.",
     unreduced="?N",
     sources=(
         Source(
@@ -104,6 +130,51 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
         Example({**PAIR, "kind": "hinge"}, 0.8, "1 - 0.2"),
         Example({**PAIR, "kind": "ipo"}, 9.0, "(2 - 5)²"),
         Example({**APART, "kind": "sppo_hard"}, 25.0, "(2 - 5)² + (-1 + 5)²"),
+    ),
+    use_when=(
+        "There are pairs of answers to one prompt, of which people or a judge preferred one, and a model to start "
+        "from.",
+        "A known share of the labels is wrong: kind='robust', whose mean over such labels is the loss of the right "
+        "ones.",
+        "Each answer's reward should move for itself, not the lead alone: kind='bco_pair', 'nca_pair' or 'apo_zero'.",
+    ),
+    not_when=(
+        "Answers come without partners, each good or bad: binary_cross_entropy_with_logits of their rewards.",
+        "There are good answers alone: cross_entropy of their tokens, as in supervised fine-tuning.",
+        "A reward model is trained, which has no reference: soft_margin_loss of the difference of both scores and 1.",
+    ),
+    expect=Expect(
+        Example(
+            {
+                "chosen": [-10.0],
+                "rejected": [-14.0],
+                "reference_chosen": [-10.0],
+                "reference_rejected": [-14.0],
+            },
+            0.6931471805599453,
+            "the model is its reference, and every lead is 0: log 2",
+        ),
+        "0, neared as the lead grows; with label_smoothing e the entropy of e and 1 - e, at a lead of log((1 - e) / "
+        "e). kind='robust' with label_smoothing has no least value and may be negative; 'nca_pair' ends at log(3/2) + "
+        "log(3) / 2.",
+    ),
+    minimiser=Minimiser(
+        "none: no pair has a target of its own. Of rewards that lead by as much in all pairs the best lead is "
+        "infinite with kind='sigmoid', log((1 - e) / e) with label_smoothing e, anything from 1 on with 'hinge', and "
+        "1/2 with 'ipo'."
+    ),
+    aliases=(
+        "DPO",
+        "DPOLoss",
+        "direct preference optimization",
+        "direct preference optimisation",
+        "IPO",
+        "cDPO",
+        "rDPO",
+        "LigerFusedLinearDPOLoss",
+        "DPOTrainer",
+        "直接偏好优化",
+        "偏好优化",
     ),
     pitfalls=(
         "The four arguments are sums over the tokens of an answer, without those of the prompt and of padding. "

@@ -15,8 +15,9 @@ from lossary.core.overlap import (
     input_domain,
     over_batch,
     overlap_loss,
+    symbols,
 )
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import OverlapSums
 
@@ -30,6 +31,17 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     formula=r"\ell_{nc} = 1 - \frac{TP + s}{TP + \tfrac12 FP + \tfrac12 FN + s} "
     r"= \frac{FP + FN}{2 \, TP + FP + FN + 2 s}, \qquad "
     r"\text{squared:} \; \frac{\sum_i w_i (p_i - t_i)^2}{\sum_i w_i (p_i^2 + t_i^2) + 2 s}",
+    symbols=symbols("TP FP FN s w p t x"),
+    gradient=r"\frac{\partial \ell_{nc}}{\partial p_i} = \frac{w_i}{2 \, TP + FP + FN + 2 s} \begin{cases} -1 - "
+    r"\ell_{nc} & p_i < t_i \\ 1 - \ell_{nc} & \text{otherwise} \end{cases} \qquad \text{squared:} \; \frac{\partial "
+    r"\ell_{nc}}{\partial p_i} = \frac{2 w_i ((1 - \ell_{nc}) p_i - t_i)}{\sum_j w_j (p_j^2 + t_j^2) + 2 s} \qquad "
+    r"\text{softmax:} \; \frac{\partial p_c}{\partial x_k} = p_c ([c = k] - p_k) \qquad \text{sigmoid:} \; "
+    r"\frac{\partial p}{\partial x} = p (1 - p)",
+    derivation=r"A probability that grows by $\mathrm{d}p$ takes $w_i \, \mathrm{d}p$ from $FN$ where it is below its "
+    "target, and elsewhere adds as much to $FP$; the denominator grows by it in both cases. So all true pixels pull "
+    "alike, and all others push alike, by how the whole class fares and not by their own error; the smaller the "
+    "masks, the harder. With overlap='product' $t_i$ itself stands for $[p_i < t_i]$. The factors of softmax or "
+    "sigmoid are small where $p$ is near 0 or 1: a class that is missed altogether hardly learns.",
     unreduced="?N C",
     rows="?N *d",
     sources=(
@@ -91,6 +103,37 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             1 / 3,
             "one of two pixels found: 1 - 2·1 / (1 + 2)",
         ),
+    ),
+    use_when=(
+        "An object fills a few pixels of many, and the model is judged by Dice or F1.",
+        "Masks are soft, as means of several annotators: overlap='minimum' is least at the mask itself.",
+    ),
+    not_when=(
+        "Probabilities should be right, not the mask alone: cross_entropy, which is calibrated.",
+        "Misses and false alarms do not cost the same: tversky_loss.",
+        "Nearly all masks of a class are empty: sigmoid_focal_loss or cross_entropy, or batch=True here.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]], "target": [[0, 0, 0, 1]]},
+            0.34285714285714286,
+            "p = ½ for both classes, 3 pixels and 1: (2 / (3 + 2 + 2) + 2 / (1 + 2 + 2)) / 2",
+        ),
+        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+    ),
+    minimiser=Minimiser(
+        "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
+        "costs least at 1 where q² n > smooth · (1 - 2q), as it is for all but small objects, and else at 0."
+    ),
+    aliases=(
+        "DiceLoss",
+        "Dice",
+        "soft Dice",
+        "Sørensen-Dice",
+        "F1 loss",
+        "V-Net loss",
+        "Dice 损失",
+        "Dice 系数损失",
     ),
     pitfalls=(
         "With overlap='product', which is that of most libraries, soft masks are best predicted by 0 or 1, and not by "

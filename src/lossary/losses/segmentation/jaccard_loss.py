@@ -15,8 +15,9 @@ from lossary.core.overlap import (
     input_domain,
     over_batch,
     overlap_loss,
+    symbols,
 )
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import OverlapSums
 
@@ -29,6 +30,15 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     title="Jaccard loss: 1 less the intersection over union of masks",
     formula=r"\ell_{nc} = 1 - \frac{TP + s}{TP + FP + FN + s} = \frac{FP + FN}{TP + FP + FN + s}, \qquad "
     r"TP = \sum_i w_i \min(p_i, t_i)",
+    symbols=symbols("TP FP FN s w p t x"),
+    gradient=r"\frac{\partial \ell_{nc}}{\partial p_i} = \frac{w_i}{TP + FP + FN + s} \begin{cases} -1 & p_i < t_i \\ "
+    r"1 - \ell_{nc} & \text{otherwise} \end{cases} \qquad \text{softmax:} \; \frac{\partial p_c}{\partial x_k} = p_c "
+    r"([c = k] - p_k) \qquad \text{sigmoid:} \; \frac{\partial p}{\partial x} = p (1 - p)",
+    derivation=r"A probability that grows by $\mathrm{d}p$ moves $w_i \, \mathrm{d}p$ from $FN$ to $TP$ where it is "
+    "below its target, and the union stays; elsewhere it adds to $FP$, and the union grows. So all true pixels pull "
+    r"by 1 over the union, and all others push by the IoU, $1 - \ell$, over it: while little is found, false pixels "
+    "are hardly held back. With overlap='product' $t_i$ itself stands for $[p_i < t_i]$. The factors of softmax or "
+    "sigmoid are small where $p$ is near 0 or 1: a class that is missed altogether hardly learns.",
     unreduced="?N C",
     rows="?N *d",
     sources=(
@@ -70,6 +80,36 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.5,
             "one of two pixels found: 1 - 1 / 2",
         ),
+    ),
+    use_when=(
+        "The model is judged by the mean IoU.",
+        "A student learns the masks of a teacher: of soft masks overlap='minimum' is least at the masks themselves.",
+    ),
+    not_when=(
+        "Boxes are compared, not masks: generalized_box_iou_loss.",
+        "Misses and false alarms do not cost the same: tversky_loss.",
+        "Probabilities should be right, not the mask alone: cross_entropy, which is calibrated.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]], "target": [[0, 0, 0, 1]]},
+            0.5079365079365079,
+            "p = ½ for both classes, 3 pixels and 1: (2 / (3 + ½ + 1) + 2 / (1 + 1½ + 1)) / 2",
+        ),
+        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+    ),
+    minimiser=Minimiser(
+        "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
+        "costs least at 1 where q² n > smooth · (1 - 2q), as it is for all but small objects, and else at 0."
+    ),
+    aliases=(
+        "JaccardLoss",
+        "Jaccard",
+        "soft Jaccard",
+        "soft IoU",
+        "mIoU loss",
+        "Jaccard 损失",
+        "掩码 IoU 损失",
     ),
     pitfalls=(
         "It grows faster than dice_loss near a perfect prediction, twice as fast at 0, and slower near 1: both have "

@@ -16,8 +16,9 @@ from lossary.core.overlap import (
     input_domain,
     over_batch,
     overlap_loss,
+    symbols,
 )
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import OverlapSums
 
@@ -30,6 +31,18 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     title="Tversky loss: overlap of masks, with weights of false positives and false negatives",
     formula=r"\ell_{nc} = \left(\frac{\alpha \, FP + \beta \, FN}{TP + \alpha \, FP + \beta \, FN + s}\right)^{\gamma}"
     r", \qquad TP = \sum_i w_i \min(p_i, t_i), \; FP = \sum_i w_i p_i - TP, \; FN = \sum_i w_i t_i - TP",
+    symbols=symbols("TP FP FN s w p t x")
+    | {r"\alpha": "alpha", r"\beta": "beta", r"\gamma": "gamma", "u": "loss with gamma=1", "R": "the denominator"},
+    gradient=r"\frac{\partial \ell_{nc}}{\partial p_i} = \frac{w_i \gamma u^{\gamma - 1}}{R} \begin{cases} -\beta - "
+    r"(1 - \beta) u & p_i < t_i \\ \alpha (1 - u) & \text{otherwise} \end{cases} \qquad u = \frac{\alpha \, FP + "
+    r"\beta \, FN}{R} \qquad R = TP + \alpha \, FP + \beta \, FN + s \qquad \text{softmax:} \; \frac{\partial "
+    r"p_c}{\partial x_k} = p_c ([c = k] - p_k) \qquad \text{sigmoid:} \; \frac{\partial p}{\partial x} = p (1 - p)",
+    derivation=r"A probability that grows by $\mathrm{d}p$ moves $w_i \, \mathrm{d}p$ from $FN$ to $TP$ where it is "
+    r"below its target, and elsewhere adds it to $FP$; the quotient rule weighs the one by $\beta$, the other by "
+    r"$\alpha$. So $\beta > \alpha$ pulls at true pixels harder than it pushes at others, and finds more. $\gamma "
+    r"u^{\gamma - 1}$ is the factor of the power: with $\gamma > 1$ classes that are nearly right count less. With "
+    "overlap='product' $t_i$ itself stands for $[p_i < t_i]$. The factors of softmax or sigmoid are small where $p$ "
+    "is near 0 or 1: a class that is missed altogether hardly learns.",
     unreduced="?N C",
     rows="?N *d",
     sources=(
@@ -86,6 +99,36 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 0.75}, 0.5946035575013605, "0.5^(3/4)"),
         Example({**HALVES, "alpha": 0.3, "beta": 0.7, "gamma": 4 / 3}, 0.3968502629920499, "0.5^(4/3)"),
         Example({**HALVES, "alpha": 1.0, "beta": 1.0}, 2 / 3, "1 / (0.5 + 0.5 + 0.5)"),
+    ),
+    use_when=(
+        "A miss costs more than a false alarm, as of lesions: beta above alpha; or less: alpha above beta.",
+        "Classes that are nearly right should leave the stage to the others: gamma above 1.",
+    ),
+    not_when=(
+        "Both errors cost the same: dice_loss or jaccard_loss, with two options fewer.",
+        "Probabilities should be right, not the mask alone: cross_entropy, with weight for rare classes.",
+        "Pixels are hard or easy each for itself: sigmoid_focal_loss or focal_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]], "target": [[0, 0, 0, 1]]},
+            0.34285714285714286,
+            "p = ½ for both classes, 3 pixels and 1: (1 / (1½ + 1 + 1) + 1 / (½ + 1 + 1)) / 2",
+        ),
+        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+    ),
+    minimiser=Minimiser(
+        "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
+        "costs least at 1 where beta · q (q n + smooth) > alpha · (1 - q) smooth, as it is for all but small objects, "
+        "and else at 0."
+    ),
+    aliases=(
+        "TverskyLoss",
+        "Tversky",
+        "FocalTverskyLoss",
+        "focal Tversky",
+        "Tversky 损失",
+        "特沃斯基损失",
     ),
     pitfalls=(
         "alpha weighs false positives, beta false negatives: for lesions that must not be missed beta is the larger. "

@@ -3,7 +3,7 @@ from typing import Annotated
 from lossary.core.alignments import check_labels, check_sequences, over_all_alignments
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Flag, Range, label_sequences, lengths, log_probabilities
-from lossary.core.record import Elsewhere, Example, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import CTC
 
@@ -12,6 +12,21 @@ from lossary.kernels.families import CTC
     family="sequence",
     title="Connectionist temporal classification: sequences without an alignment",
     formula=r"\ell = -\log \sum_{\pi \in \mathcal{B}^{-1}(y)} \prod_{t=1}^{T} p_{t, \pi_t}",
+    symbols={
+        r"\log p": "log_probs",
+        "p": "probabilities of each frame",
+        "y": "targets",
+        r"\pi": "a path: a class for each frame",
+        r"\mathcal{B}": "merges repeats and drops blanks",
+        "T": "input_lengths",
+        r"\gamma": "posterior of a class in a frame",
+    },
+    gradient=r"\frac{\partial \ell}{\partial \log p_{t,k}} = -\gamma_{t,k} \qquad \gamma_{t,k} = e^{\ell} \sum_{\pi "
+    r"\in \mathcal{B}^{-1}(y): \pi_t = k} \prod_{s=1}^{T} p_{s,\pi_s}",
+    derivation="Each path's probability is a product in which $p_{t,k}$ stands once, if the path is at $k$ in frame "
+    r"$t$: by $\log p_{t,k}$ the sum's derivative is the sum of those paths. Over the whole it is their share, the "
+    r"posterior $\gamma_{t,k}$ of class $k$ in frame $t$, which sums to 1 in each frame. The forward and backward "
+    "recursions add up all paths in $T$ times $2 U + 1$ steps, $U$ being the number of labels.",
     unreduced="?N",
     sources=(
         Source(
@@ -37,6 +52,37 @@ from lossary.kernels.families import CTC
             0.2876820724517809,
             "three of the four paths of two fair frames spell the label: -log ¾",
         ),
+    ),
+    use_when=(
+        "Frames are many and labels few, both in the same order, and nobody has said which frame is which label.",
+        "The model ends in log_softmax already, as one that was written for torch's ctc_loss.",
+    ),
+    not_when=(
+        "The model answers logits: ctc_loss_with_logits, which is faster and keeps the digits of small losses.",
+        "Labels depend on those before, or outnumber the frames: rnnt_loss.",
+        "Each frame has its label: cross_entropy.",
+    ),
+    expect=Expect(
+        Example(
+            {
+                "log_probs": [[[-1.0986122886681098] * 3]] * 4,
+                "targets": [[1, 2]],
+                "input_lengths": [4],
+                "target_lengths": [2],
+            },
+            0.8431994767851145,
+            "3 classes alike in 4 frames, 15 paths that spell 2 labels, per label: (4 log 3 - log 15) / 2",
+        ),
+        "0, where in each frame one class has all the probability, and they spell the target.",
+    ),
+    minimiser=Minimiser("none: the same probabilities in every frame spell a sequence as readily as its reverse."),
+    aliases=(
+        "CTCLoss",
+        "CTC",
+        "connectionist temporal classification",
+        "CTC 损失",
+        "连接时序分类",
+        "联结主义时间分类",
     ),
     pitfalls=(
         "A target needs as many frames as labels, plus one for each pair of equal neighbours; with fewer, the loss is "

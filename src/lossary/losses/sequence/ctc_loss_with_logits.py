@@ -4,7 +4,7 @@ from lossary.core.alignments import check_labels, check_sequences, over_all_alig
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax
-from lossary.core.record import Elsewhere, Example, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import CTC
 
@@ -14,6 +14,21 @@ from lossary.kernels.families import CTC
     title="Connectionist temporal classification of logits, the softmax included",
     formula=r"\ell = -\log \sum_{\pi \in \mathcal{B}^{-1}(y)} \prod_{t=1}^{T} p_{t, \pi_t}, "
     r"\qquad p_t = \mathrm{softmax}(x_t)",
+    symbols={
+        "x": "logits",
+        "p": "probabilities of each frame",
+        "y": "targets",
+        r"\pi": "a path: a class for each frame",
+        r"\mathcal{B}": "merges repeats and drops blanks",
+        "T": "input_lengths",
+        r"\gamma": "posterior of a class in a frame",
+    },
+    gradient=r"\frac{\partial \ell}{\partial x_{t,k}} = p_{t,k} - \gamma_{t,k} \qquad \gamma_{t,k} = e^{\ell} "
+    r"\sum_{\pi \in \mathcal{B}^{-1}(y): \pi_t = k} \prod_{s=1}^{T} p_{s,\pi_s}",
+    derivation=r"By the logarithms of the probabilities the derivative is $-\gamma$, minus the posterior of each "
+    r"class in each frame; as $\gamma$ sums to 1 in a frame, the softmax turns that into $p - \gamma$. It is the "
+    "gradient of a cross-entropy in each frame whose target is what the model's own paths hold likely there. Blanks "
+    "fill most frames of most paths, so that a fresh model learns to say blanks first.",
     unreduced="?N",
     sources=(
         Source(
@@ -45,6 +60,30 @@ from lossary.kernels.families import CTC
             1.3862943611198906,
             "one frame, p = (¾, ¼): the label is the only path, log 4",
         ),
+    ),
+    use_when=(
+        "The model answers logits, which new code does: there is no log_softmax to forget.",
+        "The vocabulary is large and memory short: on the CPU only the gradient has the size of the logits.",
+    ),
+    not_when=(
+        "What there is are log-probabilities, with their posteriors wanted as gradient: ctc_loss.",
+        "Labels depend on those before, or outnumber the frames: rnnt_loss.",
+        "Each frame has its label: cross_entropy.",
+    ),
+    expect=Expect(
+        Example(
+            {"logits": [[[0.0] * 3]] * 4, "targets": [[1, 2]], "input_lengths": [4], "target_lengths": [2]},
+            0.8431994767851145,
+            "3 classes alike in 4 frames, 15 paths that spell 2 labels, per label: (4 log 3 - log 15) / 2",
+        ),
+        "0, where in each frame one class has all the probability, and they spell the target.",
+    ),
+    minimiser=Minimiser("none: the same probabilities in every frame spell a sequence as readily as its reverse."),
+    aliases=(
+        "CTCWithLogitsLoss",
+        "CTC with logits",
+        "CTC from logits",
+        "带 logits 的 CTC",
     ),
     pitfalls=(
         "A target needs as many frames as labels, plus one for each pair of equal neighbours; with fewer, the loss is "

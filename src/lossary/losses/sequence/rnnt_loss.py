@@ -4,7 +4,7 @@ from lossary.core.alignments import check_labels, check_sequences
 from lossary.core.arrays import A, Array, Impl, Reduction, arange, full, namespace, scan, take_along
 from lossary.core.contract import Flag, Range, label_sequences, lengths, logits
 from lossary.core.elementary import log_softmax, logsumexp
-from lossary.core.record import Elsewhere, Example, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import RNNT
 
@@ -15,6 +15,26 @@ from lossary.kernels.families import RNNT
     formula=r"\ell = -\log \left(\alpha_{T-1,U}\, p_\varnothing(T - 1, U)\right), \qquad "
     r"\alpha_{t,u} = \alpha_{t-1,u}\, p_\varnothing(t - 1, u) + \alpha_{t,u-1}\, p_{y_u}(t, u - 1), "
     r"\qquad p = \mathrm{softmax}(x)",
+    symbols={
+        "x": "logits",
+        "y": "targets",
+        "T": "logit_lengths",
+        "U": "target_lengths",
+        r"\varnothing": "blank",
+        "p": "probabilities of each place",
+        r"\alpha": "probability to reach a place",
+        r"\beta": "probability to end rightly from a place",
+        "n": "that from the place to which a class leads",
+    },
+    gradient=r"\frac{\partial \ell}{\partial x_k(t, u)} = e^{\ell} \alpha_{t,u} \, p_k(t, u) \left(\beta_{t,u} - "
+    r"n_k(t, u)\right) \qquad n_k(t, u) = \begin{cases} \beta_{t+1,u} & k = \varnothing \\ \beta_{t,u+1} & k = "
+    r"y_{u+1} \\ 0 & \text{otherwise} \end{cases} \qquad \beta_{t,u} = p_\varnothing(t, u) \beta_{t+1,u} + "
+    r"p_{y_{u+1}}(t, u) \beta_{t,u+1} \qquad \beta_{T,U} = 1",
+    derivation=r"$e^{\ell} \alpha_{t,u} \beta_{t,u}$ is the posterior that an alignment passes the place of $t$ "
+    r"frames and $u$ labels; that it leaves by $k$ is $e^{\ell} \alpha_{t,u} \, p_k(t, u)$ times $n_k(t, u)$, the "
+    r"$\beta$ of where $k$ leads, which is 0 for classes that lead nowhere. At each place the gradient is the "
+    "softmax, times the posterior of being there, less the posterior of leaving by $k$: a cross-entropy, weighted by "
+    "how likely the place is. Places that no likely alignment passes learn nothing.",
     unreduced="?N",
     sources=(
         Source("Graves, Sequence Transduction with Recurrent Neural Networks, 2012", url="arxiv.org/abs/1211.3711"),
@@ -55,6 +75,41 @@ from lossary.kernels.families import RNNT
             5.139712336371398,
             "the last of five steps is a blank, two of the others are labels: -log 6/4^5",
         ),
+    ),
+    use_when=(
+        "Speech is written down while it is spoken, by a model that hears frames and remembers what it has said.",
+        "Several labels may fall into one frame, as with encoders that skip many frames.",
+    ),
+    not_when=(
+        "Labels need no memory of each other, or memory is short: ctc_loss_with_logits, without the axis of U + 1.",
+        "All of the input is known before the output begins, or the order differs, as in translation: cross_entropy "
+        "of a decoder's tokens.",
+    ),
+    expect=Expect(
+        Example(
+            {
+                "logits": [[[[0.0] * 3] * 3] * 4],
+                "targets": [[0, 1]],
+                "logit_lengths": [4],
+                "target_lengths": [2],
+            },
+            4.289088639014612,
+            "3 classes alike, 6 steps, 10 orders of 2 labels and 4 blanks that end in a blank: 6 log 3 - log 10",
+        ),
+        "0, where at each place of one alignment the next step has all the probability.",
+    ),
+    minimiser=Minimiser(
+        "none: the same probabilities at every place know no order of labels. The best of them are shares among all "
+        "steps: of the blank one step for each frame, of a class one for each of its labels."
+    ),
+    aliases=(
+        "RNNTLoss",
+        "RNN-T",
+        "RNNT",
+        "transducer",
+        "transducer loss",
+        "转导器损失",
+        "RNN-T 损失",
     ),
     pitfalls=(
         "The blank is the last class by default, and 0 in ctc_loss: a vocabulary with its blank first needs blank=0.",

@@ -16,7 +16,7 @@ from lossary.core.arrays import (
 )
 from lossary.core.contract import Choice, durations, events, labels, log_hazards
 from lossary.core.elementary import logsumexp
-from lossary.core.record import Elsewhere, Example, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Cox
@@ -27,6 +27,18 @@ from lossary.kernels.families import Cox
     title="Cox's partial likelihood: each event against all that were still at risk",
     formula=r"\ell_i = \delta_i \left(\log \sum_{j: t_j \ge t_i} e^{x_j} - x_i\right), \qquad "
     r"\text{mean} = \frac{1}{\sum_i \delta_i} \sum_i \ell_i",
+    symbols={
+        "x": "input",
+        "t": "duration",
+        r"\delta": "event",
+        "p": "probability that of those at risk it is this one",
+    },
+    gradient=r"\frac{\partial}{\partial x_k} \sum_i \ell_i = \sum_{i: t_i \le t_k} \delta_i p_{ik} - \delta_k \qquad "
+    r"p_{ik} = \frac{e^{x_k}}{\sum_{j: t_j \ge t_i} e^{x_j}}",
+    derivation="Each event is a cross-entropy over those at risk, whose gradient is the softmax less 1 for the row "
+    "that had the event; a row is at risk in all events up to its own time. So its gradient is the number of events "
+    "that the model expected of it, less the 1 that it had, or 0 if it was censored: a martingale residual. With "
+    "ties='efron' $p_{ik}$ is the mean over the steps of its group.",
     unreduced="N",
     sources=(
         Source("Cox, Regression Models and Life-Tables, 1972", url="doi.org/10.1111/j.2517-6161.1972.tb00899.x"),
@@ -64,6 +76,42 @@ from lossary.kernels.families import Cox
             0.8958797346140276,
             "the second of two tied events sees half of both less: (log 3 + log 2) / 2",
         ),
+    ),
+    use_when=(
+        "For some it is only known that the event had not come when they were last seen.",
+        "The order of risks is wanted, as for the concordance index, and not the times themselves.",
+    ),
+    not_when=(
+        "All times are known, and are what should be predicted: quantile_loss, or gaussian_nll_loss of their "
+        "logarithms.",
+        "All were watched up to one date, and only whether counts: binary_cross_entropy_with_logits.",
+        "Events are counted over a known time: poisson_nll_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [0.0] * 4, "duration": [1.0, 2.0, 3.0, 4.0], "event": [1.0, 0.0, 1.0, 1.0]},
+            0.6931471805599453,
+            "all log-hazards alike, 4, 2 and 1 at risk at the three events: (log 4 + log 2 + log 1) / 3",
+        ),
+        "0, neared where each event's row leads all others at risk by far. With ties='breslow' tied events cost at "
+        "least the logarithm of how many they are; with 'efron' the loss may be negative.",
+    ),
+    minimiser=Minimiser(
+        "none: only differences count. Every constant costs as much: the mean logarithm of how many were at risk at "
+        "each event."
+    ),
+    aliases=(
+        "CoxLoss",
+        "CoxPHLoss",
+        "cox_ph_loss",
+        "CoxPH",
+        "neg_partial_log_likelihood",
+        "partial likelihood",
+        "proportional hazards",
+        "DeepSurv",
+        "Cox 偏似然",
+        "Cox 比例风险",
+        "生存分析损失",
     ),
     pitfalls=(
         "The risk set is the batch: small batches estimate another loss, and a batch of one row costs 0.",
