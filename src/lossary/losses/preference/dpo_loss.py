@@ -66,8 +66,8 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
     derivation="The derivative by chosen is that by $r_+$, which is chosen less a constant; $a$ and $z$ both grow "
     r"with it by $\beta$, and $S'(x) = \sigma(x)$. With 'sigmoid' it is the probability that the model gives to the "
     r"order of the labels, less the $1 - e$ that it should be: pairs in the wrong order pull with nearly $\beta$, "
-    "those that lead by far hardly. For the kinds that see the lead alone the rejected answer gets minus as much, so "
-    "that both log-probabilities may fall together.",
+    "those that lead by far hardly. For the kinds that see the lead alone the rejected answer gets minus as much, "
+    "and nothing holds either where it is: both log-probabilities may fall.",
     unreduced="?N",
     sources=(
         Source(
@@ -154,9 +154,9 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
             0.6931471805599453,
             "the model is its reference, and every lead is 0: log 2",
         ),
-        "0, neared as the lead grows; with label_smoothing e the entropy of e and 1 - e, at a lead of log((1 - e) / "
-        "e). kind='robust' with label_smoothing has no least value and may be negative; 'nca_pair' ends at log(3/2) + "
-        "log(3) / 2.",
+        "0, neared as the lead grows; 'hinge' is 0 where rewards lead by 1, 'ipo' where they lead by 1/2. With "
+        "label_smoothing e it is the entropy of e and 1 - e, at a lead of log((1 - e) / e), where 'exo_pair' is 0; "
+        "'robust' then has no least value and may be negative. 'nca_pair' ends at log(3/2) + log(3) / 2.",
     ),
     minimiser=Minimiser(
         "none: no pair has a target of its own. Of rewards that lead by as much in all pairs the best lead is "

@@ -119,11 +119,12 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.34285714285714286,
             "p = ½ for both classes, 3 pixels and 1: (2 / (3 + 2 + 2) + 2 / (1 + 2 + 2)) / 2",
         ),
-        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+        "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
+        "masks it is more.",
     ),
     minimiser=Minimiser(
         "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
-        "costs least at 1 where q² n > smooth · (1 - 2q), as it is for all but small objects, and else at 0."
+        "costs least at 1 where q² n > smooth · (1 - 2q), and else at 0."
     ),
     aliases=(
         "DiceLoss",

@@ -82,7 +82,7 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
         ),
     ),
     use_when=(
-        "The model is judged by the mean IoU.",
+        "Results are reported as mIoU: each class counts the same, whatever its size.",
         "A student learns the masks of a teacher: of soft masks overlap='minimum' is least at the masks themselves.",
     ),
     not_when=(
@@ -96,11 +96,12 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.5079365079365079,
             "p = ½ for both classes, 3 pixels and 1: (2 / (3 + ½ + 1) + 2 / (1 + 1½ + 1)) / 2",
         ),
-        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+        "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
+        "masks it is more.",
     ),
     minimiser=Minimiser(
         "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
-        "costs least at 1 where q² n > smooth · (1 - 2q), as it is for all but small objects, and else at 0."
+        "costs least at 1 where q² n > smooth · (1 - 2q), and else at 0."
     ),
     aliases=(
         "JaccardLoss",

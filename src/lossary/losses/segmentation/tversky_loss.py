@@ -102,7 +102,7 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
     ),
     use_when=(
         "A miss costs more than a false alarm, as of lesions: beta above alpha; or less: alpha above beta.",
-        "Classes that are nearly right should leave the stage to the others: gamma above 1.",
+        "Classes that are nearly right should count less than the others: gamma above 1.",
     ),
     not_when=(
         "Both errors cost the same: dice_loss or jaccard_loss, with two options fewer.",
@@ -115,12 +115,12 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.34285714285714286,
             "p = ½ for both classes, 3 pixels and 1: (1 / (1½ + 1 + 1) + 1 / (½ + 1 + 1)) / 2",
         ),
-        "0, where each mask is predicted exactly. With overlap='product' and soft masks it is more.",
+        "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
+        "masks it is more.",
     ),
     minimiser=Minimiser(
         "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
-        "costs least at 1 where beta · q (q n + smooth) > alpha · (1 - q) smooth, as it is for all but small objects, "
-        "and else at 0."
+        "costs least at 1 where beta · q (q n + smooth) > alpha · (1 - q) smooth, and else at 0."
     ),
     aliases=(
         "TverskyLoss",

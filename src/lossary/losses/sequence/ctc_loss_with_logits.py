@@ -27,8 +27,9 @@ from lossary.kernels.families import CTC
     r"\sum_{\pi \in \mathcal{B}^{-1}(y): \pi_t = k} \prod_{s=1}^{T} p_{s,\pi_s}",
     derivation=r"By the logarithms of the probabilities the derivative is $-\gamma$, minus the posterior of each "
     r"class in each frame; as $\gamma$ sums to 1 in a frame, the softmax turns that into $p - \gamma$. It is the "
-    "gradient of a cross-entropy in each frame whose target is what the model's own paths hold likely there. Blanks "
-    "fill most frames of most paths, so that a fresh model learns to say blanks first.",
+    "gradient of a cross-entropy in each frame whose target is what the model's own paths hold likely there. Where "
+    "all classes are alike, blanks have about half of it, and each label far less: a fresh model first learns to "
+    "say blanks.",
     unreduced="?N",
     sources=(
         Source(
@@ -66,7 +67,7 @@ from lossary.kernels.families import CTC
         "The vocabulary is large and memory short: on the CPU only the gradient has the size of the logits.",
     ),
     not_when=(
-        "What there is are log-probabilities, with their posteriors wanted as gradient: ctc_loss.",
+        "Log-probabilities are what there is, or the posteriors are wanted, which are minus its gradient: ctc_loss.",
         "Labels depend on those before, or outnumber the frames: rnnt_loss.",
         "Each frame has its label: cross_entropy.",
     ),

@@ -33,8 +33,8 @@ from lossary.kernels.families import RNNT
     derivation=r"$e^{\ell} \alpha_{t,u} \beta_{t,u}$ is the posterior that an alignment passes the place of $t$ "
     r"frames and $u$ labels; that it leaves by $k$ is $e^{\ell} \alpha_{t,u} \, p_k(t, u)$ times $n_k(t, u)$, the "
     r"$\beta$ of where $k$ leads, which is 0 for classes that lead nowhere. At each place the gradient is the "
-    "softmax, times the posterior of being there, less the posterior of leaving by $k$: a cross-entropy, weighted by "
-    "how likely the place is. Places that no likely alignment passes learn nothing.",
+    "softmax, times the posterior of being there, less the posterior of leaving by $k$: a cross-entropy, weighted "
+    "by how likely the place is. Places that no likely alignment passes hardly learn.",
     unreduced="?N",
     sources=(
         Source("Graves, Sequence Transduction with Recurrent Neural Networks, 2012", url="arxiv.org/abs/1211.3711"),
@@ -78,7 +78,7 @@ from lossary.kernels.families import RNNT
     ),
     use_when=(
         "Speech is written down while it is spoken, by a model that hears frames and remembers what it has said.",
-        "Several labels may fall into one frame, as with encoders that skip many frames.",
+        "Several labels may fall into one frame, as with encoders that merge many frames into one.",
     ),
     not_when=(
         "Labels need no memory of each other, or memory is short: ctc_loss_with_logits, without the axis of U + 1.",

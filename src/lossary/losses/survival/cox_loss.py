@@ -38,7 +38,7 @@ from lossary.kernels.families import Cox
     derivation="Each event is a cross-entropy over those at risk, whose gradient is the softmax less 1 for the row "
     "that had the event; a row is at risk in all events up to its own time. So its gradient is the number of events "
     "that the model expected of it, less the 1 that it had, or 0 if it was censored: a martingale residual. With "
-    "ties='efron' $p_{ik}$ is the mean over the steps of its group.",
+    "ties='efron' $p_{ik}$ is the mean over the events of a group, at which those tied count ever less.",
     unreduced="N",
     sources=(
         Source("Cox, Regression Models and Life-Tables, 1972", url="doi.org/10.1111/j.2517-6161.1972.tb00899.x"),
