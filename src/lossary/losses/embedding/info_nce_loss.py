@@ -84,14 +84,14 @@ def _against(
         "A": "the candidates that count for a row",
         "p": "probability of a candidate",
     },
-    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{1}{T \|x_i\|} \sum_{j \in A_i} \left(p_{ij} - [j = "
-    r"\pi(i)]\right) \left(\frac{y_j}{\|y_j\|} - s_{ij} \frac{x_i}{\|x_i\|}\right) \qquad p_{ij} = \frac{e^{s_{ij} / "
-    r"T}}{\sum_{k \in A_i} e^{s_{ik} / T}}",
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{1}{T \|x_i\|} \sum_j \left(p_{ij} - [j = \pi_i]\right) "
+    r"\left(\frac{y_j}{\|y_j\|} - s_{ij} \frac{x_i}{\|x_i\|}\right) \qquad p_{ij} = \frac{e^{s_{ij} / T}}{\sum_k "
+    r"e^{s_{ik} / T}} \qquad s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}",
     derivation="By its similarities it is a cross-entropy, whose gradient is the softmax less 1 for the positive, "
     "over $T$; each similarity turns $x_i$ towards its candidate. The pulls of the negatives sum to that of the "
-    "positive, and are dealt out by $p_{ij}$: at a low temperature the hardest few negatives have it all. Of dot "
-    r"products (normalize=False) the second bracket is $y_j$, and $\|x_i\|$ is not there; symmetric=True adds the "
-    "same of the other direction, and halves both.",
+    "positive, and are dealt out by $p_{ij}$: at a low temperature the hardest few negatives have it all. With "
+    "labels the sums run over $A_i$ alone. Of dot products (normalize=False) the second bracket is $y_j$, and "
+    r"$\|x_i\|$ is not there; symmetric=True adds the same of the other direction, and halves both.",
     unreduced="N",
     sources=(
         Source(

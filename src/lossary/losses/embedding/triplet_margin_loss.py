@@ -24,11 +24,12 @@ from lossary.kernels.families import Triplets
         "d": "distance",
         "u": "from the positive to the anchor",
         "v": "from the negative to the anchor",
+        "h": "1 where the triplet costs something",
         "g": "the derivative of the distance by one component",
     },
-    gradient=r"\frac{\partial \ell_n}{\partial a_{n,k}} = [\ell_n > 0] \left(g(u_{n,k}, \|u_n\|_p) - g(v_{n,k}, "
-    r"\|v_n\|_p)\right) \qquad g(z, r) = \mathrm{sign}(z) \left(\frac{|z|}{r}\right)^{p - 1} \qquad u_n = a_n - b_n + "
-    r"\epsilon \qquad v_n = a_n - c_n + \epsilon",
+    gradient=r"\frac{\partial \ell_n}{\partial a_{n,k}} = h_n \left(g(u_{n,k}, \|u_n\|_p) - g(v_{n,k}, "
+    r"\|v_n\|_p)\right) \qquad g(z, r) = \mathrm{sign}(z) \left(\frac{|z|}{r}\right)^{p - 1} \qquad u_n = a_n - b_n "
+    r"+ \epsilon \qquad v_n = a_n - c_n + \epsilon \qquad h_n = [\|u_n\|_p - \|v_n\|_p + m > 0]",
     derivation="Where the negative leads by the margin the loss is the constant 0. Else its derivative is that of a "
     "difference of distances; with $p = 2$ that is the unit vector from the positive to the anchor less that from the "
     "negative: the anchor is drawn to the one and pushed off the other, both with force 1, however far they are. With "
