@@ -13,7 +13,7 @@ from lossary.kernels.families import CosinePairs
     family="embedding",
     title="Cosine embedding loss: pull similar pairs together in angle, push others apart",
     formula=r"\ell_i = \begin{cases} 1 - \cos(a_i, b_i) & y_i = 1 \\ \max(0, \cos(a_i, b_i) - m) & y_i = -1 "
-    r"\end{cases} \qquad 1 - \cos(a, b) = \tfrac12 \left\| \tfrac{a}{\|a\|} - \tfrac{b}{\|b\|} \right\|^2",
+    r"\end{cases}",
     symbols={
         "a": "input1",
         "b": "input2",
@@ -25,9 +25,10 @@ from lossary.kernels.families import CosinePairs
     gradient=r"\frac{\partial \ell_i}{\partial a_i} = s_i g_i \qquad s_i = \begin{cases} -1 & y_i = 1 \\ 1 & y_i = "
     r"-1, \cos(a_i, b_i) > m \\ 0 & \text{otherwise} \end{cases} \qquad g_i = \frac{1}{\|a_i\|} "
     r"\left(\frac{b_i}{\|b_i\|} - \cos(a_i, b_i) \frac{a_i}{\|a_i\|}\right)",
-    derivation="The derivative of the cosine is the direction of $b$ less its part along $a$, over the length of "
-    "$a$. It is at a right angle to $a$: a step turns the embedding, and long ones turn slowly. Its length is "
-    r"$\sin(a, b) / \|a\|$, so that pairs which point the same way, or opposite ways, have none.",
+    derivation=r"$1 - \cos(a, b)$ is half the squared distance of the unit vectors. The derivative of the cosine is "
+    "the direction of $b$ less its part along $a$, over the length of $a$. It is at a right angle to $a$: a step "
+    r"turns the embedding, and long ones turn slowly. Its length is $\sin(a, b) / \|a\|$, so that pairs which point "
+    "the same way, or opposite ways, have none.",
     unreduced="?N",
     sources=(
         Source("Collobert, CosineEmbeddingCriterion of Torch7's nn, 2012", "doc/criterion.md", "github.com/torch/nn"),

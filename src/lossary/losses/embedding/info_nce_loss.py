@@ -72,26 +72,27 @@ def _against(
 @loss(
     family="embedding",
     title="InfoNCE: the positive of each row against all other candidates; CLIP's loss with symmetric=True",
-    formula=r"\ell_i = -\log \frac{e^{s_{i,\pi(i)} / T}}{\sum_{j \in A_i} e^{s_{ij} / T}}, \qquad "
-    r"s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}; \qquad \text{symmetric: } "
-    r"\tfrac12 \left(\ell_i(x, y) + \ell_i(y, x)\right)",
+    formula=r"\ell_i = -\log p_{i,\pi_i}, \qquad p_{ij} = \frac{e^{s_{ij} / T}}{\sum_k e^{s_{ik} / T}}, \qquad "
+    r"s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}, \qquad \text{symmetric:} \; \ell_i = -\tfrac12 (\log p_{ii} "
+    r"+ \log q_{ii}), \qquad q_{ij} = \frac{e^{s_{ij} / T}}{\sum_k e^{s_{kj} / T}}",
     symbols={
         "x": "input",
         "y": "candidates",
         r"\pi": "positives",
         "T": "temperature",
         "s": "similarities of rows and candidates",
-        "A": "the candidates that count for a row",
-        "p": "probability of a candidate",
+        "p": "probability of a candidate for a row",
+        "q": "probability of a row for a candidate",
+        "u": "the derivative of a similarity",
     },
-    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{1}{T \|x_i\|} \sum_j \left(p_{ij} - [j = \pi_i]\right) "
-    r"\left(\frac{y_j}{\|y_j\|} - s_{ij} \frac{x_i}{\|x_i\|}\right) \qquad p_{ij} = \frac{e^{s_{ij} / T}}{\sum_k "
-    r"e^{s_{ik} / T}} \qquad s_{ij} = \frac{x_i \cdot y_j}{\|x_i\| \, \|y_j\|}",
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = \frac{1}{T} \sum_j \left(p_{ij} - [j = \pi_i]\right) u_{ij}, "
+    r"\qquad u_{ij} = \frac{1}{\|x_i\|} \left(\frac{y_j}{\|y_j\|} - s_{ij} \frac{x_i}{\|x_i\|}\right), \qquad "
+    r"\text{symmetric:} \; \frac{\partial}{\partial x_i} \sum_k \ell_k = \frac{1}{T} \sum_j \left(\frac{p_{ij} + "
+    r"q_{ij}}{2} - [j = i]\right) u_{ij}",
     derivation="By its similarities it is a cross-entropy, whose gradient is the softmax less 1 for the positive, "
     "over $T$; each similarity turns $x_i$ towards its candidate. The pulls of the negatives sum to that of the "
-    "positive, and are dealt out by $p_{ij}$: at a low temperature the hardest few negatives have it all. With "
-    "labels the sums run over $A_i$ alone. Of dot products (normalize=False) the second bracket is $y_j$, and "
-    r"$\|x_i\|$ is not there; symmetric=True adds the same of the other direction, and halves both.",
+    "positive, and are dealt out by $p_{ij}$: at a low temperature the hardest few negatives have it all. "
+    "Candidates that labels take out are in no sum. Of dot products (normalize=False) $u_{ij}$ is $y_j$.",
     unreduced="N",
     sources=(
         Source(

@@ -29,19 +29,13 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
 @loss(
     family="preference",
     title="Direct preference optimisation (DPO) and its kin",
-    formula=r"\ell_i = \begin{cases} (1 - e) S(-z) + e S(z) & \mathrm{kind is sigmoid} \\ "
-    r"\max(0, 1 - z) & \mathrm{hinge} \\ "
-    r"(r_+ - r_- - (m + 1/2) / \beta)^2 & \mathrm{ipo} \\ "
-    r"((1 - e) S(-z) - e S(z)) / (1 - 2 e) & \mathrm{robust} \\ "
-    r"\mathrm{KL}(\sigma(z), \sigma(-z) \| 1 - e, e) & \mathrm{exo\_pair} \\ "
-    r"S(-a) + S(a) / 2 + S(b) / 2 & \mathrm{nca\_pair} \\ "
-    r"S(-a) + S(b) & \mathrm{bco\_pair} \\ "
-    r"(r_+ - (m + 1/2) / \beta)^2 + (r_- + 1 / (2 \beta))^2 & \mathrm{sppo\_hard} \\ "
-    r"\sigma(-a) + \sigma(b) & \mathrm{apo\_zero} \\ "
-    r"\sigma(a) + \sigma(-z) & \mathrm{apo\_down} \\ "
-    r"\sigma(-z / \tau) S(-z) + \sigma(z / \tau) e^{-z} & \mathrm{discopop} \end{cases} "
-    r"\qquad r = \log \pi(y) - \log \pi_0(y) \mathrm{ of the chosen answer, }\, r_+, \mathrm{ and the rejected, }\, r_-"
-    r"\qquad a = \beta r_+ - m, \qquad b = \beta r_-, \qquad z = a - b, \qquad S(x) = \log(1 + e^x)",
+    formula=r"\ell_i = \begin{cases} (1 - e) S(-z) + e S(z) & \text{sigmoid} \\ \max(0, 1 - z) & \text{hinge} \\ "
+    r"(r_+ - r_- - (m + 1/2) / \beta)^2 & \text{ipo} \\ ((1 - e) S(-z) - e S(z)) / (1 - 2 e) & \text{robust} \\ "
+    r"\sigma(z) \log(\sigma(z) / (1 - e)) + \sigma(-z) \log(\sigma(-z) / e) & \text{exo\_pair} \\ S(-a) + S(a) / 2 + "
+    r"S(b) / 2 & \text{nca\_pair} \\ S(-a) + S(b) & \text{bco\_pair} \\ (r_+ - (m + 1/2) / \beta)^2 + (r_- + 1 / (2 "
+    r"\beta))^2 & \text{sppo\_hard} \\ \sigma(-a) + \sigma(b) & \text{apo\_zero} \\ \sigma(a) + \sigma(-z) & "
+    r"\text{apo\_down} \\ \sigma(-z / \tau) S(-z) + \sigma(z / \tau) e^{-z} & \text{discopop} \end{cases} \qquad a = "
+    r"\beta r_+ - m, \qquad b = \beta r_-, \qquad z = a - b, \qquad S(x) = \log(1 + e^x)",
     symbols={
         "r_+": "log-ratio of the chosen answer, chosen - reference_chosen",
         "r_-": "log-ratio of the rejected answer, rejected - reference_rejected",
@@ -53,8 +47,6 @@ APART = {"chosen": [-10.0], "rejected": [-15.0], "reference_chosen": [-12.0], "r
         "e": "label_smoothing",
         r"\tau": "tau",
         "S": "softplus",
-        r"\pi": "the model",
-        r"\pi_0": "the reference",
     },
     gradient=r"\frac{\partial \ell_i}{\partial r_+} = \begin{cases} \beta (\sigma(z) - (1 - e)) & \text{sigmoid} \\ "
     r"-\beta [z < 1] & \text{hinge} \\ 2 (r_+ - r_- - (m + 1/2) / \beta) & \text{ipo} \\ -\beta (\sigma(-z) + e / (1 "

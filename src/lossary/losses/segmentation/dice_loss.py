@@ -28,9 +28,8 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
 @loss(
     family="segmentation",
     title="Dice loss: overlap of masks, the F1 score of each class",
-    formula=r"\ell_{nc} = 1 - \frac{TP + s}{TP + \tfrac12 FP + \tfrac12 FN + s} "
-    r"= \frac{FP + FN}{2 \, TP + FP + FN + 2 s}, \qquad "
-    r"\text{squared:} \; \frac{\sum_i w_i (p_i - t_i)^2}{\sum_i w_i (p_i^2 + t_i^2) + 2 s}",
+    formula=r"\ell_{nc} = 1 - \frac{TP + s}{TP + \tfrac12 FP + \tfrac12 FN + s} = \frac{FP + FN}{2 \, TP + FP + FN + "
+    r"2 s}, \qquad \text{squared:} \; \ell_{nc} = \frac{\sum_i w_i (p_i - t_i)^2}{\sum_i w_i (p_i^2 + t_i^2) + 2 s}",
     symbols=symbols("TP FP FN s w p t x"),
     gradient=r"\frac{\partial \ell_{nc}}{\partial p_i} = \frac{w_i}{2 \, TP + FP + FN + 2 s} \begin{cases} -1 - "
     r"\ell_{nc} & p_i < t_i \\ 1 - \ell_{nc} & \text{otherwise} \end{cases} \qquad \text{squared:} \; \frac{\partial "

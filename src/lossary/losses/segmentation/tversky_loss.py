@@ -29,8 +29,9 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
 @loss(
     family="segmentation",
     title="Tversky loss: overlap of masks, with weights of false positives and false negatives",
-    formula=r"\ell_{nc} = \left(\frac{\alpha \, FP + \beta \, FN}{TP + \alpha \, FP + \beta \, FN + s}\right)^{\gamma}"
-    r", \qquad TP = \sum_i w_i \min(p_i, t_i), \; FP = \sum_i w_i p_i - TP, \; FN = \sum_i w_i t_i - TP",
+    formula=r"\ell_{nc} = \left(\frac{\alpha \, FP + \beta \, FN}{TP + \alpha \, FP + \beta \, FN + "
+    r"s}\right)^{\gamma}, \qquad TP = \sum_i w_i \min(p_i, t_i), \qquad FP = \sum_i w_i p_i - TP, \qquad FN = \sum_i "
+    "w_i t_i - TP",
     symbols=symbols("TP FP FN s w p t x")
     | {r"\alpha": "alpha", r"\beta": "beta", r"\gamma": "gamma", "u": "loss with gamma=1", "R": "the denominator"},
     gradient=r"\frac{\partial \ell_{nc}}{\partial p_i} = \frac{w_i \gamma u^{\gamma - 1}}{R} \begin{cases} -\beta - "

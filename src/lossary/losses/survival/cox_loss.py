@@ -25,8 +25,7 @@ from lossary.kernels.families import Cox
 @loss(
     family="survival",
     title="Cox's partial likelihood: each event against all that were still at risk",
-    formula=r"\ell_i = \delta_i \left(\log \sum_{j: t_j \ge t_i} e^{x_j} - x_i\right), \qquad "
-    r"\text{mean} = \frac{1}{\sum_i \delta_i} \sum_i \ell_i",
+    formula=r"\ell_i = \delta_i \left(\log \sum_{j: t_j \ge t_i} e^{x_j} - x_i\right)",
     symbols={
         "x": "input",
         "t": "duration",
