@@ -181,8 +181,8 @@ def cox_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> float(cox_loss(np.zeros(3), np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0])))  # (log 3 + log 2) / 2
-    0.8958797346140276
+    >>> round(float(cox_loss(np.zeros(3), np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]))), 12)  # (log 3 + log 2) / 2
+    0.895879734614
     """
     xp, rows = namespace(input), input.shape[0]
     if rows == 0:
