@@ -8,7 +8,8 @@ GREEK = {
     "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
 }  # fmt: skip
 WORDS = {
-    name: name for name in ("log", "exp", "sin", "cos", "tan", "arccos", "arctan", "sinh", "cosh", "tanh", "max", "min")
+    name: name
+    for name in ("log", "exp", "sin", "cos", "tan", "arccos", "arctan", "sinh", "cosh", "tanh", "max", "min", "arg")
 }
 SYMBOLS = GREEK | WORDS
 SYMBOLS |= {

@@ -15,7 +15,8 @@ from lossary.core.elementary import (
     times,
     transformed,
 )
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_shares
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.core.rows import local
 from lossary.core.sparse_targets import SparseTargets
@@ -77,6 +78,15 @@ def of_sparse_targets(
     formula=r"\ell_n = -w_{y_n} \log \frac{e^{x_{n,y_n}}}{\sum_c e^{x_{n,c}}} "
     r"= w_{y_n} \, \mathrm{softplus}\!\left(\log \textstyle\sum_{c \ne y_n} e^{x_{n,c}} - x_{n,y_n}\right), "
     r"\qquad \ell_n = -\sum_c w_c \, t_{n,c} \log \mathrm{softmax}(x_n)_c",
+    symbols={"x": "input", "y": "target", "t": "target", "w": "weight"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,c}} = w_{y_n} (p_{n,c} - [c = y_n]), \qquad "
+    r"p_n = \mathrm{softmax}(x_n), \qquad "
+    r"\frac{\partial \ell_n}{\partial x_{n,c}} = p_{n,c} \sum_k w_k \, t_{n,k} - w_c \, t_{n,c}",
+    derivation=r"Without weights the loss is $\log \sum_k e^{x_{n,k}} - x_{n,y_n}$. The derivative of the first term "
+    r"by $x_{n,c}$ is $p_{n,c}$, that of the second is 1 for the true class: what is predicted minus what is true, "
+    r"$p_n - t_n$ for probabilities. Over the classes it sums to 0: what the true class gains the others lose, in "
+    r"proportion to their probabilities. A row that is wrong beyond doubt still has a gradient of 1, where that of a "
+    r"squared error of probabilities has a factor $p (1 - p)$ and vanishes.",
     unreduced="?N *d",
     sources=(
         Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "p. 213"),
@@ -103,6 +113,46 @@ def of_sparse_targets(
             0.5623351446188083,
             "p = (¾, ¼), t = (¾, ¼): the entropy of t",
         ),
+    ),
+    use_when=(
+        "Each row has one class out of several, and probabilities are wanted: they are right where the loss is least.",
+        "The target itself is a distribution: a teacher's softmax, several annotators, mixup.",
+        "A language model predicts tokens: the loss is in nats a token, and its exponential is the perplexity.",
+    ),
+    not_when=(
+        "Several classes may be true of one row: binary_cross_entropy_with_logits, one logit for each.",
+        "The model returns log-probabilities: nll_loss. Logits of a last layer over a large vocabulary that do not fit "
+        "in memory: linear_cross_entropy.",
+        "Only the decision counts, and rows that are right by a margin should stop learning: categorical_hinge_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]], "target": [3]},
+            2.302585092994046,
+            "10 equal logits: log 10",
+        ),
+        "0, approached as the true class leads without bound; never negative. With target probabilities or label "
+        "smoothing the entropy of the target that results, where the softmax is that target.",
+    ),
+    minimiser=Minimiser(
+        "The logarithm of the class shares, up to a number that is added to all: softmax of it gives the shares. With "
+        "label_smoothing the shares are mixed with the uniform distribution, with weight each is multiplied by its "
+        "weight, then all are divided by their sum; a temperature multiplies the logits.",
+        lambda target, weight=None, label_smoothing=0.0, temperature=1.0: (
+            temperature * log_shares(target, weight, label_smoothing)
+        ),
+    ),
+    aliases=(
+        "CrossEntropyLoss",
+        "ce",
+        "CategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        "softmax_cross_entropy",
+        "softmax_cross_entropy_with_integer_labels",
+        "softmax loss",
+        "交叉熵",
+        "交叉熵损失",
+        "多分类交叉熵",
     ),
     pitfalls=(
         "The input is logits. Softmax first, and the loss cannot fall below log(1 + (C - 1)/e): 1.461 for 10 classes, "

@@ -5,7 +5,8 @@ from lossary.core.check import Checked
 from lossary.core.classes import adapt_target, along, class_axis, pick_weight, targets
 from lossary.core.contract import Range, class_indices, describe, logits, target_probabilities, weights
 from lossary.core.elementary import log_softmax, modulated, softplus, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_focal, shares
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.core.rows import local
 from lossary.dispatch.loss import loss
@@ -27,6 +28,15 @@ def _check(call: Checked) -> None:
     title="Focal loss of logits with class indices or probabilities",
     formula=r"\ell_n = -w_{y_n} (1 - p_{n,y_n})^\gamma \log p_{n,y_n}, \qquad p_n = \mathrm{softmax}(x_n), \qquad "
     r"\ell_n = -\sum_c w_c \, t_{n,c} (1 - p_{n,c})^\gamma \log p_{n,c}",
+    symbols={"x": "input", "y": "target", "t": "target", "w": "weight", r"\gamma": "gamma"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,c}} = w_{y_n} f(p_{n,y_n}) (p_{n,c} - [c = y_n]), \qquad "
+    r"f(q) = (1 - q)^\gamma - \gamma q (1 - q)^{\gamma - 1} \log q, \qquad p_n = \mathrm{softmax}(x_n), \qquad "
+    r"\frac{\partial \ell_n}{\partial x_{n,c}} = p_{n,c} \sum_k w_k \, t_{n,k} f(p_{n,k}) - w_c \, t_{n,c} f(p_{n,c})",
+    derivation=r"It is cross-entropy's gradient times $f$ of the probability of the true class. The product rule gives "
+    r"$f$ two terms: the factor $(1 - q)^\gamma$ itself, and the slope of the factor times $-\log q$. At $q = 0$ it is "
+    r"1, a row that is wrong learns as with cross-entropy; towards $q = 1$ it falls as "
+    r"$(1 + \gamma) (1 - q)^\gamma$. In between it may exceed 1: with $\gamma = 2$ it is largest, 1.22, at "
+    r"$q = 0.10$.",
     unreduced="?N *d",
     sources=(
         Source(
@@ -59,6 +69,33 @@ def _check(call: Checked) -> None:
             "½ (¼ log(4/3) + ¾ log 4)",
         ),
     ),
+    use_when=(
+        "Easy rows outnumber hard ones a thousand to one, and their many small losses are most of the gradient, as in "
+        "dense detection.",
+        "The order of the scores counts (average precision, top-1), and probabilities are not read.",
+    ),
+    not_when=(
+        "Probabilities or expected costs are read from the model: cross_entropy, with another threshold or with "
+        "weights where classes are rare.",
+        "Labels are noisy: what is mislabelled is what it learns from. cross_entropy, with label_smoothing.",
+        "Each label is a yes or no of its own: sigmoid_focal_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]], "target": [3]},
+            1.8650939253251773,
+            "10 equal logits: 0.9² · log 10",
+        ),
+        "0, approached as the true class leads without bound; never negative. With target probabilities more than 0, "
+        "but less than their entropy.",
+    ),
+    minimiser=Minimiser(
+        "Logits whose softmax p lies between the class shares (gamma = 0) and the uniform distribution (large gamma): "
+        "p is in proportion to share times f(p), with the f of the gradient. With weight the shares are multiplied by "
+        "their weights first.",
+        lambda target, weight=None, gamma=2.0: log_focal(shares(target, weight), gamma),
+    ),
+    aliases=("FocalLoss", "CategoricalFocalCrossentropy", "焦点损失", "多分类焦点损失"),
     pitfalls=(
         "It is no proper score: the softmax of its minimiser is nearer to uniform than the class frequencies. At "
         "gamma=2 a class of 90% is fitted as 69%: recalibrate before reading probabilities.",

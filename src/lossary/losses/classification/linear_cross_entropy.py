@@ -14,7 +14,7 @@ from lossary.core.contract import (
 )
 from lossary.core.elementary import SOFTCAP, TEMPERATURE
 from lossary.core.projection import LOGITS_AT_ONCE, counted_logits, rows_at_once
-from lossary.core.record import Elsewhere, Example, Source, record_of
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Source, record_of
 from lossary.core.reduce import Unreduced
 from lossary.core.sparse_targets import SparseTargets
 from lossary.dispatch.loss import loss
@@ -61,6 +61,20 @@ def _of_sparse_targets(
     title="Cross-entropy of a linear layer's outputs",
     formula=r"\ell_n = \mathrm{CE}(z_n, y_n) = -w_{y_n} \log \frac{e^{z_{n,y_n}}}{\sum_c e^{z_{n,c}}}, "
     r"\qquad z_n = W x_n + b",
+    symbols={
+        "x": "input",
+        "W": "linear_weight",
+        "b": "linear_bias",
+        "z": "the logits",
+        "y": "target",
+        "w": "weight",
+    },
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,d}} = w_{y_n} \sum_c (p_{n,c} - [c = y_n]) W_{c,d}, \qquad "
+    r"p_n = \mathrm{softmax}(z_n), \qquad z_n = W x_n + b",
+    derivation=r"By the logits it is cross-entropy's, $g_n = w_{y_n} (p_n - e_{y_n})$ with the one-hot vector $e$; the "
+    r"chain rule takes it through the layer: $W^\mathrm{T} g_n$ for the features, $\sum_n g_n x_n^\mathrm{T}$ for $W$, "
+    r"$\sum_n g_n$ for $b$. The features move towards the true class's row of weights, and away from the mean of all "
+    r"rows under $p_n$. Each of the three needs a few rows of $g$ at a time, so the logits never have to be whole.",
     unreduced="?N *n *d",
     sources=(
         Source("Bridle, Training Stochastic Model Recognition Algorithms as Networks, 1989", "p. 213"),
@@ -94,6 +108,40 @@ def _of_sparse_targets(
             1.3862943611198906,
             "log 4: only the bias, log 3 and 0, tells the classes apart",
         ),
+    ),
+    use_when=(
+        "The vocabulary is large: logits of 8192 tokens and 128 000 classes are 4 GB in fp32, here they are made in "
+        "chunks.",
+        "The output layer shares its weights with the embedding: pass them as linear_weight.",
+    ),
+    not_when=(
+        "The logits are wanted too, for accuracy, sampling or distillation: cross_entropy of them.",
+        "There are few classes: logits are small, and cross_entropy says the same with a plain nn.Linear.",
+    ),
+    expect=Expect(
+        Example(
+            {
+                "input": [[1.0, -2.0]],
+                "linear_weight": [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+                "target": [2],
+            },
+            1.3862943611198906,
+            "weights near 0 make 4 equal logits: log 4; log C of C classes",
+        ),
+        "0, approached as the true class's logit leads without bound; never negative. With target probabilities or "
+        "label smoothing the entropy of the target that results.",
+    ),
+    minimiser=Minimiser(
+        "none: the input is features, not a prediction. A layer that sees nothing but its bias learns the logarithm of "
+        "the class shares in it, as cross_entropy does in its logits."
+    ),
+    aliases=(
+        "LinearCrossEntropyLoss",
+        "fused linear cross-entropy",
+        "FusedLinearCrossEntropyLoss",
+        "cut cross-entropy",
+        "线性交叉熵",
+        "融合线性交叉熵",
     ),
     pitfalls=(
         "The input is features, not logits: the layer whose weights are passed here must leave the model, or its "

@@ -4,7 +4,8 @@ from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.classes import adapt_target, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, log_probabilities, weights
 from lossary.core.elementary import times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_shares
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import NLLRows
@@ -14,6 +15,12 @@ from lossary.kernels.families import NLLRows
     family="classification",
     title="Negative log-likelihood of class indices under log-probabilities",
     formula=r"\ell_n = -w_{y_n} \, x_{n, y_n}, \qquad x = \log p",
+    symbols={"x": "input", "p": "the probabilities of which input has the logarithms", "y": "target", "w": "weight"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,c}} = -w_{y_n} [c = y_n]",
+    derivation=r"The loss is linear in the log-probability of the true class, and has no other class in it: each row "
+    r"pulls that one up, equally hard whether it is near 0 or far below. What holds the others down is the "
+    r"normalisation before it: through log_softmax, $x_{n,c} = z_{n,c} - \log \sum_k e^{z_{n,k}}$, the gradient by the "
+    r"logits $z$ becomes $w_{y_n} (p_{n,c} - [c = y_n])$, that of cross-entropy.",
     unreduced="?N *d",
     sources=(Source("Fisher, On the Mathematical Foundations of Theoretical Statistics, 1922", "p. 323"),),
     properties=("convex", "permutation_invariant", "class_symmetric", "proper"),
@@ -25,6 +32,33 @@ from lossary.kernels.families import NLLRows
         Example({"input": [[-0.5, -1.5]], "target": [1]}, 1.5, "-(-1.5)"),
         Example({"input": [[-1.0, -2.0], [-3.0, -4.0]], "target": [0, 1], "weight": [1.0, 3.0]}, 3.25, "(1 + 3·4) / 4"),
     ),
+    use_when=(
+        "The model ends in log_softmax, and the log-probabilities are wanted for more than the loss.",
+        "Log-probabilities are made in another way: a mixture of softmaxes, a tree of classes, logsumexp over paths.",
+    ),
+    not_when=(
+        "There are logits: cross_entropy, which normalises by itself.",
+        "The targets are distributions, not classes: kl_div, or cross_entropy of logits.",
+        "The model returns probabilities of yes and no: binary_cross_entropy.",
+    ),
+    expect=Expect(
+        Example(
+            {
+                "input": [[-1.3862943611198906, -1.3862943611198906, -1.3862943611198906, -1.3862943611198906]],
+                "target": [2],
+            },
+            1.3862943611198906,
+            "4 classes of probability ¼: log 4",
+        ),
+        "0 for log-probabilities, where the true class has probability 1. Below 0 the input is not normalised: then "
+        "there is no least value.",
+    ),
+    minimiser=Minimiser(
+        "Of all normalised log-probabilities the logarithm of the class shares; with weight each share is multiplied "
+        "by its weight, then all are divided by their sum.",
+        lambda target, weight=None: log_shares(target, weight),
+    ),
+    aliases=("NLLLoss", "nll", "negative log-likelihood", "负对数似然", "负对数似然损失"),
     pitfalls=(
         "The input is log-probabilities. Probabilities or logits give a number too, often negative, without meaning.",
         "A log-probability of -inf at the true class is an infinite loss: take log_softmax of logits, not the "
