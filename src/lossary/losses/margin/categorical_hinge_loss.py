@@ -4,7 +4,8 @@ from lossary.core.arrays import A, Array, Impl, Reduction, arange, namespace
 from lossary.core.classes import adapt_target, along, class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import hinge, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import shares
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 
@@ -13,6 +14,13 @@ from lossary.dispatch.loss import loss
     family="margin",
     title="Categorical hinge loss: the true class must lead its strongest rival by a margin",
     formula=r"\ell_n = w_{y_n} \max\left(0, m + \max_{c \ne y_n} x_{nc} - x_{n, y_n}\right)",
+    symbols={"x": "input", "y": "target", "w": "weight", "m": "margin"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{n,c}} = "
+    r"w_{y_n} [x_{n,y_n} < m + x_{n,r_n}] ([c = r_n] - [c = y_n]), \qquad "
+    r"r_n = \arg\max_{c \ne y_n} x_{n,c}",
+    derivation=r"Within the margin the loss is linear in two scores: $1$ for the strongest rival $r_n$, $-1$ for the "
+    r"true class. Whether it lacks little or much, the pull is the same; once the lead is $m$ it ends, and the row is "
+    r"silent. All other classes learn nothing from the row until one of them becomes the strongest rival.",
     unreduced="?N *d",
     sources=(
         Source(
@@ -40,6 +48,27 @@ from lossary.dispatch.loss import loss
             "(3 · (1 + 1) + 1 · (1 + 0.5)) / (3 + 1)",
         ),
     ),
+    use_when=(
+        "The scores are only compared, as in a linear or kernel machine: rows that are right by the margin drop out, "
+        "and the solution rests on the hard ones.",
+        "A far-off mistake may not pull harder than a near one: the gradient is -1, 0 or 1.",
+    ),
+    not_when=(
+        "Probabilities are wanted, or rows that look alike are of many classes, none with a majority: equal scores are "
+        "then best, whatever the shares. cross_entropy.",
+        "There are many classes, and one rival a row is too little to learn from: cross_entropy or multi_margin_loss.",
+        "Labels are ±1 and there is one score: hinge_loss.",
+    ),
+    expect=Expect(
+        Example({"input": [[0.0, 0.0, 0.0, 0.0]], "target": [2]}, 1.0, "equal scores: the margin, of any C"),
+        "0, where each true class leads all others by the margin; never negative.",
+    ),
+    minimiser=Minimiser(
+        "A class whose share, times its weight, is more than half of all leads the others, which are equal, by the "
+        "margin. Where no class has such a majority, equal scores are best: the shares leave no trace.",
+        lambda target, weight=None, margin=1.0: margin * (shares(target, weight) > 0.5),
+    ),
+    aliases=("CategoricalHinge", "multiclass_hinge_loss", "Crammer-Singer", "multi-class SVM", "多分类合页损失"),
     pitfalls=(
         "One rival learns in each row, the strongest: with many classes it learns slower than cross_entropy or "
         "multi_margin_loss, where all do.",

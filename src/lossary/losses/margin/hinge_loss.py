@@ -1,9 +1,11 @@
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs, weights
 from lossary.core.elementary import hinge, scaled, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -13,6 +15,11 @@ from lossary.kernels.families import Elementwise
     family="margin",
     title="Hinge loss: a score of labels ±1 must be right by a margin",
     formula=r"\ell_i = \max(0, m - y_i x_i)",
+    symbols={"x": "input", "y": "target", "m": "margin", "w": "weight"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = -y_i [y_i x_i < m]",
+    derivation=r"Where the score lacks something to the margin the loss is a line of slope $-y_i$; beyond it is 0. A "
+    r"row is either silent or pulls with the full force, however far off it is. The kink at $m$ has no derivative: 0 "
+    r"is taken, so that a row with the margin rests.",
     unreduced="*s",
     sources=(
         Source("Cortes, Vapnik, Support-Vector Networks, 1995", url="doi.org/10.1007/BF00994018"),
@@ -38,6 +45,27 @@ from lossary.kernels.families import Elementwise
             {"input": [0.5, -2.0], "target": [1.0, 1.0], "weight": [3.0, 1.0]}, 1.125, "(3 · 0.5 + 1 · 3) / (3 + 1)"
         ),
     ),
+    use_when=(
+        "Only the sign of the score is used, as in a support vector machine: rows beyond the margin drop out.",
+        "Some labels are wrong: a far-off row pulls no harder than a near one.",
+    ),
+    not_when=(
+        "Scores should say how sure they are: soft_margin_loss, or binary_cross_entropy_with_logits for labels of 0 "
+        "and 1.",
+        "The optimiser needs a slope without a step, or the score should follow the share of the label: "
+        "squared_hinge_loss.",
+        "Two scores are compared with each other: margin_ranking_loss.",
+    ),
+    expect=Expect(
+        Example({"input": [0.0, 0.0], "target": [1.0, -1.0]}, 1.0, "scores of 0: the margin, whatever the labels"),
+        "0, where each score has the margin on the side of its label; never negative.",
+    ),
+    minimiser=Minimiser(
+        "The margin, with the sign of the label that most rows have, by their weights: it says which label is more "
+        "frequent, not how much.",
+        lambda target, weight=None, margin=1.0: margin * np.sign(np.average(target, weights=weight)),
+    ),
+    aliases=("Hinge", "perceptron_loss", "SVM loss", "L1-SVM", "合页损失", "铰链损失"),
     pitfalls=(
         "The target is +1 or -1. A label of 0 costs the margin whatever the input, and is never learnt.",
         "Its scores are no logits: a sigmoid of them is not calibrated. For probabilities use "

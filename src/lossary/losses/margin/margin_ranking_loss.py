@@ -3,7 +3,7 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs
 from lossary.core.elementary import hinge, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -12,6 +12,11 @@ from lossary.kernels.families import Elementwise
     family="margin",
     title="Margin ranking loss: the better of two scores must lead by a margin",
     formula=r"\ell_i = \max(0, m - y_i (a_i - b_i))",
+    symbols={"a": "input1", "b": "input2", "y": "target", "m": "margin"},
+    gradient=r"\frac{\partial \ell_i}{\partial a_i} = -y_i [y_i (a_i - b_i) < m]",
+    derivation=r"Within the margin the loss is a line in the difference $a_i - b_i$, of slope $-y_i$; by $b_i$ the "
+    r"gradient is the opposite. So one score rises as the other falls, with the same force for a pair just out of "
+    r"order and for one far out of it, and their sum stays where it is.",
     unreduced="*s",
     sources=(Source("Herbrich, Graepel, Obermayer, Large Margin Rank Boundaries for Ordinal Regression, 2000"),),
     properties=("convex", "nonnegative", "translation_invariant", "permutation_invariant", "class_symmetric"),
@@ -23,6 +28,28 @@ from lossary.kernels.families import Elementwise
         Example({"input1": [2.0, 1.0], "input2": [1.0, 3.0], "target": [1.0, 1.0]}, 1.0, "(0 + (3 - 1)) / 2"),
         Example({"input1": [2.0], "input2": [1.5], "target": [1.0], "margin": 1.0}, 0.5, "1 - (2 - 1.5)"),
     ),
+    use_when=(
+        "Of each pair one is known to be better (clicks, comparisons, preferences), and no grade is.",
+        "The lead that is enough can be named: pairs that have it stop learning.",
+    ),
+    not_when=(
+        "The lead should have a probability: soft_margin_loss of input1 - input2, Bradley and Terry's model.",
+        "The pairs are answers of a language model with a reference: dpo_loss.",
+        "Scores are distances to an anchor: triplet_margin_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input1": [0.0, 0.0], "input2": [0.0, 0.0], "target": [1.0, -1.0], "margin": 1.0},
+            1.0,
+            "equal scores: the margin, so 0 with the default margin of 0",
+        ),
+        "0, where in each pair the better score leads by the margin; never negative.",
+    ),
+    minimiser=Minimiser(
+        "none: only differences of scores count. A constant score makes each of them 0, and costs the margin, whatever "
+        "the constant."
+    ),
+    aliases=("MarginRankingLoss", "pairwise hinge loss", "间隔排序损失", "成对排序损失"),
     pitfalls=(
         "The target is +1 (input1 is better) or -1. With labels of 0 and 1 every pair labelled 0 costs the margin and "
         "is never learnt.",

@@ -1,11 +1,14 @@
 import math
 from typing import Annotated, Any
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, arange, is_array, namespace, size
 from lossary.core.classes import class_axis, pick, pick_weight, targets
 from lossary.core.contract import Range, class_indices, real, weights
 from lossary.core.elementary import hinge, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import shares, steps
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 
 
@@ -18,10 +21,23 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return {"input": (*target.shape, size(input))} if single else {}
 
 
+def _best_constant(target: np.ndarray, weight: np.ndarray | None = None, margin: float = 1.0) -> np.ndarray:
+    share = shares(target, weight)
+    return steps(np.outer(share, np.ones_like(share)), margin)
+
+
 @loss(
     family="margin",
     title="Multi-class margin loss: the true class must lead every other by a margin",
     formula=r"\ell_n = \frac{1}{C} \sum_{j \ne y_n} w_{y_n} \max(0, m - x_{n, y_n} + x_{nj})^p",
+    symbols={"x": "input", "y": "target", "w": "weight", "m": "margin", "p": "p", "C": "the number of classes"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{nk}} = "
+    r"\frac{w_{y_n}}{C} \left(h_{nk} - [k = y_n] \sum_j h_{nj}\right), \qquad "
+    r"h_{nj} = [j \ne y_n] [d_{nj} > 0] \, p \, d_{nj}^{p - 1}, \qquad d_{nj} = m - x_{n, y_n} + x_{nj}",
+    derivation=r"Each rival $j$ lags behind the true class by less than the margin where $d_{nj} > 0$, and has a term "
+    r"of its own. With $p = 1$ all of those are pushed by the same force, with $p = 2$ by twice what is lacking; the "
+    r"true class is pulled by the sum of these forces. So over the classes the gradient sums to 0, and a row of three "
+    r"rivals within the margin moves its true class three times as far as each of them.",
     unreduced="?N",
     sources=(Source("Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, 1999"),),
     properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
@@ -42,6 +58,31 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         Example({"input": [[0.5, 0.0, 2.0]], "target": [0]}, 1.0, "((1 - 0.5 + 0) + (1 - 0.5 + 2)) / 3"),
         Example({"input": [[0.0, 1.0]], "target": [0], "p": 2}, 2.0, "(1 + 1)² / 2"),
     ),
+    use_when=(
+        "Only the decision counts, and every rival within the margin should learn, not the strongest alone.",
+        "There are few classes: what it divides by, C, is then near the number of rivals that compete.",
+    ),
+    not_when=(
+        "Probabilities are wanted: cross_entropy.",
+        "There are many classes, of which few compete: the division by C makes the gradient small. "
+        "categorical_hinge_loss, or cross_entropy.",
+        "Several classes may be true of a row: multilabel_margin_loss, multilabel_soft_margin_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]], "target": [3]},
+            0.9,
+            "10 equal scores: 9 rivals lack 1, divided by 10; (C - 1) / C of C classes",
+        ),
+        "0, where each true class leads all others by the margin; never negative.",
+    ),
+    minimiser=Minimiser(
+        "Scores at steps of the margin, in the order of the class shares, times their weights: of two classes the "
+        "larger leads by one step, whatever the shares. With p=2 it leads by the margin times the difference of both "
+        "shares.",
+        _best_constant,
+    ),
+    aliases=("MultiMarginLoss", "Weston-Watkins", "多分类间隔损失"),
     pitfalls=(
         "It divides by all C classes, the true one included: with many classes of which few compete it is small.",
         "Its scores are no logits: a softmax of them is not calibrated. For probabilities use cross_entropy.",

@@ -1,9 +1,12 @@
 from typing import Annotated, Any
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, arange, is_array, namespace
 from lossary.core.contract import label_sets, real
 from lossary.core.elementary import hinge
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import steps
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 
 
@@ -12,10 +15,23 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return {n: (1,) for n in ("input", "target") if is_array(arguments[n]) and arguments[n].ndim == 0}
 
 
+def _best_constant(target: np.ndarray) -> np.ndarray:
+    said = np.minimum.accumulate(target, axis=-1) >= 0
+    times = np.sum(said[..., None] & (target[..., None] == np.arange(target.shape[-1])), axis=-2)
+    return steps(times.T @ (times == 0), 1.0)
+
+
 @loss(
     family="margin",
     title="Multi-label margin loss: every true label must lead every other by 1",
     formula=r"\ell_n = \frac{1}{C} \sum_{j \in Y_n} \sum_{i \notin Y_n} \max(0, 1 - x_{nj} + x_{ni})",
+    symbols={"x": "input", "Y": "target", "C": "the number of classes"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{nk}} = \frac{1}{C} \left([k \notin Y_n] \sum_{j \in Y_n} "
+    r"[x_{nj} < 1 + x_{nk}] - [k \in Y_n] \sum_{i \notin Y_n} [x_{nk} < 1 + x_{ni}]\right)",
+    derivation=r"Every pair of a true label $j$ and another $i$ has a hinge of its own, whose slope is $-1$ by "
+    r"$x_{nj}$ and $1$ by $x_{ni}$ until the lead is 1. So a label is pulled up by the number of others that come too "
+    r"near, and another is pushed down by the number of labels that it comes too near to. Labels that are true do not "
+    r"compete with each other.",
     unreduced="?N",
     sources=(Source("Elisseeff and Weston, A Kernel Method for Multi-Labelled Classification, 2001"),),
     properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
@@ -31,6 +47,31 @@ def _adapt(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         ),
         Example({"input": [[0.0, 0.0]], "target": [[-1, 0]]}, 0.0, "no label at all"),
     ),
+    use_when=(
+        "The true labels of a row should rank before all others, and how many are taken is decided later.",
+        "Classes are few, up to some hundreds: each row costs C² comparisons.",
+    ),
+    not_when=(
+        "Each label needs a probability, or a threshold of its own: multilabel_soft_margin_loss, "
+        "binary_cross_entropy_with_logits.",
+        "Rows may have no label at all: they cost nothing, and the model never learns to say so. "
+        "binary_cross_entropy_with_logits.",
+        "Each row has one label: multi_margin_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[0.0, 0.0, 0.0, 0.0]], "target": [[3, 0, -1, -1]]},
+            1.0,
+            "equal scores of 4 classes: 2 labels lack 1 to each of the 2 others, divided by 4",
+        ),
+        "0, where each true label leads every other by 1, and for rows with no label or with all; never negative.",
+    ),
+    minimiser=Minimiser(
+        "Scores at steps of 1. Where there are two labels, the one that is more often true without the other leads by "
+        "one step.",
+        _best_constant,
+    ),
+    aliases=("MultiLabelMarginLoss", "多标签间隔损失"),
     pitfalls=(
         "The target is a list of labels that the first -1 ends, not a row of 0 and 1: a row [0, 1, 0] says that the "
         "labels are 0, 1 and 0.",

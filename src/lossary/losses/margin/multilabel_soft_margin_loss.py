@@ -1,9 +1,12 @@
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import label_probabilities, logits, weights
 from lossary.core.elementary import scaled, softplus, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_odds
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 
 
@@ -12,6 +15,12 @@ from lossary.dispatch.loss import loss
     title="Multi-label soft margin loss: binary cross-entropy averaged over the labels of a row",
     formula=r"\ell_n = \frac{1}{K} \sum_k w_k \left[ t_{nk} \log(1 + e^{-x_{nk}}) "
     r"+ (1 - t_{nk}) \log(1 + e^{x_{nk}}) \right]",
+    symbols={"x": "input", "t": "target", "w": "weight", "K": "the number of labels"},
+    gradient=r"\frac{\partial \ell_n}{\partial x_{nk}} = \frac{w_k}{K} (\sigma(x_{nk}) - t_{nk})",
+    derivation=r"Each label has a binary cross-entropy of its own, whose gradient is the predicted probability minus "
+    r"the target: $-t \, \sigma(-x) + (1 - t) \, \sigma(x) = \sigma(x) - t$. Labels meet only in the mean, which "
+    r"divides by $K$: no score moves for another's sake. Next to a loss that sums over labels the gradient is $K$ "
+    r"times smaller, which the learning rate has to make up for.",
     unreduced="?N *d",
     sources=(Source("Bishop, Pattern Recognition and Machine Learning, 2006", "eq. (4.90), for each label"),),
     properties=("convex", "nonnegative", "permutation_invariant", "class_symmetric", "proper"),
@@ -28,6 +37,32 @@ from lossary.dispatch.loss import loss
             "(3 log 2 + log 2) / 2",
         ),
     ),
+    use_when=(
+        "Each row has any number of labels, none included, and one loss for each row is wanted: to weigh, mine or log "
+        "rows.",
+        "Code that uses torch's class of that name: it is the same number.",
+    ),
+    not_when=(
+        "Positives are rare and need a weight of their own: binary_cross_entropy_with_logits has pos_weight, "
+        "asymmetric_loss fades easy negatives.",
+        "Exactly one label is true of each row: cross_entropy.",
+        "Only the order of the labels counts: multilabel_margin_loss.",
+    ),
+    expect=Expect(
+        Example(
+            {"input": [[0.0, 0.0, 0.0, 0.0]], "target": [[1.0, 0.0, 0.0, 1.0]]},
+            0.6931471805599453,
+            "logits of 0 are probabilities of ½: log 2, whatever the labels",
+        ),
+        "0 for labels of 0 and 1, approached as logits grow without bound on the right side; for targets between, the "
+        "mean of their binary entropies. Never negative for targets in [0, 1].",
+    ),
+    minimiser=Minimiser(
+        "For each label the log-odds of its share: sigmoid of it gives the share. A weight for each label changes "
+        "nothing of it.",
+        lambda target: np.stack([log_odds(label) for label in target.reshape(-1, target.shape[-1]).T]),
+    ),
+    aliases=("MultiLabelSoftMarginLoss", "multi-label cross-entropy", "多标签软间隔损失"),
     pitfalls=(
         "Do not apply a sigmoid first: the input is logits.",
         "Where most labels are absent, rare ones are learnt late; binary_cross_entropy_with_logits has pos_weight.",

@@ -3,7 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import logits, signs
 from lossary.core.elementary import softplus, times
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.minimisers import log_odds
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
 
@@ -12,6 +13,11 @@ from lossary.kernels.families import Elementwise
     family="margin",
     title="Soft margin loss: logistic loss of labels ±1",
     formula=r"\ell_i = \log(1 + e^{-y_i x_i})",
+    symbols={"x": "input", "y": "target"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = -y_i \, \sigma(-y_i x_i)",
+    derivation=r"The derivative of $\log(1 + e^z)$ is $\sigma(z)$, here of $z = -y_i x_i$. So the pull is the "
+    r"probability that the model gives to the wrong label: nearly 1 for a row that is wrong beyond doubt, and never "
+    r"quite 0 for one that is right. It is $\sigma(x_i) - t_i$ with $t_i = (y_i + 1) / 2$, as of binary cross-entropy.",
     unreduced="*s",
     sources=(
         Source("Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2009", "eq. (10.18), with f = x/2"),
@@ -26,6 +32,25 @@ from lossary.kernels.families import Elementwise
         Example({"input": [0.0, 0.0], "target": [1.0, -1.0]}, 0.6931471805599453, "log(1 + e^0) = log 2"),
         Example({"input": [1000.0], "target": [-1.0]}, 1000.0, "log(1 + e^1000), to the last digit 1000"),
     ),
+    use_when=(
+        "Labels are ±1, and sigmoid of the score should be the probability of +1.",
+        "Of a pair one is better: of the difference of two scores it is the loss of Bradley and Terry's model, by "
+        "which reward models are trained.",
+    ),
+    not_when=(
+        "Labels are 0 and 1 or probabilities, or positives need a weight: binary_cross_entropy_with_logits.",
+        "Rows that are right by a margin should stop learning: hinge_loss.",
+        "There are more than two classes: cross_entropy.",
+    ),
+    expect=Expect(
+        Example({"input": [0.0, 0.0], "target": [1.0, -1.0]}, 0.6931471805599453, "scores of 0: log 2"),
+        "0, approached as scores grow without bound on the side of their labels; never negative.",
+    ),
+    minimiser=Minimiser(
+        "The log-odds of the share of labels +1: sigmoid of it gives the share.",
+        lambda target: log_odds((target + 1) / 2),
+    ),
+    aliases=("SoftMarginLoss", "logistic loss", "软间隔损失", "逻辑损失"),
     pitfalls=(
         "The target is +1 or -1. A label of 0 costs log 2 whatever the input, and is never learnt.",
         "Inputs are logits: do not apply a sigmoid or a tanh first.",

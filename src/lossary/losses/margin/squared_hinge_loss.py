@@ -1,9 +1,11 @@
 from typing import Annotated
 
+import numpy as np
+
 from lossary.core.arrays import A, Array, Impl, Reduction
 from lossary.core.contract import Range, real, signs, weights
 from lossary.core.elementary import hinge, scaled, times, without_infinity
-from lossary.core.record import Elsewhere, Example, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
 from lossary.core.reduce import Unreduced
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import Elementwise
@@ -13,6 +15,11 @@ from lossary.kernels.families import Elementwise
     family="margin",
     title="Squared hinge loss: the square of what a score of labels ±1 lacks to a margin",
     formula=r"\ell_i = \max(0, m - y_i x_i)^2",
+    symbols={"x": "input", "y": "target", "m": "margin", "w": "weight"},
+    gradient=r"\frac{\partial \ell_i}{\partial x_i} = -2 y_i \max(0, m - y_i x_i)",
+    derivation=r"The chain rule: twice what is lacking, times the slope $-y_i$ of what is lacking. The pull fades to 0 "
+    r"as the score nears the margin, so the loss has no kink; it grows without bound with the mistake, so far-off rows "
+    r"rule. It equals the gradient of $(x_i - m y_i)^2$ for labels ±1 while something lacks, and is 0 beyond.",
     unreduced="*s",
     sources=(
         Source(
@@ -36,6 +43,24 @@ from lossary.kernels.families import Elementwise
             {"input": [0.5, -2.0], "target": [1.0, 1.0], "weight": [3.0, 1.0]}, 2.4375, "(3 · 0.25 + 1 · 9) / (3 + 1)"
         ),
     ),
+    use_when=(
+        "The optimiser needs a slope without a step, such as L-BFGS or Newton's method.",
+        "Scores should follow the share of the label: at margin 1 the best score is 2P - 1, of probability P of +1.",
+    ),
+    not_when=(
+        "Labels have mistakes, or a few rows are far off: hinge_loss, whose pull is bounded.",
+        "Probabilities are wanted as such: soft_margin_loss, whose sigmoid gives them.",
+    ),
+    expect=Expect(
+        Example({"input": [0.0, 0.0], "target": [1.0, -1.0]}, 1.0, "scores of 0: the margin squared"),
+        "0, where each score has the margin on the side of its label; never negative.",
+    ),
+    minimiser=Minimiser(
+        "The margin times the mean of the labels, by their weights: where a share P of them is +1, the margin times "
+        "2P - 1. So its scores, unlike those of the hinge loss, tell the shares.",
+        lambda target, weight=None, margin=1.0: margin * np.average(target, weights=weight),
+    ),
+    aliases=("SquaredHinge", "L2-SVM", "平方合页损失"),
     pitfalls=(
         "The target is +1 or -1. A label of 0 costs the squared margin whatever the input, and is never learnt.",
         "One mislabelled, confident row outweighs many: what it lacks is squared. With noisy labels use hinge_loss.",
