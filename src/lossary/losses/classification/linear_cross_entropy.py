@@ -59,7 +59,7 @@ def _of_sparse_targets(
 @loss(
     family="classification",
     title="Cross-entropy of a linear layer's outputs",
-    formula=r"\ell_n = \mathrm{CE}(z_n, y_n) = -w_{y_n} \log \frac{e^{z_{n,y_n}}}{\sum_c e^{z_{n,c}}}, "
+    formula=r"\ell_n = -w_{y_n} \log \frac{e^{z_{n,y_n}}}{\sum_c e^{z_{n,c}}}, "
     r"\qquad z_n = W x_n + b",
     symbols={
         "x": "input",

@@ -13,10 +13,10 @@ from lossary.dispatch.loss import loss
 @loss(
     family="margin",
     title="Multi-label soft margin loss: binary cross-entropy averaged over the labels of a row",
-    formula=r"\ell_n = \frac{1}{K} \sum_k w_k \left[ t_{nk} \log(1 + e^{-x_{nk}}) "
+    formula=r"\ell_n = \frac{1}{K} \sum_k w_{nk} \left[ t_{nk} \log(1 + e^{-x_{nk}}) "
     r"+ (1 - t_{nk}) \log(1 + e^{x_{nk}}) \right]",
     symbols={"x": "input", "t": "target", "w": "weight", "K": "the number of labels"},
-    gradient=r"\frac{\partial \ell_n}{\partial x_{nk}} = \frac{w_k}{K} (\sigma(x_{nk}) - t_{nk})",
+    gradient=r"\frac{\partial \ell_n}{\partial x_{nk}} = \frac{w_{nk}}{K} (\sigma(x_{nk}) - t_{nk})",
     derivation=r"Each label has a binary cross-entropy of its own, whose gradient is the predicted probability minus "
     r"the target: $-t \, \sigma(-x) + (1 - t) \, \sigma(x) = \sigma(x) - t$. Labels meet only in the mean, which "
     r"divides by $K$: no score moves for another's sake. Next to a loss that sums over labels the gradient is $K$ "
