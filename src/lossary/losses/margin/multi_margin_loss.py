@@ -36,8 +36,8 @@ def _best_constant(target: np.ndarray, weight: np.ndarray | None = None, margin:
     r"h_{nj} = [j \ne y_n] [d_{nj} > 0] \, p \, d_{nj}^{p - 1}, \qquad d_{nj} = m - x_{n, y_n} + x_{nj}",
     derivation=r"Each rival $j$ lags behind the true class by less than the margin where $d_{nj} > 0$, and has a term "
     r"of its own. With $p = 1$ all of those are pushed by the same force, with $p = 2$ by twice what is lacking; the "
-    r"true class is pulled by the sum of these forces. So over the classes the gradient sums to 0, and a row of three "
-    r"rivals within the margin moves its true class three times as far as each of them.",
+    r"true class is pulled by the sum of these forces. So over the classes the gradient sums to 0; with $p = 1$ three "
+    r"rivals within the margin pull the true class three times as hard as each of them is pushed.",
     unreduced="?N",
     sources=(Source("Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, 1999"),),
     properties=("convex", "nonnegative", "shift_invariant", "permutation_invariant", "class_symmetric"),
