@@ -50,7 +50,7 @@ from lossary.kernels.families import Elementwise
         "The log-odds of the share of labels +1: sigmoid of it gives the share.",
         lambda target: log_odds((target + 1) / 2),
     ),
-    aliases=("SoftMarginLoss", "logistic loss", "软间隔损失", "逻辑损失"),
+    aliases=("SoftMarginLoss", "软间隔损失"),
     pitfalls=(
         "The target is +1 or -1. A label of 0 costs log 2 whatever the input, and is never learnt.",
         "Inputs are logits: do not apply a sigmoid or a tanh first.",
