@@ -1,10 +1,8 @@
 """The scripts of examples/articles print what they say, and the one over every loss covers them all."""
 
 import ast
-import os
 import re
-import subprocess
-import sys
+import runpy
 import textwrap
 from pathlib import Path
 
@@ -12,17 +10,13 @@ import pytest
 
 import lossary
 
-ROOT = Path(__file__).parents[1]
-ARTICLES = ROOT / "examples" / "articles"
+ARTICLES = Path(__file__).parents[1] / "examples" / "articles"
 NUMBERED = sorted(ARTICLES.glob("0*.py"))
 
 
-def run(script: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(Path(lossary.__file__).parents[1]), "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-W", "error", str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(script: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    runpy.run_path(str(script), run_name="__main__")
+    return capsys.readouterr().out
 
 
 def promised(script: Path) -> str:
@@ -36,11 +30,11 @@ def test_each_article_has_a_script() -> None:
 
 
 @pytest.mark.parametrize("script", NUMBERED, ids=lambda script: script.stem)
-def test_a_script_prints_what_it_says(script: Path) -> None:
+def test_a_script_prints_what_it_says(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert promised(script)
-    assert run(script).strip() == promised(script)
+    assert run(script, capsys).strip() == promised(script)
 
 
-def test_one_script_shows_every_loss() -> None:
-    shown = re.findall(r"^(\w+): ", run(ARTICLES / "all_losses.py"), re.MULTILINE)
+def test_one_script_shows_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"^(\w+): ", run(ARTICLES / "all_losses.py", capsys), re.MULTILINE)
     assert shown == [loss.name for loss in lossary.catalogue()]

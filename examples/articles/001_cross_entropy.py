@@ -1,5 +1,5 @@
-"""The article "torch 交叉熵损失" (torch's cross-entropy loss), with Lossary: self-information, entropy, relative entropy,
-cross-entropy; then the loss in NumPy, in five steps, and its options.
+"""The article "torch 交叉熵损失" (torch's cross-entropy loss), with Lossary: self-information, entropy, relative
+entropy, cross-entropy; then the loss in NumPy, in five steps, and its options.
 
 Run: python examples/articles/001_cross_entropy.py
 

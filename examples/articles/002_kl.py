@@ -1,5 +1,5 @@
-"""The notebook that runs cross-entropy, NLL, KL, BCE and the cosine loss, with Lossary; and what the small number that it
-adds inside of the logarithm does.
+"""The notebook that runs cross-entropy, NLL, KL, BCE and the cosine loss, with Lossary; and what the small number that
+it adds inside of the logarithm does.
 
 Run: python examples/articles/002_kl.py
 

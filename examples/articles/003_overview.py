@@ -1,5 +1,5 @@
-"""The article that asks "这么多 Loss Function，为啥偏偏用这个呢？" (so many losses, why this one?), with Lossary: each loss
-of torch.nn that it names, CTC too.
+"""The article that asks "这么多 Loss Function，为啥偏偏用这个呢？" (so many losses, why this one?), with Lossary: each
+loss of torch.nn that it names, CTC too.
 
 Run: python examples/articles/003_overview.py
 
