@@ -1,4 +1,4 @@
-"""A model of Keras trained with Keras's losses and with Lossary's through an adapter of a few lines; on torch or on JAX.
+"""A model of Keras trained with Keras's losses, and with Lossary's through an adapter; on torch or on JAX.
 
 Run: KERAS_BACKEND=torch python examples/integrations/keras_model.py    # or KERAS_BACKEND=jax
 
