@@ -7,13 +7,42 @@ from pathlib import Path
 
 import pytest
 
+import lossary
+from lossary.misuse.rules import RULES
+
 HANDBOOK = Path(__file__).parents[1] / "handbook"
-FENCED = re.compile(r"^(?:```|:::)(.*?)^(?:```|:::)$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"^```(.*?)^```$", re.DOTALL | re.MULTILINE)
 FORMULAS = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`", re.DOTALL)
 CJK = re.compile(r"[\u3400-\u9fff]")
 WORDS = re.compile(r"[A-Za-z]+")
 SHARE_OF_CHINESE = 0.6
+ANSWERED = {
+    1: "entropy/index",  # entropy, and that of a one-hot vector
+    2: "entropy/index",  # self-information
+    3: "entropy/index",  # KL: not symmetric, never negative
+    4: "entropy/index",  # cross-entropy of hard and soft labels
+    5: "entropy/index",  # CE or NLL
+    6: "why/kl",  # KL and its mean
+    7: "entropy/index",  # CE = H + KL
+    8: "entropy/index",  # the least KL is the least CE
+    9: "entropy/index",  # BCE as NLL
+    10: "entropy/saturation",
+    11: "why/binary",  # several labels
+    12: "entropy/numpy",  # in five steps
+    13: "entropy/numpy",  # the parameters
+    14: "entropy/corrections",  # log(softmax + 1e-7)
+    15: "articles/index",  # the cosine loss
+    16: "articles/index",  # all losses in one script
+    17: "why/classes",  # L1 and MSE for classes
+    18: "why/regression",  # L1, smooth L1, outliers
+    19: "entropy/corrections",  # MSE is no root
+    20: "why/imbalance",  # weights from frequencies
+    21: "why/binary",  # CE = LogSoftmax + NLL, BCE a special case
+    22: "why/imbalance",  # recall or precision
+    23: "ctc",
+    24: "why/index",  # so many losses, why this one?
+}
+"""The items of the four articles, by the numbers that articles/index.md gives them, and the page that answers each."""
 
 
 def pages(language: str) -> list[str]:
@@ -22,6 +51,9 @@ def pages(language: str) -> list[str]:
 
 
 PAGES = pages("en")
+GENERATED = {Path(f"losses/{name}.md") for name in ("index", *(loss.name for loss in lossary.catalogue()))} | {
+    Path(f"stuck/{rule.code}.md") for rule in RULES
+}
 each = pytest.mark.parametrize("page", PAGES)
 
 
@@ -100,15 +132,25 @@ def test_chinese_pages_are_in_chinese(page: str) -> None:
 @each
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_links_between_guides_lead_to_pages(language: str, page: str) -> None:
-    """Pages of losses and of codes, the reference and the explorer are generated: the build looks for those."""
-    here = (HANDBOOK / language / page).parent
-    generated = ("losses/", "stuck/LS", "reference/", "explorer")
+    """The reference and the explorer are generated: the build looks for those."""
+    folder = (HANDBOOK / language).resolve()
     for link in links(language, page):
-        if "://" in link or not link:
-            continue
-        target = (here / link).resolve()
-        place = target.relative_to((HANDBOOK / language).resolve()).as_posix()
-        assert target.exists() or place.startswith(generated), f"{page} links to {link}"
+        place = (folder / page).parent.joinpath(link).resolve().relative_to(folder) if "://" not in link else None
+        if place and link and not place.as_posix().startswith(("reference/", "explorer")):
+            known = place in GENERATED or (folder / place).exists()
+            assert known, f"{page} links to {link}"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("item", ANSWERED)
+def test_an_item_of_the_articles_is_answered_with_formula_code_and_output(item: int, language: str) -> None:
+    (row,) = re.findall(rf"^\| {item} \|.*$", read(language, "articles/index.md"), re.MULTILINE)
+    place = ANSWERED[item]
+    link = r"\(#" if place == "articles/index" else rf"\(\.\./{place}\.md"
+    assert re.search(link, row), row
+    answer = read(language, f"{place}.md")
+    assert re.search(r"\$.+\$", answer), f"{place}: no formula"
+    assert re.search(r"^>>> .*\n(?:\.\.\. .*\n)*(?!>>>|\.\.\.|\n)", answer, re.MULTILINE), f"{place}: no output"
 
 
 @each
