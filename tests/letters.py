@@ -11,12 +11,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from latex import Formula, tokens
+from latex import tokens
 
 from lossary.core.contract import Choice, Flag, Levels, Range, axes
 from lossary.core.record import Loss
 from lossary.testing.samples import Sample, ordinary
 
+FOR_READERS = {
+    "ctc_loss": "a sum over all paths",
+    "ctc_loss_with_logits": "a sum over all paths",
+    "rnnt_loss": "a recursion over frames and labels",
+    "triplet_margin_with_distance_loss": "the distance is the caller's",
+}
+"""Formulas that are for readers alone, each with the reason."""
 SEEDS = range(200)
 ENOUGH = 16
 """How many samples a formula is computed for."""
@@ -58,10 +65,6 @@ def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
     if isinstance(allowed, Flag):
         return {name: value, f"{name}=True": value, f"{name}=False": not value}
     return {}
-
-
-def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
-    return Formula(latex, values(loss, sample), words(loss, sample))
 
 
 def values(loss: Loss, sample: Sample) -> dict[str, Any]:
