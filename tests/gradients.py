@@ -115,9 +115,9 @@ TRANSCRIBED: dict[str, Transcribed] = {
     ),
     "rnnt_loss": Transcribed(
         r"\frac{\partial \ell}{\partial x_k(t, u)} = e^{\ell} \alpha_{t,u} \, p_k(t, u) "
-        r"\left(\beta_{t,u} - n_k(t, u)\right) \qquad n_k(t, u) = \begin{cases} \beta_{t+1,u} & k = \varnothing \\ \beta_{t,u+1} & k = y_{u+1} \\ "
-        r"0 & \text{otherwise} \end{cases} \qquad \beta_{t,u} = p_\varnothing(t, u) \beta_{t+1,u} + p_{y_{u+1}}(t, u) "
-        r"\beta_{t,u+1} \qquad \beta_{T,U} = 1",
+        r"\left(\beta_{t,u} - n_k(t, u)\right) \qquad n_k(t, u) = \begin{cases} \beta_{t+1,u} & k = \varnothing \\ "
+        r"\beta_{t,u+1} & k = y_{u+1} \\ 0 & \text{otherwise} \end{cases} \qquad \beta_{t,u} = p_\varnothing(t, u) "
+        r"\beta_{t+1,u} + p_{y_{u+1}}(t, u) \beta_{t,u+1} \qquad \beta_{T,U} = 1",
         rnnt,
     ),
     "triplet_margin_with_distance_loss": Transcribed(

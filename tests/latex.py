@@ -539,15 +539,17 @@ def applicable(equations: list[Equation], absent: set[str]) -> list[Equation]:
 class Formula:
     """LaTeX, and what its names stand for: None for what is not given, and equations that mention it do not apply.
 
-    words: whether each option or word of one that a condition may name is the one of this call.
+    words: whether each option or word of one that a condition may name is the one of this call. names: what has names
+    of several letters.
     """
 
     latex: str
     values: Mapping[str, Value | None]
     words: Mapping[str, bool] = field(default_factory=dict)
+    names: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        written = [e for e in Parser(self.latex, self.values).equations() if self.value(e.condition, {})]
+        written = [e for e in Parser(self.latex, self.names).equations() if self.value(e.condition, {})]
         self.equations = applicable(written, {name for name, value in self.values.items() if value is None})
         self.definitions = {e.name: e for e in self.equations if not e.is_derivative and e.name not in self.values}
         self.sizes: dict[str, int] = {}

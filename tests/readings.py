@@ -4,7 +4,7 @@ Most letters are arguments (tests/letters.py). Some are quantities that the reco
 IN_WORDS compute them, for one row at a time where the LaTeX speaks of one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,19 +20,28 @@ from lossary.testing.samples import Sample
 
 @dataclass(frozen=True)
 class Reading:
-    """words: the conditions that hold. loss: unreduced. derivatives: of its sum, by the letter they are taken by."""
+    """words: the conditions that hold. value: of the loss, unreduced. derivatives: of its sum, by the letters.
 
+    value is None, and the derivatives are those of other quantities, where the LaTeX has these too.
+    """
+
+    loss: Loss
     values: dict[str, Any]
     words: dict[str, bool]
-    loss: np.ndarray | None
+    value: np.ndarray | None
     derivatives: dict[str, np.ndarray]
 
-    def formula(self, latex: str) -> Formula:
-        return Formula(latex, self.values, self.words)
+    def formula(self) -> Formula:
+        return Formula(self.loss.formula, self.values, self.words, self.loss.symbols)
 
-    def gradient(self, latex: str) -> Formula:
-        """Which may speak of the loss itself."""
-        return Formula(latex, self.values if self.loss is None else self.values | {r"\ell": self.loss}, self.words)
+    def gradient(self) -> Formula:
+        """Which may speak of the loss, and of what the formula defines."""
+        values = self.values if self.value is None else self.values | {r"\ell": self.value}
+        return Formula(around(self.loss), values, self.words, self.loss.symbols)
+
+
+def around(loss: Loss) -> str:
+    return loss.gradient if loss.name in letters.FOR_READERS else rf"{loss.formula} \qquad {loss.gradient}"
 
 
 class Call:
@@ -57,8 +66,8 @@ class Call:
     def derivative(self, name: str) -> np.ndarray:
         return letters.arranged(self.loss, self.sample, self.sample.specs[name].shape, self.slope(name))
 
-    def reading(self, loss: np.ndarray | None, derivatives: dict[str, np.ndarray], **values: Any) -> Reading:
-        return Reading(self.values | values, self.words, loss, derivatives)
+    def reading(self, value: np.ndarray | None, derivatives: dict[str, np.ndarray], **values: Any) -> Reading:
+        return Reading(self.loss, self.values | values, self.words, value, derivatives)
 
 
 def of_arguments(call: Call) -> Iterator[Reading]:
@@ -179,6 +188,14 @@ IN_WORDS: dict[str, Callable[[Call], Iterator[Reading]]] = {
 }
 
 
-def readings(loss: Loss, latex: str) -> Iterator[Reading]:
-    for sample in letters.samples(loss, latex):
+def readings(samples: Iterable[Sample], loss: Loss) -> Iterator[Reading]:
+    for sample in samples:
         yield from IN_WORDS.get(loss.name, of_arguments)(Call(loss, sample))
+
+
+def of_formula(loss: Loss) -> Iterator[Reading]:
+    return readings(letters.samples(loss, loss.formula), loss)
+
+
+def of_gradient(loss: Loss) -> Iterator[Reading]:
+    return readings(letters.samples(loss, loss.gradient, beside=loss.formula), loss)

@@ -1,10 +1,12 @@
 """The evaluator of LaTeX, and the formulas of the records against their losses."""
 
+import dataclasses
+
 import letters
 import numpy as np
 import pytest
 from latex import Formula, Unreadable
-from readings import readings
+from readings import of_formula
 
 import lossary
 
@@ -72,15 +74,15 @@ def test_what_cannot_be_read_is_shown(latex: str):
         assert shown[mark.index("^") :].startswith(place)
 
 
-def compare(loss, latex: str) -> int:
+def compare(loss) -> int:
     """How often the formula was computed; AssertionError where it is not the loss."""
     count = 0
-    for reading in readings(loss, latex):
-        computed = reading.formula(latex)
-        for equation in computed.equations if reading.loss is not None else ():
+    for reading in of_formula(loss):
+        formula = reading.formula()
+        for equation in formula.equations if reading.value is not None else ():
             if equation.name == r"\ell":
-                got = computed.array(equation).reshape(np.shape(reading.loss))
-                np.testing.assert_allclose(got, reading.loss, 1e-9, 1e-12, err_msg=loss.name)
+                got = formula.array(equation).reshape(np.shape(reading.value))
+                np.testing.assert_allclose(got, reading.value, 1e-9, 1e-12, err_msg=loss.name)
                 count += 1
         if count >= letters.ENOUGH:
             break
@@ -92,7 +94,7 @@ COMPUTED = [loss for loss in lossary.catalogue() if loss.symbols and loss.name n
 
 @pytest.mark.parametrize("loss", COMPUTED, ids=lambda loss: loss.name)
 def test_a_formula_is_its_loss(loss):
-    assert compare(loss, loss.formula) >= letters.ENOUGH
+    assert compare(loss) >= letters.ENOUGH
 
 
 MUTANTS = {
@@ -105,7 +107,7 @@ def test_a_wrong_formula_is_found(name: str, right: str, wrong: str):
     loss = lossary.core.record.CATALOGUE[name]
     assert right in loss.formula
     with pytest.raises(AssertionError):
-        compare(loss, loss.formula.replace(right, wrong))
+        compare(dataclasses.replace(loss, formula=loss.formula.replace(right, wrong)))
 
 
 @pytest.mark.parametrize("name", letters.FOR_READERS)
