@@ -58,7 +58,9 @@ class Call:
 
     def slope(self, name: str) -> np.ndarray:
         """The derivative of the sum of all values by an argument, in its shape."""
-        arguments = {n: torch.tensor(x) if isinstance(x, np.ndarray) else x for n, x in self.arguments.items()}
+        arguments = {
+            n: torch.tensor(x) if isinstance(x, (np.ndarray, np.generic)) else x for n, x in self.arguments.items()
+        }
         x = arguments[name].clone().requires_grad_()
         value = self.loss.public(**arguments | {name: x, "reduction": "none"})
         return torch.autograd.grad(value.sum(), x, materialize_grads=True)[0].numpy()
