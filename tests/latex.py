@@ -539,32 +539,30 @@ def applicable(equations: list[Equation], absent: set[str]) -> list[Equation]:
 class Formula:
     """LaTeX, and what its names stand for: None for what is not given, and equations that mention it do not apply.
 
-    words: whether each option or word of one that a condition may name is the one of this call.
+    words: whether each option or word of one that a condition may name is the one of this call. names: what has names
+    of several letters.
     """
 
     latex: str
     values: Mapping[str, Value | None]
     words: Mapping[str, bool] = field(default_factory=dict)
+    names: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        written = [e for e in Parser(self.latex, self.values).equations() if self.value(e.condition, {})]
+        written = [e for e in Parser(self.latex, self.names).equations() if self.value(e.condition, {})]
         self.equations = applicable(written, {name for name, value in self.values.items() if value is None})
         self.definitions = {e.name: e for e in self.equations if not e.is_derivative and e.name not in self.values}
         self.sizes: dict[str, int] = {}
         self.being_measured: set[str] = set()
-        for equation in self.equations:
-            if equation.is_derivative and equation.name in self.values:
-                self.measure(zip(equation.letters, np.shape(self.values[equation.name]), strict=False))
-            for side in equation.sides if not equation.is_function else ():
-                self.shape(side)
 
     def array(self, equation: Equation) -> np.ndarray:
         """The right side for every index on the left."""
-        missing = [letter for letter in equation.letters if letter not in self.sizes]
-        if missing:
-            raise Unreadable(f"{missing[0]} stands at no axis that is known", self.latex, self.latex.index(missing[0]))
-        above = [letter for letter in equation.above if letter in self.sizes]
-        letters = list(dict.fromkeys([*equation.letters, *above]))
+        self.sizes.clear()
+        if equation.is_derivative and equation.name in self.values:
+            self.measure(zip(equation.letters, np.shape(self.values[equation.name]), strict=False))
+        for side in equation.sides:
+            self.shape(side)
+        letters = [letter for letter in dict.fromkeys([*equation.letters, *equation.above]) if letter in self.sizes]
         shape = [self.sizes[letter] for letter in letters]
         found = [self.right(equation, dict(zip(letters, at, strict=True))) for at in np.ndindex(*shape)]
         return np.reshape(found, (*shape, *np.shape(found[0]))) if found else np.zeros(shape)

@@ -11,22 +11,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from latex import Formula, tokens
+from latex import tokens
 
 from lossary.core.contract import Choice, Flag, Levels, Range, axes
 from lossary.core.record import Loss
 from lossary.testing.samples import Sample, ordinary
 
+FOR_READERS = {
+    "ctc_loss": "a sum over all paths",
+    "ctc_loss_with_logits": "a sum over all paths",
+    "rnnt_loss": "a recursion over frames and labels",
+    "triplet_margin_with_distance_loss": "the distance is the caller's",
+}
+"""Formulas that are for readers alone, each with the reason."""
 SEEDS = range(200)
 ENOUGH = 16
 """How many samples a formula is computed for."""
 
 
-def samples(loss: Loss, latex: str) -> Iterator[Sample]:
-    """Samples in which what the LaTeX does not speak of is at its default."""
-    found = list(tokens(latex, loss.symbols))
-    spoken_of = {loss.symbols.get(token.text) for token in found}
-    said = {token.text.strip(" :") for token in found if token.kind == "text"}
+def samples(loss: Loss, latex: str, beside: str = "") -> Iterator[Sample]:
+    """Samples in which what the LaTeX does not speak of is at its default; of what stands beside it, letters count."""
+    spoken_of = {loss.symbols.get(token.text) for token in tokens(f"{latex} {beside}", loss.symbols)}
+    said = {token.text.strip(" :") for token in tokens(latex) if token.kind == "text"}
 
     def is_kept(name: str, value: Any) -> bool:
         allowed = loss.options.get(name)
@@ -60,12 +66,9 @@ def words_of(name: str, allowed: Any, value: Any) -> dict[str, bool]:
     return {}
 
 
-def formula(loss: Loss, latex: str, sample: Sample) -> Formula:
-    return Formula(latex, values(loss, sample), words(loss, sample))
-
-
 def values(loss: Loss, sample: Sample) -> dict[str, Any]:
-    sizes = {name: n for name, n in sample.dims.items() if name.isupper() and n is not None}
+    named = {token for spec in loss.data.values() for each in spec for token in each.shape.split()}
+    sizes = {name: sample.dims[name] for name in named & set(sample.dims) if name.isupper()}
     letters = arguments_of(loss).items()
     return sizes | {letter: standing_for(loss, sample, name, letter) for letter, name in letters}
 

@@ -1,46 +1,62 @@
 """The gradient that a record states in LaTeX is the derivative that torch computes."""
 
+import dataclasses
+import inspect
+
 import letters
 import numpy as np
 import pytest
-import torch
-from gradients import TRANSCRIBED
+from gradients import TRANSCRIBED, Transcribed
+from readings import Call, of_gradient
 
 import lossary
-from lossary.core.record import CATALOGUE
+from lossary.core.record import CATALOGUE, Loss
+from lossary.testing.samples import ordinary
+
+STATED = [loss for loss in lossary.catalogue() if loss.gradient]
 
 
-def derivative(loss, sample, name: str) -> np.ndarray:
-    """Of the sum of all unreduced values, by torch."""
-    arguments = {n: torch.tensor(x) if isinstance(x, np.ndarray) else x for n, x in sample.arguments.items()}
-    x = arguments[name].clone().requires_grad_()
-    value = loss.public(**arguments | {name: x, "reduction": "none"})
-    return torch.autograd.grad(value.sum(), x)[0].numpy()
-
-
-def compare(loss, latex: str) -> int:
+def compare(loss: Loss) -> int:
     """How often the gradient was computed; AssertionError where it is not the derivative."""
-    count, first = 0, next(iter(loss.data))
-    for sample in letters.samples(loss, latex):
-        computed = letters.formula(loss, latex, sample)
-        for equation in computed.equations:
-            if equation.is_derivative:
-                name = loss.symbols[equation.name]
-                expected = derivative(loss, sample, name)
-                expected = letters.arranged(loss, sample, sample.specs[name].shape, expected)
-                np.testing.assert_allclose(computed.array(equation), expected, 1e-9, 1e-12, err_msg=loss.name)
-                count += name == first
+    count = 0
+    for reading in of_gradient(loss):
+        gradient = reading.gradient()
+        for equation in gradient.equations:
+            if equation.is_derivative and equation.name in reading.derivatives:
+                expected = reading.derivatives[equation.name]
+                got = gradient.array(equation).reshape(np.shape(expected))
+                np.testing.assert_allclose(got, expected, 1e-9, 1e-12, err_msg=f"{loss.name} by {equation.name}")
+                count += 1
         if count >= letters.ENOUGH:
             break
     return count
 
 
-STATED = [loss for loss in lossary.catalogue() if loss.gradient]
-
-
 @pytest.mark.parametrize("loss", [loss for loss in STATED if loss.name not in TRANSCRIBED], ids=lambda loss: loss.name)
-def test_a_gradient_is_the_derivative(loss):
-    assert compare(loss, loss.gradient) >= letters.ENOUGH
+def test_a_gradient_is_the_derivative(loss: Loss):
+    assert compare(loss) >= letters.ENOUGH
+
+
+def compare_transcribed(loss: Loss, transcribed: Transcribed) -> int:
+    count, first = 0, next(iter(loss.data))
+    read = inspect.signature(transcribed.compute).parameters
+    for seed in letters.SEEDS:
+        sample = letters.at_defaults(loss, ordinary(loss, seed), lambda name, value: name in read)
+        if sample is None or any(sample.specs[name].shape != shape for name, shape in transcribed.shapes.items()):
+            continue
+        if sample.dims["N"] is None:
+            continue
+        got = transcribed.compute(**sample.arguments)
+        np.testing.assert_allclose(got, Call(loss, sample).slope(first), 1e-9, 1e-12, err_msg=loss.name)
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("loss", [loss for loss in STATED if loss.name in TRANSCRIBED], ids=lambda loss: loss.name)
+def test_an_algorithm_is_the_derivative(loss: Loss):
+    transcribed = TRANSCRIBED[loss.name]
+    assert loss.gradient == transcribed.latex, "transcribe the new LaTeX in tests/gradients.py"
+    assert compare_transcribed(loss, transcribed) >= letters.ENOUGH
 
 
 MUTANTS = {
@@ -59,4 +75,4 @@ def test_a_wrong_gradient_is_found(name: str, right: str, wrong: str):
     loss = CATALOGUE[name]
     assert right in loss.gradient
     with pytest.raises((AssertionError, ValueError)):
-        compare(loss, loss.gradient.replace(right, wrong))
+        compare(dataclasses.replace(loss, gradient=loss.gradient.replace(right, wrong)))
