@@ -13,9 +13,9 @@ KERNELS := --config-settings wheel.cmake
 demo: $(VENV)/demo.done
 	$(BIN)/lossary report --fail-on never
 
-# Everything: conformance on every library, the checks' own tests, OpInfo, the tools.
+# Everything: conformance on every library, the checks' own tests, OpInfo, the tools, the examples of docstrings.
 test: $(VENV)/kernels.done
-	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda
+	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda tests src/lossary
 
 # One loss of each family, without what takes a program of the interpreter for each of thousands of calls.
 ON_TRITON := "torch-float32 and (cross_entropy or huber or cosine) and not (linear or binary or determinism or invalid)"

@@ -80,8 +80,8 @@ class AdaptiveLogSoftmaxWithLoss(torch.nn.AdaptiveLogSoftmaxWithLoss):
     Examples
     --------
     >>> import torch
-    >>> module = AdaptiveLogSoftmaxWithLoss(in_features=8, n_classes=1000, cutoffs=[10, 100])
-    >>> output, loss = module(torch.ones(4, 8), torch.tensor([0, 7, 50, 999]))
+    >>> module = AdaptiveLogSoftmaxWithLoss(in_features=16, n_classes=1000, cutoffs=[10, 100])
+    >>> output, loss = module(torch.ones(4, 16), torch.tensor([0, 7, 50, 999]))
     >>> bool(loss == -output.mean())
     True
     """
