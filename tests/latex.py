@@ -24,7 +24,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -523,6 +523,11 @@ class Parser:
                 return Cases(tuple(rows))
 
 
+@cache
+def equations(latex: str, names: tuple[str, ...] = ()) -> tuple[Equation, ...]:
+    return tuple(Parser(latex, names).equations())
+
+
 # Evaluating
 
 
@@ -549,8 +554,9 @@ class Formula:
     names: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        written = [e for e in Parser(self.latex, self.names).equations() if self.value(e.condition, {})]
-        self.equations = applicable(written, {name for name, value in self.values.items() if value is None})
+        self.written = equations(self.latex, tuple(self.names))
+        holding = [equation for equation in self.written if self.value(equation.condition, {})]
+        self.equations = applicable(holding, {name for name, value in self.values.items() if value is None})
         self.definitions = {e.name: e for e in self.equations if not e.is_derivative and e.name not in self.values}
         self.sizes: dict[str, int] = {}
         self.being_measured: set[str] = set()

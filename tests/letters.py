@@ -7,6 +7,7 @@ are 1.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,23 +27,35 @@ FOR_READERS = {
 """Formulas that are for readers alone, each with the reason."""
 SEEDS = range(200)
 ENOUGH = 16
-"""How many samples a formula is computed for."""
+"""How many samples LaTeX is computed for, of each combination of words."""
 
 
 def samples(loss: Loss, latex: str, beside: str = "") -> Iterator[Sample]:
-    """Samples in which what the LaTeX does not speak of is at its default; of what stands beside it, letters count."""
+    """Samples in which what the LaTeX does not speak of is at its default; of what stands beside it, letters count.
+
+    As many for each of the words that its conditions may say.
+    """
     spoken_of = {loss.symbols.get(token.text) for token in tokens(f"{latex} {beside}", loss.symbols)}
-    said = {token.text.strip(" :") for token in tokens(latex) if token.kind == "text"}
+    conditions = said(latex)
 
     def is_kept(name: str, value: Any) -> bool:
         allowed = loss.options.get(name)
         is_special = isinstance(allowed, Range) and value in allowed.extra_values
-        return not is_special and (name in spoken_of or bool(said & set(words_of(name, allowed, value))))
+        return not is_special and (name in spoken_of or not conditions.isdisjoint(words_of(name, allowed, value)))
 
+    drawn: Counter[frozenset[str]] = Counter()
     for seed in SEEDS:
         sample = at_defaults(loss, ordinary(loss, seed), is_kept)
         if sample is not None and is_arrangeable(loss, sample):
-            yield sample
+            here = frozenset(word for word, holds in words(loss, sample).items() if holds)
+            drawn[here] += 1
+            if drawn[here] <= ENOUGH:
+                yield sample
+
+
+def said(latex: str) -> set[str]:
+    """The conditions in words."""
+    return {token.text.strip(" :") for token in tokens(latex) if token.kind == "text"} - {"otherwise"}
 
 
 def at_defaults(loss: Loss, sample: Sample, is_kept: Callable[[str, Any], bool]) -> Sample | None:

@@ -49,7 +49,14 @@ class Call:
 
     def __init__(self, loss: Loss, sample: Sample) -> None:
         self.loss, self.sample, self.arguments = loss, sample, sample.arguments
-        self.values, self.words = letters.values(loss, sample), letters.words(loss, sample)
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        return letters.values(self.loss, self.sample)
+
+    @cached_property
+    def words(self) -> dict[str, bool]:
+        return letters.words(self.loss, self.sample)
 
     @cached_property
     def value(self) -> np.ndarray:

@@ -74,19 +74,20 @@ def test_what_cannot_be_read_is_shown(latex: str):
         assert shown[mark.index("^") :].startswith(place)
 
 
-def compare(loss) -> int:
-    """How often the formula was computed; AssertionError where it is not the loss."""
-    count = 0
+def check(loss) -> None:
+    """AssertionError where a formula is not the loss, or is in no sample."""
+    written, compared, seen = set(), set(), set()
     for reading in of_formula(loss):
         formula = reading.formula()
+        written |= {equation for equation in formula.written if equation.name == r"\ell"}
+        seen |= {word for word, holds in reading.words.items() if holds}
         for equation in formula.equations if reading.value is not None else ():
             if equation.name == r"\ell":
                 got = formula.array(equation).reshape(np.shape(reading.value))
                 np.testing.assert_allclose(got, reading.value, 1e-9, 1e-12, err_msg=loss.name)
-                count += 1
-        if count >= letters.ENOUGH:
-            break
-    return count
+                compared.add(equation)
+    assert compared == written, f"{loss.name}: no sample has {written - compared}"
+    assert letters.said(loss.formula) <= seen, f"{loss.name}: no sample has {letters.said(loss.formula) - seen}"
 
 
 COMPUTED = [loss for loss in lossary.catalogue() if loss.symbols and loss.name not in letters.FOR_READERS]
@@ -94,7 +95,7 @@ COMPUTED = [loss for loss in lossary.catalogue() if loss.symbols and loss.name n
 
 @pytest.mark.parametrize("loss", COMPUTED, ids=lambda loss: loss.name)
 def test_a_formula_is_its_loss(loss):
-    assert compare(loss) >= letters.ENOUGH
+    check(loss)
 
 
 MUTANTS = {
@@ -107,7 +108,7 @@ def test_a_wrong_formula_is_found(name: str, right: str, wrong: str):
     loss = lossary.core.record.CATALOGUE[name]
     assert right in loss.formula
     with pytest.raises(AssertionError):
-        compare(dataclasses.replace(loss, formula=loss.formula.replace(right, wrong)))
+        check(dataclasses.replace(loss, formula=loss.formula.replace(right, wrong)))
 
 
 @pytest.mark.parametrize("name", letters.FOR_READERS)
