@@ -25,7 +25,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -51,15 +51,15 @@ def cosine(*arguments: Value) -> Value:
     return a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
 
 
+def dot(a: Value, b: Value) -> Value:
+    """Of numbers, of a number and an array, of two vectors, or of a matrix and a vector."""
+    return a @ b if np.ndim(a) and np.ndim(b) else a * b
+
+
 def product(a: Value, b: Value) -> Value:
-    """Of numbers, of a number and an array, or of a matrix and an array."""
     if np.ndim(a) == 1 and np.ndim(b) == 1:
         raise ValueError(r"two vectors are multiplied: write \cdot where their dot product is meant")
-    return a @ b if np.ndim(a) and np.ndim(b) else a * b
-
-
-def dot(a: Value, b: Value) -> Value:
-    return a @ b if np.ndim(a) and np.ndim(b) else a * b
+    return dot(a, b)
 
 
 def norm(x: np.ndarray, p: float = 2.0) -> float:
@@ -76,8 +76,6 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     r"\sigma": lambda x: 1 / (1 + np.exp(-x)),  # where a bracket follows
     r"\tanh": np.tanh,
     r"\cosh": np.cosh,
-    r"\sinh": np.sinh,
-    r"\sin": np.sin,
     r"\cos": cosine,
     r"\arctan": np.arctan,
     r"\max": lambda *x: reduce(np.maximum, x),
@@ -199,7 +197,9 @@ class Token(NamedTuple):
     position: int
 
 
-COMMANDS = {r"\frac", r"\tfrac", r"\sqrt", r"\sum", r"\prod", r"\arg", r"\cdot", r"\partial", r"\qquad", *RELATIONS}
+OPENING = {*CLOSING, r"\frac", r"\tfrac", r"\sqrt", r"\sum", r"\prod", r"\arg", r"\begin{cases}"}
+"""What a factor begins with, if not with a name or a number."""
+COMMANDS = {*OPENING, *RELATIONS, r"\cdot", r"\partial", r"\qquad"}
 TOKEN = re.compile(
     r"""
       (?P<space> \s+ | \\[,;:!\ ] | \\(?:quad|left|right|textstyle|displaystyle)(?![a-zA-Z]) )
@@ -264,7 +264,7 @@ class Parser:
         if not self.take(text):
             self.fail(f"{text} is expected, not {self.next.text}")
 
-    def fail(self, what: str, token: Token | None = None) -> None:
+    def fail(self, what: str, token: Token | None = None) -> NoReturn:
         raise Unreadable(what, self.latex, (token or self.next).position)
 
     def equations(self) -> list[Equation]:
@@ -346,17 +346,7 @@ class Parser:
         kind, text, _ = self.next
         if kind in ("name", "number"):
             return True
-        closes = text == CLOSING.get(self.open[-1])
-        return not closes and text in (
-            *CLOSING,
-            r"\frac",
-            r"\tfrac",
-            r"\sqrt",
-            r"\sum",
-            r"\prod",
-            r"\arg",
-            r"\begin{cases}",
-        )
+        return text in OPENING and text != CLOSING.get(self.open[-1])
 
     def refuse_factor(self, why: str) -> None:
         if self.starts_factor():
@@ -427,8 +417,7 @@ class Parser:
             return self.cases()
         if token.text in CLOSING and token.kind == "sign":
             return self.bracketed(token.text)
-        self.place -= 1
-        return self.fail(f"{token.text} is not understood")
+        self.fail(f"{token.text} is not understood", token)
 
     def bracketed(self, bracket: str) -> Node:
         closing = self.enter(bracket)

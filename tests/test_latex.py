@@ -24,6 +24,7 @@ MEANINGS = {
     r"f = -2^2 + \tfrac12 \cdot 4 / 2": -3.0,
     r"f = \tfrac{1}{2\beta} (1 - \beta)^2": 0.25,
     r"f = \log e^2 - \log^2 e": 1.0,
+    r"f = \sqrt{\exp(0) + 3}": 2.0,
     r"f = |{-3}| + |1 - |2 - 5||": 5.0,
     r"f = \|t\| + \|t\|_1 + t \cdot t": 37.0,
     r"f_n = x_{n,y_n}": [2.0, 1.5],
