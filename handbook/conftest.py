@@ -1,1 +1,1 @@
-collect_ignore_glob = ["*.py"]  # the guides are tested here: `pytest --doctest-glob='*.md' handbook`
+collect_ignore_glob = ["*.py"]  # the guides are tested here: `pytest handbook`

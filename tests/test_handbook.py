@@ -1,5 +1,5 @@
 """The guides in English and Chinese: the same pages, code, sections, figures and links. Their code is run by
-`pytest --doctest-glob='*.md' handbook`."""
+`pytest handbook`."""
 
 import importlib.util
 import re

@@ -5,6 +5,7 @@ Run: pip install pytorch-lightning, then python examples/integrations/lightning_
 """
 
 import logging
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -58,12 +59,16 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Lightning's advice on workers
     weight = torch.tensor([1.0, 2.0, 1.0])
     for precision in ("32-true", "bf16-mixed"):
+        losses = []
         for library in (torch.nn, nn):
             with tempfile.TemporaryDirectory() as folder:
                 loss, checkpoint = trained(library.CrossEntropyLoss(weight=weight), precision, folder)
                 state = torch.load(checkpoint, weights_only=True)["state_dict"]
             print(f"{precision:<11}{library.__name__:<11} {loss:.4f}")
             Classifier(torch.nn.CrossEntropyLoss(weight=weight)).load_state_dict(state)
+            losses.append(loss)
+        if abs(losses[0] - losses[1]) > 1e-4:
+            sys.exit(f"{precision}: other losses")
     print("The checkpoints fit torch's loss too.")
 
 
