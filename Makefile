@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 KERNELS := --config-settings wheel.cmake
 
-.PHONY: demo test test-cuda test-gpu bench-gpu peers check lint bench docs fuzz test-newest test-oldest test-versions wheel sanitize clean
+.PHONY: demo test test-cuda test-gpu bench-gpu peers check lint bench docs site test-site fuzz test-newest test-oldest test-versions wheel sanitize clean
 
 # The report on the predictions that ship with the package.
 demo: $(VENV)/demo.done
@@ -15,7 +15,7 @@ demo: $(VENV)/demo.done
 
 # Everything: conformance on every library, the checks' own tests, OpInfo, the tools, the examples of docstrings.
 test: $(VENV)/kernels.done
-	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda tests src/lossary
+	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda --ignore tests/site tests src/lossary
 
 # One loss of each family, without what takes a program of the interpreter for each of thousands of calls.
 ON_TRITON := "torch-float32 and (cross_entropy or huber or cosine) and not (linear or binary or determinism or invalid)"
@@ -49,6 +49,14 @@ lint: $(VENV)/kernels.done
 # The pages that are written from the code and its measurements.
 docs: $(VENV)/kernels.done
 	$(BIN)/python docs/generate.py
+
+# The handbook in English and Chinese: build/site/index.html. It needs node and npm, for the formulas.
+site: $(VENV)/kernels.done
+	$(BIN)/python -m handbook.build
+
+# The handbook as a browser shows it.
+test-site: site $(VENV)/browser.done
+	$(BIN)/pytest tests/site
 
 # Times and memory beside every peer, and the page that says so: a quarter of an hour on a machine that does nothing else.
 bench: $(VENV)/kernels.done
@@ -115,6 +123,12 @@ $(VENV)/dev.done: $(VENV)/demo.done
 $(VENV)/peers.done: $(VENV)/dev.done tests/peers/requirements.txt
 	rm -rf $(VENV)/peers
 	$(PIP) --no-deps --target $(VENV)/peers --requirement tests/peers/requirements.txt
+	touch $@
+
+# Debian's, where there is none; the letters are for pictures of Chinese pages.
+$(VENV)/browser.done: $(VENV)/dev.done
+	command -v chromedriver || (apt-get update --quiet && \
+	    apt-get install --quiet --yes --no-install-recommends chromium chromium-driver fonts-noto-cjk)
 	touch $@
 
 # Whenever they change. Where there is a compiler, a build that fails must not pass for none.

@@ -1,0 +1,132 @@
+"""What Sphinx does for the handbook beside its own: pages in their order, figures within the page, the chart of
+`lossary which`, the list of codes, the way to the other language, and notebooks."""
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+
+from furo.navigation import get_navigation_tree
+from handbook import words
+from handbook.contents import CONTENTS
+from handbook.notebooks import has_code, notebook
+from lossary.misuse import RULES
+from lossary.translations import translate
+
+
+def language_of(app: Sphinx) -> str:
+    return "zh" if str(app.config.language).startswith("zh") else "en"
+
+
+def with_contents(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Each page that holds others ends in their table of contents, which only the sidebar shows."""
+    say = words.speaker(language_of(app))
+    for caption, patterns in CONTENTS.get(docname, []):
+        entries = [entry for pattern in patterns for entry in named(pattern, docname, app.env.found_docs)]
+        if entries:
+            listed = "\n".join(f"{short(entry)} </{entry}>" if short(entry) else f"/{entry}" for entry in entries)
+            options = ":hidden:" + (f"\n:caption: {say(*caption)}" if caption[0] else "")
+            source[0] += f"\n\n```{{toctree}}\n{options}\n\n{listed}\n```\n"
+
+
+def named(pattern: str, docname: str, known: set[str]) -> list[str]:
+    """The page of this name, if it is there; with a star all pages of the folder but the one that holds them."""
+    if not pattern.endswith("*"):
+        return [pattern] if pattern in known else []
+    folder = pattern.removesuffix("*")
+    return sorted(d for d in known if re.fullmatch(f"{folder}[^/]+", d) and d != docname)
+
+
+def short(docname: str) -> str:
+    """In the sidebar losses and codes stand by their name."""
+    folder, _, name = docname.rpartition("/")
+    return name if folder in ("losses", "stuck") and name != "index" else ""
+
+
+class Drawing(nodes.General, nodes.Inline, nodes.Element):
+    """A figure that stands in the page itself, where its style sheet colours it; no words for the search."""
+
+
+def visit_drawing(writer: Any, node: Drawing) -> None:
+    label = html.escape(node["label"])
+    role = f'role="img" aria-label="{label}"' if label else 'aria-hidden="true"'
+    writer.body.append(f'<span class="figure" {role}>{node["svg"]}</span>')
+    raise nodes.SkipNode
+
+
+class FiguresInPage(SphinxPostTransform):
+    default_priority = 5  # before Sphinx looks at images
+
+    def run(self, **unused: Any) -> None:
+        for image in list(self.document.findall(nodes.image)):
+            path = Path(self.app.srcdir) / image["uri"]
+            if image["uri"].startswith("figures/") and path.exists():
+                svg = path.read_text(encoding="utf-8")
+                image.replace_self(Drawing(label=image.get("alt", ""), svg=svg))
+
+
+class Which(SphinxDirective):
+    """The chart of `lossary which`."""
+
+    def run(self) -> list[nodes.Node]:
+        from lossary.which import chart
+
+        losses = "../" * self.env.docname.count("/") + "losses/"
+        return [nodes.raw("", chart(language_of(self.env.app), losses), format="html")]
+
+
+class Codes(SphinxDirective):
+    """A table of the codes of `lossary.check`, each with a link to its page."""
+
+    def run(self) -> list[nodes.Node]:
+        language = language_of(self.env.app)
+        say = words.speaker(language)
+        rows = [
+            f"| [{rule.code}](/stuck/{rule.code}.md) | {say(rule.severity, words.SEVERITIES[rule.severity])} "
+            f"| {translate(rule.title, language)} |"
+            for rule in RULES
+        ]
+        head = [f"| {say('code', '代码')} | {say('severity', '级别')} | {say('mistake', '问题')} |", "|---|---|---|"]
+        return self.parse_text_to_nodes("\n".join(head + rows))
+
+
+def only_this_branch(app: Sphinx, pagename: str, template: str, values: dict[str, Any], doctree: Any) -> None:
+    """The sidebar holds the pages beside the one that is read, not all of the hundred losses and codes."""
+    tree = values["toctree"](collapse=True, titles_only=True, maxdepth=-1, includehidden=True)
+    values["furo_navigation_tree"] = get_navigation_tree(tree)
+
+
+def context(app: Sphinx, pagename: str, template: str, values: dict[str, Any], doctree: nodes.document | None) -> None:
+    other = "en" if language_of(app) == "zh" else "zh"
+    up = "../" * (pagename.count("/") + 1)
+    values["other_language"] = f"{up}{other}/{pagename}.html"
+    values["notebook"] = doctree is not None and has_code(doctree)
+    values["say"] = words.speaker(language_of(app))
+
+
+def write_notebooks(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        for docname in sorted(app.env.found_docs):
+            source = Path(app.env.doc2path(docname))
+            made = notebook(source.read_text(encoding="utf-8"), Path(app.srcdir))
+            if made:
+                path = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(made, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("source-read", with_contents)
+    app.connect("html-page-context", context)
+    app.connect("html-page-context", only_this_branch, priority=900)  # after the theme's
+    app.connect("build-finished", write_notebooks)
+    app.add_node(Drawing, html=(visit_drawing, None))
+    app.add_post_transform(FiguresInPage)
+    app.add_directive("which", Which)
+    app.add_directive("codes", Codes)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
