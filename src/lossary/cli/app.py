@@ -13,6 +13,7 @@ from lossary.cli.plot import plot
 from lossary.cli.show import show_loss
 from lossary.cli.terminal import Commands
 from lossary.cli.verify import verify
+from lossary.cli.which import which
 from lossary.report.cli import report_command
 
 app = typer.Typer(
@@ -92,4 +93,14 @@ app.command(
         "lossary explain ctc_loss --shape 50x16x20 --library numpy",
     ),
 )(explain)
+app.command(
+    "which",
+    context_settings={"ignore_unknown_options": True},
+    epilog=_examples(
+        "lossary which",
+        "lossary which --task regression --outliers",
+        "lossary which cross_entropy mse_loss",
+        "lossary which predictions.npz",
+    ),
+)(which)
 app.command("doctor", epilog=_examples("lossary doctor", "lossary doctor --json"))(doctor)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import polib
 
 from lossary.cli.page import texts
+from lossary.cli.words import WORDS
 from lossary.core.record import catalogue
 from lossary.identities import IDENTITIES, Identity
 from lossary.misuse import RULES
 from lossary.translations import Language, translations
+from lossary.which import texts as which
 
 SHARED = "shared"
 """The catalogue of what several would have."""
@@ -45,6 +47,8 @@ def _texts() -> Iterator[tuple[str, str]]:
         yield from ((_family(identity), text) for text in (identity.statement, identity.domain))
     for rule in RULES:
         yield from (("misuse", text) for text in (rule.title, rule.why, rule.fix))
+    yield from (("which", text) for text in which.texts())
+    yield from (("cli", text) for text in WORDS.values())
 
 
 def _family(identity: Identity) -> str:
