@@ -1,12 +1,16 @@
 """Every text of `lossary which`, for translation."""
 
-from lossary.which import answers, chart, compare, data
+from lossary.which.answers import ABOUT
+from lossary.which.answers import WORDS as ANSWERS
+from lossary.which.chart import WORDS as CHART
+from lossary.which.compare import AXES
+from lossary.which.compare import WORDS as COMPARED
+from lossary.which.data import WORDS as SEEN
 from lossary.which.tasks import TASKS
 
 
 def texts() -> list[str]:
-    found = [*answers.ABOUT.values(), *answers.WORDS.values(), *chart.WORDS.values(), *data.WORDS.values()]
-    found += [*compare.WORDS.values(), *compare.AXES]
+    found = [*ABOUT.values(), *ANSWERS.values(), *CHART.values(), *SEEN.values(), *COMPARED.values(), *AXES]
     for task in TASKS.values():
         found += [task.says, *task.circumstances.values()]
         for rule in task.rules:

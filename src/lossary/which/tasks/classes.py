@@ -242,7 +242,7 @@ CLASSIFICATION = Task(
         Rule(
             ("noise",),
             "cross_entropy",
-            "Cross-entropy with label_smoothing of about the share of wrong labels.",
+            "Cross-entropy with a little label_smoothing, such as 0.1.",
             (
                 Claim(
                     "probabilities",
@@ -515,7 +515,7 @@ BINARY = Task(
                 Claim("gradient", "Sigmoid - target.", identity="binary_cross_entropy_gradient"),
                 Claim(
                     "gradient",
-                    "It stays 1 at a logit of -60, where probabilities in float32 have long lost it.",
+                    "It is still -1 at a logit of -60: nothing saturates.",
                     shown="slope(binary_cross_entropy_with_logits, -60.0, 1.0)",
                     value=-1.0,
                 ),

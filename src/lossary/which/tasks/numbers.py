@@ -62,8 +62,9 @@ REGRESSION = Task(
                 ),
                 Claim(
                     "noise",
-                    "The noise that it believes in is Laplace's with two slopes: q below and 1 - q above.",
-                    identity="quantile_losses_of_q_and_1_less_q_add_up",
+                    "The noise that it believes in is Laplace's with two slopes: for 0.9 they are 0.9 and 0.1.",
+                    shown="slope(quantile_loss, 3.0, 0.0, quantiles=0.9)",
+                    value=0.1,
                 ),
                 Claim(
                     "value",
@@ -112,10 +113,10 @@ REGRESSION = Task(
                 ),
                 Claim(
                     "minimiser",
-                    "Each variance ends at the mean squared error of its task, here 5: its gradient is then divided by "
-                    "that, and units drop out.",
-                    shown="least(lambda v: value(gaussian_nll_loss, [0.0, 0.0], [1.0, 3.0], v), 0.1)",
-                    value=5.0,
+                    "Each variance ends at the mean squared error of its task, such as 5: the squared term is then 1/2, "
+                    "whatever the unit.",
+                    shown="value(gaussian_nll_loss, [0.0, 0.0], [1.0, 3.0], 5.0) - log(5) / 2",
+                    value=0.5,
                 ),
             ),
             "One loss is the aim and others only help it: weigh them by hand, looking at the norm of each one's "

@@ -5,7 +5,7 @@ from lossary.which.tasks.classes import CROSS_ENTROPY
 
 REPEATED = Claim(
     "gradient",
-    "The size of an object drops out: every pixel twice is the same loss.",
+    "Without smoothing the size of an object drops out: every pixel twice is the same loss.",
     identity="overlap_of_pixels_that_repeat",
 )
 NO_PROBABILITIES = Claim(

@@ -239,7 +239,7 @@ PREFERENCE = Task(
                 ),
                 Claim("value", "Without label_smoothing it is DPO.", identity="robust_dpo_without_noise_is_dpo"),
             ),
-            "The share of wrong labels is unknown: kind='ipo' stops at a lead of 1 / (2 beta) whatever it is.",
+            "The share of wrong labels is unknown: kind='ipo' stops at a lead of 1 / (2 beta).",
         ),
         Rule(
             (),
