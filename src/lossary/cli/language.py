@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from lossary.cli.terminal import Refusal
+from lossary.cli.terminal import Refusal, prints
 from lossary.translations import Language
 
 Lang = Annotated[
@@ -14,9 +14,9 @@ Lang = Annotated[
 
 
 def language_of(given: str | None) -> Language:
-    """The one that was asked for, or that of the locale: Chinese where it is zh_*, else English."""
+    """The one that was asked for, or that of the locale: Chinese where it is zh_* and can be printed, else English."""
     if given is None:
-        return "zh" if _locale().startswith("zh") else "en"
+        return "zh" if _locale().startswith("zh") and prints("中文") else "en"
     for language in get_args(Language):
         if given == language:
             return language

@@ -4,18 +4,25 @@ from typing import Annotated
 
 import typer
 
+from lossary.cli.language import Lang, language_of
 from lossary.cli.terminal import AsJson, Refusal, did_you_mean, show, show_json, table
 from lossary.core.record import catalogue
+from lossary.translations import translate
 
 
 def list_losses(
-    family: Annotated[
-        str | None,
-        typer.Option("--family", metavar="FAMILY", help="Only the losses of this family.", show_default="all"),
+    name: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="Only the losses of this family.", show_default="all")
     ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", metavar="FAMILY", help="The same.", show_default="all")
+    ] = None,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """List the losses: name, family, title."""
+    family = family or name
+    language = language_of(lang)
     families = tuple(dict.fromkeys(record.family for record in catalogue()))
     if family is not None and family not in families:
         raise Refusal(
@@ -23,6 +30,6 @@ def list_losses(
         )
     records = [record for record in catalogue() if family in (None, record.family)]
     if as_json:
-        show_json([{"name": r.name, "family": r.family, "title": r.title} for r in records])
+        show_json([{"name": r.name, "family": r.family, "title": translate(r.title, language)} for r in records])
     else:
-        show(table(("name", "family", "title"), [(r.name, r.family, r.title) for r in records]))
+        show(table(("name", "family", "title"), [(r.name, r.family, translate(r.title, language)) for r in records]))

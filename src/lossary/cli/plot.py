@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lossary.cli.terminal import Refusal, complete, find
+from lossary.cli.names import complete, find
+from lossary.cli.terminal import Refusal
 
 
 def plot(

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from lossary import which as table_of_rules
 from lossary.cli.language import Lang, language_of
-from lossary.cli.terminal import AsJson, Refusal, bullets, did_you_mean, find, heading, indented, show, show_json
+from lossary.cli.names import find
+from lossary.cli.terminal import AsJson, Refusal, bullets, did_you_mean, heading, indented, show, show_json
 from lossary.cli.words import word
 from lossary.report.read import OPENERS
 from lossary.translations import Language, translate
