@@ -6,7 +6,8 @@
 ['delta = 0.5', 'delta = 1']
 """
 
-from lossary.plots.canvas import STYLE, save
-from lossary.plots.overlay import choices, curve, curves
+from lossary.plots.canvas import COLOURS, STYLE, save
+from lossary.plots.figures import FIGURES
+from lossary.plots.overlay import POINTS, choices, curve, curves
 
-__all__ = ["STYLE", "choices", "curve", "curves", "save"]
+__all__ = ["COLOURS", "FIGURES", "POINTS", "STYLE", "choices", "curve", "curves", "save"]

@@ -45,7 +45,10 @@ EDGE = 1e-3
 
 @dataclass(frozen=True)
 class Axis:
-    """variable: what gradients are taken by, of the numbers on the axis. own: what the loss takes, of the variable."""
+    """variable: what gradients are taken by, of the numbers on the axis. own: what the loss takes, of the variable.
+
+    mapped: whether it is no axis of the loss's own. note: what the label of its curve adds.
+    """
 
     label: str
     gradient: str
@@ -55,6 +58,7 @@ class Axis:
     variable: Callable[[np.ndarray], np.ndarray] = lambda x: x
     fixed: Mapping[str, Any] = field(default_factory=dict)
     mapped: bool = False
+    note: str = ""
 
 
 def common(records: Sequence[Loss]) -> dict[str, Axis]:
@@ -86,4 +90,11 @@ def _of_probability(axis: str) -> Axis:
         variable=lambda p: np.log(p) - np.log1p(-p),
         fixed=ONE_HOT.get(axis, {}),
         mapped=True,
+        note=" of that probability and 1" if axis == "x - y" else "",
     )
+
+
+def said(records: Sequence[Loss]) -> list[str]:
+    """What is drawn on another axis than each loss's own."""
+    axis = next(iter(common(records).values()))
+    return [f"on a common axis, the {axis.label}; the right panel is the {axis.gradient}"] if axis.mapped else []

@@ -106,7 +106,9 @@ def curve(record: Loss, axis: Axis, x: np.ndarray, given: Mapping[str, Any], *, 
     """A loss at points of an axis. given: the arguments beside those that its plot fixes. named: on the label."""
     plot = _plot(record.name)
     shown = {n: v for n, v in given.items() if not named or v != record.defaults.get(n)}
-    label = ", ".join([record.name] * named + [f"{n} = {_number(v)}" for n, v in shown.items() if n not in axis.fixed])
+    label = ", ".join(
+        [record.name + axis.note] * named + [f"{n} = {_number(v)}" for n, v in shown.items() if n not in axis.fixed]
+    )
     library = LIBRARIES["torch" if find_spec("torch") else "numpy"]
     loss = _loss_of_axis(record, axis, {**plot.fixed, **given, **axis.fixed}, library, len(x))
     variable = axis.variable(x)
