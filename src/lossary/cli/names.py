@@ -1,8 +1,11 @@
 """What a name on the command line means: losses by any of their names, functions, identities, codes of rules."""
 
 import inspect
+import runpy
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +13,7 @@ import typer
 import lossary
 from lossary import information
 from lossary.cli.terminal import Refusal, did_you_mean
-from lossary.core.record import FAMILIES, Loss, catalogue
+from lossary.core.record import FAMILIES, OWN, Loss, catalogue
 from lossary.identities import IDENTITIES, Identity
 from lossary.misuse import RULES, Rule
 from lossary.which import TASKS
@@ -58,7 +61,7 @@ Named = Loss | Function | Identity | Rule
 
 def find(name: str) -> Loss:
     """The record of the loss of this name."""
-    losses = _losses(name)
+    losses = _losses(name) or _of_module(name)
     if not losses:
         raise Refusal(f"no loss is called {name!r}.{_suggestion(name)} `lossary list` shows all")
     return _one(name, losses)
@@ -67,13 +70,37 @@ def find(name: str) -> Loss:
 def find_any(name: str) -> Named:
     """What the name means: first a loss, then a function, an identity, a rule of `lossary check`."""
     wanted = plain(name)
-    losses = _losses(name)
+    losses = _losses(name) or _of_module(name)
     if losses:
         return _one(name, losses)
     others = [(key, found) for key, found in _others() if wanted and plain(key) == wanted]
     if not others:
         raise Refusal(f"{name!r} is not in Lossary.{_suggestion(name)} `lossary list` shows all losses")
     return dict(others).get(name, others[0][1])
+
+
+def _of_module(name: str) -> list[Loss]:
+    """The loss of the user's own that is called MODULE:NAME or FILE.py:NAME: the module is imported for it."""
+    module, colon, attribute = name.rpartition(":")
+    if not colon:
+        return []
+    return [record for record in imported(module) if record.name == attribute]
+
+
+def imported(module: str) -> list[Loss]:
+    """The losses of the user's own that a module defines, named as for `import` from this folder, or by its file."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        if module.endswith(".py"):
+            runpy.run_path(module)
+        else:
+            import_module(module)
+    except Exception as error:  # whatever the user's own code raises
+        raise Refusal(f"{module} cannot be imported: {type(error).__name__}: {error}") from None
+    if not OWN:
+        raise Refusal(f"{module} makes no loss with @lossary.loss")
+    return list(OWN.values())
 
 
 def plain(name: str) -> str:
@@ -105,13 +132,11 @@ def complete(incomplete: str) -> list[str]:
 
 def _losses(name: str) -> list[Loss]:
     """Those of this very name; else those that people call so, here or in another library."""
-    wanted = plain(name)
-    of_record = [record for record in catalogue() if plain(record.name) == wanted]
-    of_alias = [record for record in catalogue() if wanted in map(plain, record.aliases)]
+    wanted, known = plain(name), catalogue(own=True)
+    of_record = [record for record in known if plain(record.name) == wanted]
+    of_alias = [record for record in known if wanted in map(plain, record.aliases)]
     of_library = [
-        record
-        for record in catalogue()
-        if any(plain(e.name) == wanted for e in record.elsewhere if e.library != "lossary")
+        record for record in known if any(plain(e.name) == wanted for e in record.elsewhere if e.library != "lossary")
     ]
     return (of_record or of_alias or of_library) if wanted else []
 
@@ -153,7 +178,7 @@ LossName = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="A loss: its name here or in another library, or what people call it.",
+        help="A loss, by any of its names; MODULE:NAME of your own.",
         autocompletion=complete,
     ),
 ]

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from lossary.cli.names import Function, Named, complete, find_any, members
 from lossary.cli.page import Argument, Page, call, page, stated, summary
 from lossary.cli.terminal import AsJson, bullets, formula, heading, indented, prints, show, show_json
 from lossary.cli.words import word
-from lossary.core.record import Loss
+from lossary.core.record import Example, Loss
 from lossary.dispatch.loss import short
 from lossary.identities import Identity
 from lossary.misuse import Rule
@@ -112,50 +112,47 @@ def _signature(function: Function) -> str:
 
 
 def _of_loss(shown: Page, language: Language) -> Iterator[RenderableType]:
-    def section(name: str, *parts: RenderableType) -> Iterator[RenderableType]:
-        return _section(word(name, language), *parts)
+    def section(name: str, *parts: RenderableType, of: object = True) -> Iterator[RenderableType]:
+        return _section(word(name, language), *parts) if of else iter(())
+
+    def listed(name: str, lines: Iterable[str]) -> Iterator[RenderableType]:
+        lines = list(lines)
+        return section(name, bullets(lines), of=lines)
+
+    def said(name: str, text: str) -> Iterator[RenderableType]:
+        return section(name, Text(text), of=text)
 
     yield Text.assemble((shown.name, "bold"), f": {shown.title}")
-    yield Text(shown.family, style="dim")
-    if shown.aliases:
-        yield Text(", ".join(shown.aliases), style="dim")
-    yield from section("formula", formula(shown.formula_text, shown.formula))
+    yield Text(", ".join([shown.family, *shown.aliases]), style="dim")
+    yield from section("formula", formula(shown.formula_text, shown.formula), of=shown.formula)
     if shown.symbols:
         yield indented(bullets(f"{_letter(letter)}: {text}" for letter, text in shown.symbols.items()))
-    if shown.gradient:
-        yield from section("gradient", formula(shown.gradient_text, shown.gradient))
-    if shown.derivation:
-        yield from section("derivation", Text(_prose(shown.derivation)))
-    if shown.held:
-        yield from section("constant", bullets(map(str, shown.held)))
-    yield from section("use", Text(f"{shown.summary}\n\n{shown.use}"))
-    if shown.use_when:
-        yield from section("use when", bullets(shown.use_when))
-    if shown.not_when:
-        yield from section("not when", bullets(shown.not_when))
-    if shown.expect:
-        start = (
-            f"{call(shown.name, shown.expect.start)} = {shown.expect.start.value:.12g}: {shown.expect.start.because}"
-        )
-        yield from section("expect", bullets([start, shown.expect.floor]))
-    if shown.minimiser:
-        yield from section("minimiser", Text(shown.minimiser))
+    yield from section("gradient", formula(shown.gradient_text, shown.gradient), of=shown.gradient)
+    yield from said("derivation", _prose(shown.derivation))
+    yield from listed("constant", map(str, shown.held))
+    yield from said("use", "\n\n".join(filter(None, [shown.summary, shown.use])))
+    yield from listed("use when", shown.use_when)
+    yield from listed("not when", shown.not_when)
+    yield from listed("expect", [_worked(shown, shown.expect.start), shown.expect.floor] if shown.expect else [])
+    yield from said("minimiser", shown.minimiser)
     yield from section("arguments", *_arguments(shown.arguments))
     yield indented(Text(_legend(shown, language), style="dim"))
     yield from section("options", *_arguments(shown.options))
-    yield from section("unreduced", Text(shown.unreduced))
-    yield from section("edge cases", Text(shown.edge_cases))
+    yield from said("unreduced", shown.unreduced)
+    yield from said("edge cases", shown.edge_cases)
     names = ((translate(name.replace("_", " "), language), words) for name, words in shown.properties.items())
-    yield from section("properties", bullets(f"{name}: {words}" for name, words in names))
-    yield from section("differs", *_differences(shown))
-    yield from section("raises", *(Text(f"{names}: {text}") for names, text in shown.raises))
-    yield from section("pitfalls", bullets(shown.pitfalls))
-    yield from section("elsewhere", bullets(f"{e.name} ({e.library}): {e.conversion}" for e in shown.elsewhere))
-    if shown.identities:
-        yield from section("identities", bullets(f"{i.statement} ({i.name})" for i in shown.identities))
-    examples = (f"{call(shown.name, e)} = {e.value:.12g}: {e.because}" for e in shown.examples)
-    yield from section("by hand", bullets(examples))
-    yield from section("sources", bullets(map(str, shown.sources)))
+    yield from listed("properties", (f"{name}: {words}" for name, words in names))
+    yield from section("differs", *_differences(shown), of=shown.differs_from_torch or shown.differences)
+    yield from section("raises", *(Text(f"{names}: {text}") for names, text in shown.raises), of=shown.raises)
+    yield from listed("pitfalls", shown.pitfalls)
+    yield from listed("elsewhere", (f"{e.name} ({e.library}): {e.conversion}" for e in shown.elsewhere))
+    yield from listed("identities", (f"{i.statement} ({i.name})" for i in shown.identities))
+    yield from listed("by hand", (_worked(shown, example) for example in shown.examples))
+    yield from listed("sources", map(str, shown.sources))
+
+
+def _worked(shown: Page, example: Example) -> str:
+    return f"{call(shown.name, example)} = {example.value:.12g}: {example.because}"
 
 
 def _letter(latex: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossary.core.record import CATALOGUE, Loss, Plot
+from lossary.core.record import KNOWN, Loss, Plot
 from lossary.plots.axes import Axis, common
 from lossary.plots.canvas import COLOURS, DASHES, canvas, dress
 from lossary.testing.libraries import LIBRARIES, Library
@@ -59,19 +59,19 @@ def curves(
     options = options or {}
     plots = {name: _plot(name) for name in drawn}
     for option in options:
-        if not any(option in choices(CATALOGUE[name]) for name in drawn):
-            known = sorted({choice for name in drawn for choice in choices(CATALOGUE[name])})
+        if not any(option in choices(KNOWN[name]) for name in drawn):
+            known = sorted({choice for name in drawn for choice in choices(KNOWN[name])})
             raise ValueError(f"{', '.join(drawn)}: no option {option!r} to draw; there is {', '.join(known) or 'none'}")
     wanted = [(name, given) for name, plot in plots.items() for given in _sweep(name, plot, options, len(drawn) == 1)]
     if not wanted:
         raise ValueError("no loss to draw")
     if len(wanted) > MOST_CURVES:
         raise ValueError(f"{len(wanted)} curves are too many to tell apart; draw at most {MOST_CURVES}")
-    axes = common([CATALOGUE[name] for name in drawn])
+    axes = common([KNOWN[name] for name in drawn])
     low, high = limits or (min(a.low for a in axes.values()), max(a.high for a in axes.values()))
     x = np.linspace(low, high, POINTS)
     named = len(drawn) > 1
-    found = [curve(CATALOGUE[name], axes[name], x, given, named=named) for name, given in wanted]
+    found = [curve(KNOWN[name], axes[name], x, given, named=named) for name, given in wanted]
     return _draw(drawn, list(_marked(found)))
 
 
@@ -85,9 +85,9 @@ def choices(record: Loss) -> tuple[str, ...]:
 
 
 def _plot(name: str) -> Plot:
-    if name not in CATALOGUE:
+    if name not in KNOWN:
         raise ValueError(f"no loss is called {name!r}")
-    plot = CATALOGUE[name].plot
+    plot = KNOWN[name].plot
     if plot is None:
         raise ValueError(f"{name} has no curve: it is not a function of one number")
     return plot
@@ -95,7 +95,7 @@ def _plot(name: str) -> Plot:
 
 def _sweep(name: str, plot: Plot, options: Mapping[str, Sequence[Any]], alone: bool) -> list[dict[str, Any]]:
     """The arguments of each curve that differ from the fixed ones."""
-    record = CATALOGUE[name]
+    record = KNOWN[name]
     first = {option: (record.defaults.get(option, values[0]),) for option, values in plot.sweep.items()}
     own = {option: values for option, values in options.items() if option in choices(record)}
     swept = {**first, **own} if own or not alone else plot.sweep
@@ -177,7 +177,7 @@ def _draw(names: Sequence[str], drawn: Sequence[Curve]) -> "Figure":
                 panel.plot(one.x, y, label=one.label, color=COLOURS[place % len(COLOURS)], linestyle=dashes)
             cut = _cut(panel, np.concatenate(ys))
             dress(panel, title + " (its steepest parts cut off)" * cut, axis.label)
-        figure.suptitle(CATALOGUE[names[0]].title if len(names) == 1 else ", ".join(names), fontsize=10)
+        figure.suptitle(KNOWN[names[0]].title if len(names) == 1 else ", ".join(names), fontsize=10)
         if len(drawn) > 1:
             handles, labels = panels[0].get_legend_handles_labels()
             columns = max(1, 110 // (max(map(len, labels)) + 8))

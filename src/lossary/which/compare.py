@@ -12,7 +12,6 @@ from lossary.plots.axes import common
 from lossary.plots.overlay import curve
 from lossary.translations import Language, translate
 from lossary.which.answers import ABOUT, command, held_by
-from lossary.which.rule import Rule, Task
 from lossary.which.tasks import TASKS
 
 SCORES = {"logits", "probabilities", "log-probabilities", "real numbers"}
@@ -56,16 +55,17 @@ def compare(records: Sequence[Loss], language: Language = "en") -> Comparison:
 
 
 def _aspects(record: Loss, wrong: list[str], language: Language, t: Callable[[str], str]) -> dict[str, list[str]]:
+    """The rule that takes the fewest circumstances has claims about the loss as it is; none is about the user's own."""
     shown, asking = page(record, language), [(t, r) for t in TASKS.values() for r in t.rules if r.loss == record.name]
-    claims = _plainest(asking).because
+    claims = min((rule for _, rule in asking), key=lambda rule: len(rule.when)).because if asking else ()
 
     def said(about: str) -> list[str]:
         return [f"{t(claim.text)} [{held_by(claim)}]" for claim in claims if claim.about == about]
 
     found = {
         ABOUT["minimiser"]: [shown.minimiser] if shown.minimiser else said("minimiser"),
-        ABOUT["noise"]: said("noise") or [t(WORDS["no likelihood"])],
-        ABOUT["gradient"]: [*filter(None, shown.gradient_text), *wrong, *said("gradient")],
+        ABOUT["noise"]: said("noise") or [t(WORDS["no likelihood"])] * bool(asking),
+        ABOUT["gradient"]: [*["\n".join(shown.gradient_text)] * bool(shown.gradient), *wrong, *said("gradient")],
         ABOUT["probabilities"]: [*_properness(record, t), *said("probabilities")],
         ABOUT["value"]: said("value"),
         WORDS["when"]: list(shown.use_when),
@@ -73,11 +73,6 @@ def _aspects(record: Loss, wrong: list[str], language: Language, t: Callable[[st
         WORDS["asked"]: [command(task.name, rule.when) for task, rule in asking],
     }
     return {t(about): sentences for about, sentences in found.items()}
-
-
-def _plainest(asking: Sequence[tuple[Task, Rule]]) -> Rule:
-    """The rule of a loss that takes the fewest circumstances: its claims are about the loss as it is."""
-    return min((rule for _, rule in asking), key=lambda rule: len(rule.when))
 
 
 def _properness(record: Loss, t: Callable[[str], str]) -> list[str]:

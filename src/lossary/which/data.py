@@ -74,7 +74,7 @@ class _Notes:
     """What was seen, in a language."""
 
     def __init__(self, language: Language) -> None:
-        self.language = language
+        self.language: Language = language
 
     def __call__(self, word: str, **numbers: float) -> str:
         return translate(WORDS[word], self.language).format(**numbers)
