@@ -7,6 +7,7 @@ import typer
 from lossary.cli.language import Lang, language_of
 from lossary.cli.names import imported
 from lossary.cli.terminal import AsJson, Refusal, did_you_mean, show, show_json, table
+from lossary.cli.words import word
 from lossary.core.record import catalogue
 from lossary.translations import translate
 
@@ -41,4 +42,9 @@ def list_losses(
     if as_json:
         show_json([{"name": r.name, "family": r.family, "title": translate(r.title, language)} for r in records])
     else:
-        show(table(("name", "family", "title"), [(r.name, r.family, translate(r.title, language)) for r in records]))
+        show(
+            table(
+                [word(n, language) for n in ("name", "family", "title")],
+                [(r.name, r.family, translate(r.title, language)) for r in records],
+            )
+        )

@@ -75,7 +75,7 @@ def verify(
     elif meant:
         show(*(part for identity in dict.fromkeys(meant) for part in _one(identity, checked, data, language)))
     else:
-        show(_table(checked) if full else _summary(checked, language), Text())
+        show(_table(checked, language) if full else _summary(checked, language), Text())
         show(Text(_verdict(checked, failures, source, language), style="bold"))
         failing = dict.fromkeys(c.identity for c in failures)
         show(indented(bullets(f"{i.name}: {i.statement} Domain: {i.domain}." for i in failing)))
@@ -151,13 +151,13 @@ def _record(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _table(checked: list[Checked]) -> Any:
+def _table(checked: list[Checked], language: Language) -> Any:
     def cells(c: Checked) -> Iterator[str | Text]:
-        yield Text("yes" if c.holds else "NO", style="green" if c.holds else "bold red")
+        yield Text(word("yes" if c.holds else "no", language), style="green" if c.holds else "bold red")
         yield from (f"{c.largest_error:.1e}", f"{c.allowed:.1e}", c.library, c.dtype, c.identity.name)
 
-    titles = ("holds", "error", "allowed", "library", "dtype", "identity")
-    return table(titles, (tuple(cells(c)) for c in checked), right=("error", "allowed"))
+    titles = [word(name, language) for name in ("holds", "error", "allowed", "library", "dtype", "identity")]
+    return table(titles, (tuple(cells(c)) for c in checked), right=titles[1:3])
 
 
 def _summary(checked: list[Checked], language: Language) -> Any:
@@ -195,7 +195,7 @@ def _one(identity: Identity, checked: list[Checked], data: Data | None, language
     if identity.reason:
         yield indented(Text(identity.reason, style="dim"))
     yield Text()
-    yield indented(_table([c for c in checked if c.identity is identity]))
+    yield indented(_table([c for c in checked if c.identity is identity], language))
     yield Text()
 
 

@@ -17,7 +17,7 @@ from lossary.cli.words import word
 from lossary.report.read import OPENERS
 from lossary.translations import Language, translate
 from lossary.which import TASKS, Answer
-from lossary.which.answers import sections
+from lossary.which.answers import AND, sections
 from lossary.which.compare import Comparison, compare
 from lossary.which.data import Seen, look
 
@@ -87,7 +87,7 @@ def _lines(answer: Answer, language: Language, seen: Seen | None) -> Iterator[Re
         yield indented(Text(seen.read))
         yield from _points(word("seen", language), [*seen.circumstances.values(), *seen.also])
         yield Text()
-    yield Text("; ".join([answer.asked, *answer.circumstances.values()]), style="dim")
+    yield Text(translate(AND, language).join([answer.asked, *answer.circumstances.values()]), style="dim")
     yield Text.assemble((answer.loss, "bold"), f": {answer.title}")
     yield indented(Text(answer.says))
     for title, points in sections(answer, language):

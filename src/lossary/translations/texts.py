@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import polib
 
-from lossary.cli.names import functions
+from lossary import information
+from lossary.cli.names import functions, members
 from lossary.cli.page import summary, texts
 from lossary.cli.words import WORDS
 from lossary.core.record import PROPERTIES, catalogue
@@ -51,4 +52,5 @@ def _texts() -> Iterator[tuple[str, str]]:
     yield from (("which", text) for text in which.texts())
     yield from (("cli", text) for text in WORDS.values())
     yield from (("cli", summary(function.object)) for function in functions())
+    yield from (("cli", summary(function)) for _, function in members(information))
     yield from (("cli", name.replace("_", " ")) for name in (*PROPERTIES, "rows_coupled"))

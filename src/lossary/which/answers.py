@@ -26,9 +26,6 @@ class Reason:
     text: str
     held_by: str
 
-    def __str__(self) -> str:
-        return f"{self.about}: {self.text} [{self.held_by}]"
-
 
 @dataclass(frozen=True)
 class Other:
@@ -60,11 +57,15 @@ class Answer:
         return command(self.task, self.circumstances)
 
 
+AND = "; "
+"""What joins circumstances."""
+
 WORDS = {
     "because": "Because",
     "not_when": "Not when",
     "changes": "What would change the answer",
     "also": "What the other circumstances lead to, each alone",
+    "reason": "{about}: {text} [{held_by}]",
     "without": "without {flags} ({means}): {loss}",
     "with": "{flags} ({means}): {loss}",
 }
@@ -73,17 +74,20 @@ WORDS = {
 def sections(of: Answer, language: Language) -> list[tuple[str, list[str]]]:
     """What an answer says below its first lines: headings, each with its points. Command and chart print these."""
 
+    def t(name: str) -> str:
+        return translate(WORDS[name], language)
+
     def said(other: Other) -> str:
-        form = translate(WORDS["without" if other.without else "with"], language)
-        return form.format(flags=other.flags, means="; ".join(other.means), loss=other.loss)
+        form = t("without" if other.without else "with")
+        return form.format(flags=other.flags, means=translate(AND, language).join(other.means), loss=other.loss)
 
     found = {
-        "because": [str(reason) for reason in of.because],
+        "because": [t("reason").format(**vars(reason)) for reason in of.because],
         "not_when": [of.not_when],
         "changes": [said(other) for other in of.changes],
         "also": [said(other) for other in of.also],
     }
-    return [(translate(WORDS[word], language), points) for word, points in found.items() if points]
+    return [(t(word), points) for word, points in found.items() if points]
 
 
 def answer(task: str, circumstances: Collection[str] = (), language: Language = "en") -> Answer:

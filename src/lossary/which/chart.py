@@ -5,7 +5,7 @@ from html import escape
 
 from lossary.core.record import CATALOGUE
 from lossary.translations import Language, translate
-from lossary.which.answers import Answer, answer, sections
+from lossary.which.answers import AND, Answer, answer, sections
 from lossary.which.tasks import TASKS
 
 WORDS = {"what": "What is predicted?", "otherwise": "none of these", "command": "On the command line"}
@@ -27,7 +27,7 @@ def _leaf(leaf: Answer, language: Language, losses: str) -> str:
         link = rf'<a href="{escape(losses)}\1.html">\1</a>'
         return re.sub(rf"\b({'|'.join(CATALOGUE)})\b", link, escape(text))
 
-    asked = "; ".join(leaf.circumstances.values()) or translate(WORDS["otherwise"], language)
+    asked = translate(AND, language).join(leaf.circumstances.values()) or translate(WORDS["otherwise"], language)
     parts = [f"<details><summary>{escape(f'{asked}: {leaf.loss}')}</summary>"]
     parts.append(f"<p>{html(f'{leaf.loss}: {leaf.title}')}</p><p>{html(leaf.says)}</p>")
     for heading, points in sections(leaf, language):

@@ -1,6 +1,6 @@
 """Every text of `lossary which`, for translation."""
 
-from lossary.which.answers import ABOUT
+from lossary.which.answers import ABOUT, AND
 from lossary.which.answers import WORDS as ANSWERS
 from lossary.which.chart import WORDS as CHART
 from lossary.which.compare import AXES
@@ -10,7 +10,7 @@ from lossary.which.tasks import TASKS
 
 
 def texts() -> list[str]:
-    found = [*ABOUT.values(), *ANSWERS.values(), *CHART.values(), *SEEN.values(), *COMPARED.values(), *AXES]
+    found = [AND, *ABOUT.values(), *ANSWERS.values(), *CHART.values(), *SEEN.values(), *COMPARED.values(), *AXES]
     for task in TASKS.values():
         found += [task.says, *task.circumstances.values()]
         for rule in task.rules:
