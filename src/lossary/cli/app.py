@@ -66,27 +66,39 @@ app.command(
         "lossary check --list",
     ),
 )(check_files)
-app.command("list", epilog=_examples("lossary list", "lossary list --family regression --json"))(list_losses)
-app.command("show", epilog=_examples("lossary show cross_entropy", "lossary show huber_loss --json"))(show_loss)
+app.command("list", epilog=_examples("lossary list", "lossary list regression --json"))(list_losses)
+app.command(
+    "show",
+    short_help="Say all about a loss, a function, an identity or a code.",
+    epilog=_examples(
+        "lossary show cross_entropy",
+        "lossary show CrossEntropyLoss LS101 entropy",
+        "lossary show huber_loss --lang zh",
+    ),
+)(show_loss)
 app.command(
     "plot",
     epilog=_examples(
         "lossary plot cross_entropy",
         "lossary plot huber_loss --option delta=0.5,1,2 --range -4:4 --out huber.png",
         "lossary plot l1_loss mse_loss huber_loss",
+        "lossary plot cross_entropy mse_loss",
+        "lossary plot --figure saturation",
     ),
 )(plot)
 app.command(
     "verify",
     epilog=_examples(
         "lossary verify",
-        "lossary verify --library numpy --dtype float64",
+        "lossary verify cross_entropy_decomposes",
+        "lossary verify --library numpy --dtype float64 --full",
         "lossary verify predictions.npz",
         "lossary verify logits.npy labels.npy --json",
     ),
 )(verify)
 app.command(
     "explain",
+    short_help="Say which implementation of a loss runs, and why not another.",
     epilog=_examples(
         "lossary explain mse_loss",
         "lossary explain cross_entropy --shape 32x10 --dtype bfloat16",

@@ -15,7 +15,7 @@ from lossary.plots.figures import FIGURES, OF_LOSS
 
 def plot(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Losses, by any name.", autocompletion=complete)
+        list[str] | None, typer.Argument(metavar="NAME", help="Losses, by any name.", autocompletion=complete)
     ] = None,
     figure: Annotated[
         str | None,

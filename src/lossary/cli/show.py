@@ -28,7 +28,7 @@ def show_loss(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME...",
+            metavar="NAME",
             help="Losses by any name, functions of Lossary, identities, or codes such as LS101.",
             autocompletion=complete,
         ),
@@ -123,7 +123,7 @@ def _of_loss(shown: Page, language: Language) -> Iterator[RenderableType]:
         return section(name, Text(text), of=text)
 
     yield Text.assemble((shown.name, "bold"), f": {shown.title}")
-    yield Text(", ".join([shown.family, *shown.aliases]), style="dim")
+    yield Text(", ".join([shown.family, *filter(prints, shown.aliases)]), style="dim")
     yield from section("formula", formula(shown.formula_text, shown.formula), of=shown.formula)
     if shown.symbols:
         yield indented(bullets(f"{_letter(letter)}: {text}" for letter, text in shown.symbols.items()))

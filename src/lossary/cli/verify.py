@@ -34,7 +34,7 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME|FILE]...",
+            metavar="NAME|FILE",
             help="Identities, or losses whose identities are meant; or predictions and targets to compute them on, as "
             "for `lossary report`; without any, random and extreme numbers.",
             show_default=False,

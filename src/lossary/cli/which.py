@@ -26,7 +26,7 @@ def which(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME|FILE|--CIRCUMSTANCE]...",
+            metavar="NAME|FILE|--CIRCUMSTANCE",
             help="Losses to compare; or saved predictions and targets, or targets alone; or what holds of the task.",
             show_default=False,
         ),
