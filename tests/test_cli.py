@@ -1,6 +1,7 @@
 """The command line says what the catalogue knows, and refuses bad input in one line."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from lossary.core.contract import Range
 from lossary.core.record import Loss, catalogue
 from lossary.identities import IDENTITIES, Domain, Identity
 from lossary.kernels import status
+from lossary.plots import axes, figures, overlay
+from lossary.translations import translate
 
 LOSSES = [pytest.param(record, id=record.name) for record in catalogue()]
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
@@ -57,7 +60,7 @@ def on_one_line(text: str) -> str:
 def test_help_lists_the_commands() -> None:
     for given in ([], ["--help"], ["-h"]):
         shown = run(*given)
-        for command in ("list", "show", "plot", "verify", "explain", "check", "doctor", "report"):
+        for command in ("list", "show", "plot", "verify", "explain", "check", "which", "doctor", "report"):
             assert re.search(rf"^  {command} +\w.*[^.]\.$", shown, re.MULTILINE), command
 
 
@@ -114,12 +117,15 @@ def test_python_runs_the_package() -> None:
 @pytest.mark.parametrize(
     "args, words",
     [
-        (["show", "huber"], "Did you mean huber_loss?"),
-        (["show", "HuberLoss"], "Did you mean huber_loss?"),
-        (["show", "bce"], "Did you mean binary_cross_entropy?"),
+        (["show", "huber_los"], "Did you mean huber_loss?"),
+        (["show", "lovasz_loss"], "'lovasz_loss' is not in Lossary. For a class for each pixel: tversky_loss, jaccard"),
+        (["show", "wing_loss"], "For a number, or several: poisson_nll_loss"),
+        (["show", "regression"], "It is a family: lossary list regression"),
+        (["show", "no_module:x"], "no_module cannot be imported: ModuleNotFoundError"),
         (["show", "cros_entropy"], "Did you mean cross_entropy"),
-        (["plot", "mse_loss", "l1"], "no loss is called 'l1'. Did you mean l1_loss"),
-        (["explain", "zzz"], "no loss is called 'zzz'. `lossary list` shows all"),
+        (["plot", "mse_loss", "l1_los"], "no loss is called 'l1_los'. Did you mean l1_loss"),
+        (["explain", "zzz"], "'zzz' is not in Lossary. `lossary list` shows all losses"),
+        (["verify", "cox"], "'cox' is not in Lossary"),
         (["list", "--family", "regresion"], "Did you mean regression?"),
         (["show"], "lossary show: Missing argument 'NAME'"),
         (["shwo"], "No such command 'shwo'"),
@@ -242,6 +248,111 @@ def test_an_unknown_command_of_latex_is_not_passed_over() -> None:
         formula.readable(r"\oint x")
 
 
+@pytest.mark.parametrize(
+    "name, first",
+    [
+        ("HuberLoss", "huber_loss: "),
+        ("Huber 损失", "huber_loss: "),
+        ("torch.nn.functional.huber_loss", "huber_loss: "),
+        ("log_prob", "log_prob(input: logits, "),
+        ("LogProb", "LogProb(log_prob: "),
+        ("entropy", "entropy(p"),
+        ("information", "information"),
+        ("class_weights", "class_weights("),
+        ("cross_entropy_gradient", "cross_entropy_gradient"),
+        ("ls101", "LS101 error"),
+    ],
+)
+def test_show_finds_what_has_a_name(name: str, first: str) -> None:
+    assert run("show", name).startswith(first)
+    assert run_json("show", name)
+
+
+def test_every_public_name_can_be_shown() -> None:
+    for name in (*dir(lossary), *(i.name for i in IDENTITIES)):
+        if name not in ("__version__", "functional", "identities", "nn"):
+            assert name in run("show", name)
+
+
+def test_show_of_two_shows_both() -> None:
+    shown = run("show", "mse_loss", "l1_loss")
+    assert run("show", "mse_loss") in shown and run("show", "l1_loss") in shown
+    assert [page["name"] for page in run_json("show", "mse_loss", "l1_loss")] == ["mse_loss", "l1_loss"]
+
+
+def test_a_name_of_two_losses_is_refused_with_both() -> None:
+    alike = [replace(record, aliases=("same",)) for record in catalogue()[:2]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossary.cli.names.catalogue", lambda own=False: alike)
+        assert f"'same' may be {alike[0].name} or {alike[1].name}: name one" in run("show", "same", code=2)
+
+
+@pytest.mark.parametrize("record", LOSSES)
+def test_show_says_what_a_learner_asks(record: Loss) -> None:
+    shown = run("show", record.name)
+    facts = [*record.aliases, *record.use_when, *record.not_when, *record.symbols.values()]
+    facts += [line.strip() for line in formula.readable(record.gradient)]
+    facts += [record.expect.floor] if record.expect else []
+    facts += [record.minimiser.text] if record.minimiser else []
+    assert [fact for fact in facts if fact not in shown] == []
+    assert "$" not in shown.partition("Constant in derivatives")[0].partition("\nUse\n")[0]
+
+
+def test_show_speaks_chinese() -> None:
+    record = next(record for record in catalogue() if record.name == "huber_loss")
+    shown = run("show", "huber_loss", "--lang", "zh")
+    assert translate(record.title, "zh") in shown and "公式" in shown and translate(record.pitfalls[0], "zh") in shown
+    assert "Pitfalls" not in shown
+    assert run_json("show", "huber_loss", "--lang", "zh")["title"] == translate(record.title, "zh")
+
+
+@pytest.mark.parametrize(
+    "variables, chinese",
+    [
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, False),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW.UTF-8", "LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "C"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_the_language_is_that_of_the_locale(
+    variables: dict[str, str], chinese: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ("公式" in run("show", "huber_loss")) == chinese
+    assert "公式" in run("show", "huber_loss", "--lang", "zh")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp1252"])
+def test_a_terminal_that_lacks_a_formula_s_characters_gets_latex(encoding: str) -> None:
+    code = "import lossary.cli; lossary.cli.main()"
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "LANG": "zh_CN.UTF-8", "LC_ALL": ""}
+    answer = subprocess.run([sys.executable, "-c", code, "show", "huber_loss"], capture_output=True, env=environment)
+    shown = answer.stdout.decode(encoding)
+    assert r"\frac{\partial \ell_i}{\partial x_i} = \begin{cases}" in shown and "ℓ" not in shown
+    assert ("公式" in shown) == (encoding == "gbk"), "Chinese where it can be printed, else English"
+    assert "?" not in shown.partition("Huber loss")[2].partition("Use")[0]
+
+
+def test_derivations_read_as_text() -> None:
+    for record in catalogue():
+        shown = run("show", record.name)
+        for latex in re.findall(r"\$([^$]+)\$", record.derivation):
+            assert formula.to_text(latex) in shown
+
+
+def test_what_is_meant_is_answered() -> None:
+    assert run("list", "regression") == run("list", "--family", "regression")
+    assert run("help", "show") == run("show", "--help") and run("help") == run("--help")
+    assert run("explain", "LS101") == run("show", "LS101")
+    assert run("explain", "HuberLoss") == run("explain", "huber_loss")
+
+
 # plot -----------------------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +391,7 @@ def test_equal_calls_write_equal_bytes(suffix: str, tmp_path: Path) -> None:
 @pytest.fixture(params=["torch", "differences"])
 def gradients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "differences":
-        monkeypatch.setattr(plots, "find_spec", lambda name: name != "torch")
+        monkeypatch.setattr(overlay, "find_spec", lambda name: name != "torch")
 
 
 def drawn(panel: int, figure: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -324,6 +435,91 @@ def test_several_losses_are_drawn_at_their_defaults() -> None:
     assert labels == ["huber_loss, delta = 0.5", "huber_loss, delta = 2", "mse_loss"]
 
 
+def test_unlike_axes_are_mapped_to_a_common_one(tmp_path: Path) -> None:
+    said = run("plot", "cross_entropy", "mse_loss", "--out", str(tmp_path / "figure.svg"))
+    assert "on a common axis, the probability of the true class; the right panel is the gradient by its logit" in said
+    assert "probability of the true class" in texts(tmp_path / "figure.svg")
+    figure = plots.curves(["cross_entropy", "mse_loss"])
+    p, value = drawn(0, figure)["cross_entropy"]
+    np.testing.assert_allclose(value, -np.log(p), rtol=1e-9)
+    _, squared = drawn(0, figure)["mse_loss of that probability and 1"]
+    np.testing.assert_allclose(squared, (1 - p) ** 2, rtol=1e-9)
+    _, slope = drawn(1, figure)["cross_entropy"]
+    np.testing.assert_allclose(slope, p - 1, atol=1e-9)
+    _, slope = drawn(1, figure)["mse_loss of that probability and 1"]
+    np.testing.assert_allclose(slope, -2 * (1 - p) ** 2 * p, atol=1e-9)
+
+
+def test_losses_of_a_margin_share_the_lead_of_the_true_class() -> None:
+    figure = plots.curves(["cross_entropy", "hinge_loss", "asymmetric_loss"])
+    assert figure.axes[0].get_xlabel() == "lead of the true class"
+    lead, value = drawn(0, figure)["hinge_loss, target = 1"]
+    np.testing.assert_allclose(value, np.maximum(0, 1 - lead), atol=1e-12)
+    _, value = drawn(0, figure)["asymmetric_loss"]
+    assert (np.diff(value) <= 0).all(), "the further a negative is led by, the less it costs"
+
+
+def test_every_axis_that_is_mapped_is_of_a_loss() -> None:
+    known = {record.plot.axis for record in catalogue() if record.plot}
+    assert {*axes.LEADS, *axes.PROBABILITIES} <= known and set(axes.ONE_HOT) <= known
+
+
+def test_curves_that_coincide_are_marked() -> None:
+    names = ["huber_loss", "smooth_l1_loss", "l1_loss"]
+    assert list(drawn(0, plots.curves(names))) == ["huber_loss", "smooth_l1_loss (= huber_loss)", "l1_loss"]
+    names = ["cross_entropy", "nll_loss", "kl_div"]
+    assert list(drawn(0, plots.curves(names)))[1:] == ["nll_loss (= cross_entropy)", "kl_div (= cross_entropy)"]
+
+
+def test_kl_is_drawn_over_q_with_its_0_where_q_is_p() -> None:
+    for p, (label, (q, value)) in zip((0.1, 0.5, 0.8), drawn(0, plots.curves(["kl_div"])).items(), strict=True):
+        assert label == f"target = [{p}, {round(1 - p, 1)}]"
+        np.testing.assert_allclose(value, p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)), atol=1e-12)
+        assert q[np.argmin(value)] == pytest.approx(p, abs=2e-3) and value.min() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["triplet_margin_loss", "triplet_margin_with_distance_loss"])
+def test_the_slope_of_a_triplet_only_rises(name: str) -> None:
+    assert all((np.diff(slope) >= -1e-9).all() for _, slope in drawn(1, plots.curves([name])).values())
+
+
+def test_saturation_is_where_float32_ends() -> None:
+    pytest.importorskip("torch")
+    naive, torchs, ours, of_logits = figures.saturated(np.array([-100.0, -60.0, 0.0], np.float32)).values()
+    assert np.isinf(naive[0][0]) and np.isnan(naive[1][0])
+    assert torchs[0][0] == 100 and abs(torchs[1][1]) < 1e-10
+    np.testing.assert_allclose(ours[1][1:], [-1, -0.5], rtol=1e-6)
+    np.testing.assert_allclose(of_logits[0], [100, 60, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(of_logits[1], [-1, -1, -0.5], rtol=1e-6)
+
+
+def test_the_flow_of_ctc_is_its_gradient() -> None:
+    """The posterior of each class in each frame is minus the derivative by its log-probability."""
+    torch = pytest.importorskip("torch")
+    occupied, steps = figures.ctc_flow(figures.FRAMES)
+    np.testing.assert_allclose(occupied.sum(axis=1), 1)
+    np.testing.assert_allclose(steps.sum(axis=2), occupied[:-1], atol=1e-12)
+    log_probs = torch.tensor(figures.FRAMES[:, None], requires_grad=True)
+    lengths = torch.tensor([len(figures.FRAMES)]), torch.tensor([2])
+    lossary.ctc_loss(log_probs, torch.tensor([[1, 2]]), *lengths, reduction="sum").backward()
+    by_class = np.stack([occupied[:, np.array(figures.STATES) == c].sum(axis=1) for c in range(3)], axis=1)
+    np.testing.assert_allclose(by_class, -log_probs.grad[:, 0].numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", figures.FIGURES)
+def test_figures_are_drawn(name: str, tmp_path: Path) -> None:
+    if name == "saturation":
+        pytest.importorskip("torch")
+    out = tmp_path / "figure.svg"
+    assert run("plot", "--figure", name, "--out", str(out)) == f"{out}\n"
+    assert len(texts(out)) > 10
+
+
+def test_ctc_is_drawn_by_its_name(tmp_path: Path) -> None:
+    run("plot", "ctc_loss_with_logits", "--out", str(tmp_path / "figure.svg"))
+    assert any("70 paths together have the probability exp(-0.8855)" in text for text in texts(tmp_path / "figure.svg"))
+
+
 def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     plots.save(plots.curves(["mse_loss"]), tmp_path / "figure.png")
@@ -333,7 +529,11 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "args, words",
     [
-        (["ctc_loss"], "ctc_loss has no curve: it is not a function of one number"),
+        (["cox_loss"], "cox_loss has no curve: it is not a function of one number"),
+        (["huber_loss", "triplet_margin_loss"], "have no axis in common: triplet_margin_loss (anchor between"),
+        (["--figure", "pie"], "--figure pie: it must be one of kl, saturation, ctc, simplex"),
+        (["--figure", "ctc", "huber_loss"], "--figure ctc is drawn without losses; huber_loss is one"),
+        ([], "name a loss, or a figure"),
         (["huber_loss", "--option", "detla=1"], "no option 'detla' to draw; there is delta"),
         (["huber_loss", "--option", "delta"], "write NAME=VALUE"),
         (["huber_loss", "--option", "delta=wide"], "huber_loss: delta is 'wide'; it must be a number in (0, inf)"),
@@ -499,7 +699,7 @@ def identity(name: str, left: float, right: float) -> Identity:
 
 def test_verify_checks_every_identity_with_every_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identities.checking, "IDENTITIES", (identity("same", 1, 1), identity("also", 2, 2)))
-    shown = run("verify", "--library", "numpy")
+    shown = run("verify", "--library", "numpy", "--full")
     rows = [line.split() for line in shown.splitlines()[1:5]]
     assert {(r[0], r[3], r[4], r[5]) for r in rows} == {
         ("yes", "numpy", dtype, name) for dtype in ("float32", "float64") for name in ("same", "also")
@@ -513,8 +713,45 @@ def test_verify_has_findings_where_an_identity_fails(monkeypatch: pytest.MonkeyP
     assert not said["holds"]
     assert [(c["identity"], c["holds"]) for c in said["checks"]] == [("same", True), ("wrong", False)]
     assert said["checks"][1]["largest_error"] > said["checks"][1]["allowed"] > 0
-    shown = run("verify", "--library", "numpy", "--dtype", "float64", code=1)
+    shown = run("verify", "--library", "numpy", "--dtype", "float64", "--full", code=1)
     assert re.search(r"^NO .* wrong$", shown, re.MULTILINE) and "1 fail" in shown and "1x is 1.5x." in shown
+
+
+def test_verify_sums_up_by_family() -> None:
+    shown = run("verify", "--library", "numpy", "--dtype", "float64")
+    rows = [re.split(r" {2,}", line.strip()) for line in shown.splitlines()[1:-2]]
+    assert sum(int(row[1]) for row in rows) == len(IDENTITIES) and {row[3] for row in rows} == {"0"}
+    assert len(rows) == len({identities.family_of(i) for i in IDENTITIES}) and "all hold" in shown
+
+
+def test_verify_of_a_name_works_a_row() -> None:
+    shown = run("verify", "cross_entropy_decomposes", "--library", "numpy")
+    (identity,) = (i for i in IDENTITIES if i.name == "cross_entropy_decomposes")
+    assert identity.statement in shown and identity.domain in shown and "H(p, q) = H(p) + D(p ‖ q)" in shown
+    logits, target, sides = re.findall(r"\[\[(.*)\]\]|^  \[(.*)\]$", shown, re.MULTILINE)
+    x, p = (np.array(list(map(float, text[0].split(", ")))) for text in (logits, target))
+    left, right = map(float, sides[1].split("] = ["))
+    assert left == right == pytest.approx(-(p * (x - np.log(np.exp(x).sum()))).sum(), rel=1e-5)
+    assert len(re.findall(r"^  yes ", shown, re.MULTILINE)) == 2
+
+
+def test_verify_of_a_loss_is_of_its_identities() -> None:
+    said = run_json("verify", "HuberLoss", "--library", "numpy", "--dtype", "float64")
+    assert [c["identity"] for c in said["checks"]] == [i.name for i in IDENTITIES if "huber_loss" in i.losses]
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: identity.name)
+def test_every_identity_has_a_worked_row(identity: Identity) -> None:
+    inputs, left, right = identities.worked(identity)
+    again = [np.asarray(side(**inputs), float) for side in (identity.left, identity.right)]
+    np.testing.assert_allclose(left, again[0])
+    np.testing.assert_allclose(right, again[1])
+
+
+def test_rows_that_stand_alone_are_worked_alone() -> None:
+    by_name = {i.name: i for i in IDENTITIES}
+    assert identities.worked(by_name["cross_entropy_decomposes"])[0]["logits"].shape == (1, 5)
+    assert len(identities.worked(by_name["efron_is_below_breslow"])[0]["hazards"]) > 1
 
 
 def test_verify_answers_null_for_an_error_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from lossary.core.sparse_targets import Mixed as Mixed
 from lossary.core.sparse_targets import TopK as TopK
 from lossary.core.strict import strict as strict
 from lossary.dispatch.explain import explain as explain
+from lossary.dispatch.own import loss as loss
 from lossary.log_probs import LogProb as LogProb
 from lossary.log_probs import linear_log_prob as linear_log_prob
 from lossary.log_probs import log_prob as log_prob

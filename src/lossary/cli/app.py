@@ -13,6 +13,7 @@ from lossary.cli.plot import plot
 from lossary.cli.show import show_loss
 from lossary.cli.terminal import Commands
 from lossary.cli.verify import verify
+from lossary.cli.which import which
 from lossary.report.cli import report_command
 
 app = typer.Typer(
@@ -65,31 +66,53 @@ app.command(
         "lossary check --list",
     ),
 )(check_files)
-app.command("list", epilog=_examples("lossary list", "lossary list --family regression --json"))(list_losses)
-app.command("show", epilog=_examples("lossary show cross_entropy", "lossary show huber_loss --json"))(show_loss)
+app.command("list", epilog=_examples("lossary list", "lossary list regression --json"))(list_losses)
+app.command(
+    "show",
+    short_help="Say all about a loss, a function, an identity or a code.",
+    epilog=_examples(
+        "lossary show cross_entropy",
+        "lossary show CrossEntropyLoss LS101 entropy",
+        "lossary show huber_loss --lang zh",
+    ),
+)(show_loss)
 app.command(
     "plot",
     epilog=_examples(
         "lossary plot cross_entropy",
         "lossary plot huber_loss --option delta=0.5,1,2 --range -4:4 --out huber.png",
         "lossary plot l1_loss mse_loss huber_loss",
+        "lossary plot cross_entropy mse_loss",
+        "lossary plot --figure saturation",
     ),
 )(plot)
 app.command(
     "verify",
     epilog=_examples(
         "lossary verify",
-        "lossary verify --library numpy --dtype float64",
+        "lossary verify cross_entropy_decomposes",
+        "lossary verify --library numpy --dtype float64 --full",
         "lossary verify predictions.npz",
         "lossary verify logits.npy labels.npy --json",
     ),
 )(verify)
 app.command(
     "explain",
+    short_help="Say which implementation of a loss runs, and why not another.",
     epilog=_examples(
         "lossary explain mse_loss",
         "lossary explain cross_entropy --shape 32x10 --dtype bfloat16",
         "lossary explain ctc_loss --shape 50x16x20 --library numpy",
     ),
 )(explain)
+app.command(
+    "which",
+    context_settings={"ignore_unknown_options": True},
+    epilog=_examples(
+        "lossary which",
+        "lossary which --task regression --outliers",
+        "lossary which cross_entropy mse_loss",
+        "lossary which predictions.npz",
+    ),
+)(which)
 app.command("doctor", epilog=_examples("lossary doctor", "lossary doctor --json"))(doctor)

@@ -12,7 +12,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lossary.cli.terminal import FINDINGS, AsJson, Refusal, bullets, complete, find, heading, indented, show, show_json
+from lossary.cli.names import complete, find
+from lossary.cli.terminal import FINDINGS, AsJson, Refusal, bullets, heading, indented, show, show_json
 from lossary.core.record import Loss
 from lossary.misuse import RULES, Finding, Findings, Rule, check
 from lossary.misuse.finding import SEVERITIES

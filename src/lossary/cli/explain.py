@@ -9,8 +9,11 @@ import numpy as np
 import typer
 from rich.text import Text
 
+from lossary.cli.language import language_of
+from lossary.cli.names import LossName, find_any
 from lossary.cli.page import contract
-from lossary.cli.terminal import AsJson, LossName, Refusal, find, indented, show, show_json, table
+from lossary.cli.show import show_named
+from lossary.cli.terminal import AsJson, Refusal, indented, show, show_json, table
 from lossary.core.arrays import dtype_name
 from lossary.core.contract import Dims, Spec, axes, bind
 from lossary.core.record import Loss
@@ -45,11 +48,14 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which implementation of a loss runs, and why not another.
+    """Say which implementation of a loss runs, and why not another; of a code such as LS101, what it means.
 
     The call is made up by the contract of the loss: a first argument of the given shape, and others that fit it.
     """
-    record = find(name)
+    record = find_any(name)
+    if not isinstance(record, Loss):
+        show_named([record], language_of(None), as_json)
+        return
     arrays = _library(library)
     if dtype not in arrays.dtypes:
         raise Refusal(f"--dtype {dtype}: {arrays.name} has {', '.join(arrays.dtypes)}")
@@ -62,7 +68,7 @@ def explain(
     inputs = [{"name": n, "dtype": dtype_name(x), "shape": list(x.shape)} for n, x in data.items()]
     if as_json:
         refusals = [{"name": n, "refusal": reason} for n, reason in explanation.refusals.items()]
-        chosen = {"loss": name, "library": arrays.name, "inputs": inputs, "chosen": explanation.chosen}
+        chosen = {"loss": record.name, "library": arrays.name, "inputs": inputs, "chosen": explanation.chosen}
         show_json(chosen | {"implementations": refusals, "recipe": explanation.recipe.splitlines()})
     else:
         _print(explanation, arrays.name, inputs)

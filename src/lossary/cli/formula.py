@@ -5,16 +5,25 @@ from collections.abc import Iterator
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "theta": "θ", "lambda": "λ", "mu": "μ",
-    "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
+    "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "varepsilon": "ε",
 }  # fmt: skip
 WORDS = {
     name: name
-    for name in ("log", "exp", "sin", "cos", "tan", "arccos", "arctan", "sinh", "cosh", "tanh", "max", "min", "arg")
-}
+    for name in (
+        "log", "exp", "sin", "cos", "tan", "arccos", "arctan", "sinh", "cosh", "tanh", "max", "min", "arg", "lim",
+    )
+}  # fmt: skip
 SYMBOLS = GREEK | WORDS
 SYMBOLS |= {
     "ell": "ℓ",
     "partial": "∂",
+    "nabla": "∇",
+    "implies": "⇒",
+    "Rightarrow": "⇒",
+    "to": "→",
+    "subseteq": "⊆",
+    "quad": "  ",
+    " ": " ",
     "sum": "Σ",
     "prod": "∏",
     "le": "≤",
@@ -109,6 +118,8 @@ def _atom(token: str, tokens: Iterator[str]) -> str:
         return SCRIPTED.get(inside, inside)
     if command in ("frac", "tfrac"):
         return _fraction(_argument(tokens), _argument(tokens))
+    if command == "binom":
+        return f"C({_argument(tokens)}, {_argument(tokens)})"
     if command not in SYMBOLS:
         raise ValueError(f"{token} has no text form: add it to {__name__}")
     return SYMBOLS[command]

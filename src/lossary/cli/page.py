@@ -1,5 +1,6 @@
 """What is known about a loss in one piece: the record of the catalogue and the sections of its docstring."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -153,6 +154,11 @@ def page_by(record: Loss, t: Translate) -> Page:
 
 def stated(identity: Identity, t: Translate) -> Stated:
     return Stated(identity.name, t(identity.statement), identity.formula, t(identity.domain))
+
+
+def summary(documented: Any) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return _unwrapped((inspect.getdoc(documented) or "").partition("\n\n")[0])
 
 
 def _example(example: Example, t: Translate) -> Example:

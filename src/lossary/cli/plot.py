@@ -1,18 +1,26 @@
-"""`lossary plot NAME...`."""
+"""`lossary plot [NAME]...`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lossary.cli.terminal import Refusal, complete, find
+from lossary import plots
+from lossary.cli.names import complete, find
+from lossary.cli.terminal import Refusal
+from lossary.core.record import Loss
+from lossary.plots import axes
+from lossary.plots.figures import FIGURES, OF_LOSS
 
 
 def plot(
     names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME", help="Losses, as `lossary list` names them.", autocompletion=complete),
-    ],
+        list[str] | None, typer.Argument(metavar="NAME", help="Losses, by any name.", autocompletion=complete)
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(FIGURES), help="A figure that is no curve of one loss, instead of losses."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The file, .svg or .png.", show_default="NAME.svg, in this folder"),
@@ -30,21 +38,41 @@ def plot(
 ) -> None:
     """Draw losses and their gradients.
 
-    One loss is drawn for several values of an option; several losses are drawn together.
+    One loss is drawn for several values of an option; several losses are drawn together, on an axis that they have in
+    common: the error, the lead of the true class, or its probability.
     """
-    from lossary import plots
-
-    names = [find(name).name for name in names]
-    path = out or Path(f"{'-'.join(dict.fromkeys(names))}.svg")
-    options = dict(map(_values, option or ()))
+    records = [find(name) for name in dict.fromkeys(names or ())]
+    drawn, path, said = _drawn(records, figure, dict(map(_values, option or ())), _limits(limits) if limits else None)
+    path = out or Path(f"{path}.svg")
     try:
-        figure = plots.curves(names, options=options, limits=_limits(limits) if limits else None)
-        plots.save(figure, path)
+        plots.save(drawn, path)
     except OSError as error:
         raise Refusal(f"{path}: cannot be written ({error.strerror}). Choose another place with --out") from None
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    typer.echo("\n".join([str(path), *said]))
+
+
+def _drawn(
+    records: list[Loss], figure: str | None, options: dict[str, list[Any]], limits: tuple[float, float] | None
+) -> tuple[Any, str, list[str]]:
+    """The figure, what its file is called, and what there is to say about it."""
+    if figure is None and len(records) == 1:
+        figure = OF_LOSS.get(records[0].name)
+    elif figure is not None and records:
+        raise Refusal(f"--figure {figure} is drawn without losses; {records[0].name} is one")
+    if figure is not None:
+        if figure not in FIGURES:
+            raise Refusal(f"--figure {figure}: it must be one of {', '.join(FIGURES)}")
+        return FIGURES[figure](), figure, []
+    if not records:
+        raise Refusal(f"name a loss, or a figure: --figure {'|'.join(FIGURES)}")
+    names = [record.name for record in records]
+    try:
+        found = plots.curves(names, options=options, limits=limits)
     except (ValueError, TypeError, IndexError) as error:  # what a loss says of an option or an axis out of its domain
         raise Refusal(str(error)) from None
-    typer.echo(str(path))
+    return found, "-".join(names), axes.said(records)
 
 
 def _values(given: str) -> tuple[str, list[bool | int | float | str]]:

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from lossary.core.record import Loss, catalogue
 from lossary.report.bad_input import BadInput, MissingExtra
 
 FINDINGS, BAD_INPUT = 1, 2
@@ -44,6 +43,10 @@ class Commands(TyperGroup):
         except typer.Abort:
             sys.exit(130)
         sys.exit(code or 0)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`help show` is `show --help`."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -85,6 +88,21 @@ def _finite(data: Any) -> Any:
     return [_finite(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
+def prints(text: str) -> bool:
+    """Whether the terminal has these characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def formula(text: Sequence[str], latex: str) -> Text:
+    """A formula: as text, or in LaTeX where the terminal lacks a character of it."""
+    lines = "\n".join(text)
+    return Text(lines if prints(lines) else latex, no_wrap=True, overflow="ignore")
+
+
 def heading(text: str) -> Text:
     return Text(text, style="bold")
 
@@ -110,30 +128,16 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Se
     return result
 
 
-def find(name: str) -> Loss:
-    """The record of the loss of this name."""
-    known = {record.name: record for record in catalogue()}
-    if name not in known:
-        raise Refusal(f"no loss is called {name!r}.{did_you_mean(name, known)} `lossary list` shows all")
-    return known[name]
+def did_you_mean(given: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """The likeliest of the known names: those that hold `given`, that it abbreviates, or that are spelt like it.
 
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The likeliest of the known names: those that hold `given`, that it abbreviates, or that are spelt like it."""
+    alike: how much of the spelling, from 0 to 1.
+    """
     plain = {name: name.replace("_", "").lower() for name in known}
     wanted = given.replace("_", "").replace("-", "").lower()
     initials = {name: "".join(word[0] for word in name.split("_") if word) for name in plain}
     likely = [name for name in plain if wanted and (wanted in plain[name] or wanted == initials[name])]
     if not likely:
-        spelt = difflib.get_close_matches(wanted, plain.values(), n=3)
+        spelt = difflib.get_close_matches(wanted, plain.values(), n=3, cutoff=alike)
         likely = [name for name in plain if plain[name] in spelt]
     return f" Did you mean {' or '.join(likely[:3])}?" if likely else ""
-
-
-def complete(incomplete: str) -> list[str]:
-    return [record.name for record in catalogue() if record.name.startswith(incomplete)]
-
-
-LossName = Annotated[
-    str, typer.Argument(metavar="NAME", help="A loss, as `lossary list` names it.", autocompletion=complete)
-]

@@ -1,4 +1,4 @@
-"""`lossary verify [FILE]...`."""
+"""`lossary verify [NAME|FILE]...`."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -7,26 +7,36 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from lossary import identities
+from lossary.cli.language import Lang, language_of
+from lossary.cli.names import find_any
+from lossary.cli.show import of_identity
 from lossary.cli.terminal import FINDINGS, AsJson, Refusal, bullets, indented, show, show_json, table
-from lossary.identities import Checked
+from lossary.cli.words import word
+from lossary.core.record import Loss
+from lossary.identities import IDENTITIES, Checked, Identity, family_of
 from lossary.identities.checking import DTYPES, LIBRARIES
 from lossary.report.chunk import Chunk, chunks
-from lossary.report.read import open_input
+from lossary.report.read import OPENERS, open_input
 from lossary.report.understand import understand
+from lossary.translations import Language
 
+MOST = 40
+"""Numbers that are shown of an array."""
+SIGNS = {"equal": "=", "at_least": ">=", "less": "<", "differs": "!="}
 Data = tuple[np.ndarray, np.ndarray]
 
 
 def verify(
-    files: Annotated[
-        list[Path] | None,
+    names: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="FILE",
-            help="Predictions and targets, as for `lossary report`; without a file, random and extreme numbers.",
+            metavar="NAME|FILE",
+            help="Identities, or losses whose identities are meant; or predictions and targets to compute them on, as "
+            "for `lossary report`; without any, random and extreme numbers.",
             show_default=False,
         ),
     ] = None,
@@ -39,30 +49,53 @@ def verify(
     ] = None,
     pred_key: Annotated[str | None, typer.Option(help="Array of the predictions.", show_default="guessed")] = None,
     target_key: Annotated[str | None, typer.Option(help="Array of the targets.", show_default="guessed")] = None,
+    full: Annotated[bool, typer.Option("--full", help="A line for each check.")] = False,
+    lang: Lang = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the identities between losses, such as CE = H + KL.
 
-    Both sides of each identity are computed and compared: on random and extreme numbers, or on your predictions.
-    Exit code 1 if an identity does not hold.
+    Both sides of each identity are computed and compared: on random and extreme numbers, or on your predictions. Of
+    one that is named: what it says, one worked row, and how far its sides are apart. Exit code 1 if one does not hold.
     """
+    language = language_of(lang)
     libraries = [_known(library, LIBRARIES, "--library")] if library else [n for n in LIBRARIES[:3] if find_spec(n)]
     dtypes = [_known(dtype, DTYPES, "--dtype")] if dtype else DTYPES
-    data, source = _data(files, pred_key, target_key) if files else (None, "on random and on extreme numbers")
+    files = [Path(name) for name in names or () if _is_file(name)]
+    meant = [identity for name in names or () if not _is_file(name) for identity in _identities(name)]
+    data, source = _data(files, pred_key, target_key) if files else (None, word("random", language))
     checked: list[Checked] = []
     with Console(stderr=True).status("") as status:  # shows itself only in a terminal
         for pair in ((name, kind) for name in libraries for kind in dtypes):
             status.update(f"checking on {' in '.join(pair)}")
-            checked += _checked(*pair, data, files)
+            checked += _checked(*pair, data, files, meant)
     failures = [c for c in checked if not c.holds]
     if as_json:
         show_json({"on": source, "holds": not failures, "checks": [_record(c) for c in checked]})
+    elif meant:
+        show(*(part for identity in dict.fromkeys(meant) for part in _one(identity, checked, data, language)))
     else:
-        show(_table(checked), Text(), Text(_verdict(checked, failures, source), style="bold"))
+        show(_table(checked, language) if full else _summary(checked, language), Text())
+        show(Text(_verdict(checked, failures, source, language), style="bold"))
         failing = dict.fromkeys(c.identity for c in failures)
         show(indented(bullets(f"{i.name}: {i.statement} Domain: {i.domain}." for i in failing)))
     if failures:
         raise typer.Exit(FINDINGS)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix.lower() in OPENERS or Path(name).exists()
+
+
+def _identities(name: str) -> list[Identity]:
+    """The identity of this name, or those of the loss of this name."""
+    found = find_any(name)
+    if isinstance(found, Identity):
+        return [found]
+    of_loss = [i for i in IDENTITIES if isinstance(found, Loss) and found.name in i.losses]
+    if not of_loss:
+        raise Refusal(f"{name} stands in no identity; lossary verify --full lists them")
+    return of_loss
 
 
 def _known(given: str, known: tuple[str, ...], option: str) -> str:
@@ -73,13 +106,15 @@ def _known(given: str, known: tuple[str, ...], option: str) -> str:
     return given
 
 
-def _checked(library: str, dtype: str, data: Data | None, files: list[Path] | None) -> list[Checked]:
+def _checked(library: str, dtype: str, data: Data | None, files: list[Path], meant: list[Identity]) -> list[Checked]:
     try:
+        if meant:
+            return [identities.check(identity, library, dtype, data=data) for identity in dict.fromkeys(meant)]
         return identities.verify([library], [dtype], data=data)
     except ValueError as error:
         if data is None:
             raise
-        raise Refusal(f"{', '.join(map(str, files or ()))}: {error}") from None
+        raise Refusal(f"{', '.join(map(str, files))}: {error}") from None
 
 
 def _data(files: list[Path], pred_key: str | None, target_key: str | None) -> tuple[Data, str]:
@@ -116,15 +151,64 @@ def _record(checked: Checked) -> dict[str, Any]:
     }
 
 
-def _table(checked: list[Checked]) -> Any:
+def _table(checked: list[Checked], language: Language) -> Any:
     def cells(c: Checked) -> Iterator[str | Text]:
-        yield Text("yes" if c.holds else "NO", style="green" if c.holds else "bold red")
+        yield Text(word("yes" if c.holds else "no", language), style="green" if c.holds else "bold red")
         yield from (f"{c.largest_error:.1e}", f"{c.allowed:.1e}", c.library, c.dtype, c.identity.name)
 
-    titles = ("holds", "error", "allowed", "library", "dtype", "identity")
-    return table(titles, (tuple(cells(c)) for c in checked), right=("error", "allowed"))
+    titles = [word(name, language) for name in ("holds", "error", "allowed", "library", "dtype", "identity")]
+    return table(titles, (tuple(cells(c)) for c in checked), right=titles[1:3])
 
 
-def _verdict(checked: list[Checked], failures: list[Checked], source: str) -> str:
-    count = f"{len({c.identity.name for c in checked})} identities, {len(checked)} checks {source}"
-    return f"{count}: all hold" if not failures else f"{count}: {len(failures)} fail"
+def _summary(checked: list[Checked], language: Language) -> Any:
+    """The largest error of each family, in units of what is allowed, and where it is."""
+    families: dict[str, list[Checked]] = {}
+    for one in checked:
+        families.setdefault(family_of(one.identity), []).append(one)
+    titles = [
+        word(name, language) for name in ("family", "identities count", "checks", "fail", "error", "allowed", "worst")
+    ]
+
+    def cells(family: str, found: list[Checked]) -> tuple[str | Text, ...]:
+        worst = max(found, key=_closeness)
+        failing = sum(not c.holds for c in found)
+        counts = (str(len({c.identity.name for c in found})), str(len(found)))
+        failed = Text(str(failing), style="bold red" if failing else "")
+        where = f"{worst.identity.name} ({worst.library}, {worst.dtype})"
+        return family, *counts, failed, f"{worst.largest_error:.1e}", f"{worst.allowed:.1e}", where
+
+    return table(titles, (cells(*one) for one in families.items()), right=titles[1:-1])
+
+
+def _closeness(checked: Checked) -> float:
+    """How much of what is allowed an error takes up; 0 and inf of statements that hold or do not."""
+    return checked.largest_error / checked.allowed if checked.allowed else checked.largest_error
+
+
+def _one(identity: Identity, checked: list[Checked], data: Data | None, language: Language) -> Iterator[RenderableType]:
+    yield from of_identity(identity, language)
+    inputs, left, right = identities.worked(identity, data=data)
+    yield Text()
+    yield Text(word("worked", language), style="bold")
+    yield indented(bullets(f"{name} = {_numbers(x, language)}" for name, x in inputs.items()))
+    yield indented(Text(f"{_numbers(left, language)} {SIGNS[identity.relation]} {_numbers(right, language)}"))
+    if identity.reason:
+        yield indented(Text(identity.reason, style="dim"))
+    yield Text()
+    yield indented(_table([c for c in checked if c.identity is identity], language))
+    yield Text()
+
+
+def _numbers(x: Any, language: Language) -> str:
+    """Numbers with six digits; of many the first."""
+    if np.size(x) > MOST:
+        shape = " × ".join(map(str, np.shape(x)))
+        return word("many", language).format(shape=shape, first=_numbers(np.ravel(x)[:4], language))
+    if np.ndim(x):
+        return f"[{', '.join(_numbers(part, language) for part in x)}]"
+    return f"{float(x):.6g}"
+
+
+def _verdict(checked: list[Checked], failures: list[Checked], source: str, language: Language) -> str:
+    count = {"identities": len({c.identity.name for c in checked}), "checks": len(checked), "source": source}
+    return word("some fail" if failures else "all hold", language).format(**count, failures=len(failures))

@@ -1,6 +1,7 @@
 """The record of a loss, and the catalogue of all records."""
 
 import inspect
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,9 @@ from lossary.core.arrays import Array
 from lossary.core.contract import Choice, Domain, Spec
 
 CATALOGUE: dict[str, "Loss"] = {}
+OWN: dict[str, "Loss"] = {}
+"""Losses of the user's own."""
+KNOWN = ChainMap(CATALOGUE, OWN)
 
 FAMILIES = (
     "classification",
@@ -214,6 +218,7 @@ def record_of(function: Callable[..., Any]) -> Loss:
     return record
 
 
-def catalogue() -> tuple[Loss, ...]:
-    """The record of every loss, by family and name."""
-    return tuple(sorted(CATALOGUE.values(), key=lambda record: (FAMILIES.index(record.family), record.name)))
+def catalogue(own: bool = False) -> tuple[Loss, ...]:
+    """The record of every loss, by family and name; with own=True then those of your own (`lossary.loss`)."""
+    found = sorted(CATALOGUE.values(), key=lambda record: (FAMILIES.index(record.family), record.name))
+    return (*found, *OWN.values()) if own else tuple(found)

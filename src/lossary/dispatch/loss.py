@@ -87,7 +87,7 @@ def loss(
     fields = dict(locals()) | {"symbols": symbols or {}}  # the arguments, which are fields of the record
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
-        record = _record(formula_of, **fields)
+        record = make_record(formula_of, inspect.signature(formula_of), **fields)
         _refuse_incomplete(record)
         CATALOGUE[record.name] = record
         return record.public
@@ -111,19 +111,18 @@ def statistics(
     fields = dict(locals())
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
-        return _record(formula_of, **fields).public
+        return make_record(formula_of, inspect.signature(formula_of), **fields).public
 
     return decorate
 
 
-def _record(formula_of: Callable[..., Any], **fields: Any) -> Loss:
+def make_record(formula_of: Callable[..., Any], signature: inspect.Signature, **fields: Any) -> Loss:
     """The record of a loss, and its public function, whose attribute `loss` it is."""
 
     @functools.wraps(formula_of)
     def public(*args: Any, **kwargs: Any) -> Any:
         return call(record, args, kwargs)
 
-    signature = inspect.signature(formula_of)
     options = _annotated(signature, OPTIONS)
     fields["rows"] = fields.get("rows") or fields["unreduced"]
     places = [i for i, name in enumerate(signature.parameters) if name in options]
@@ -183,11 +182,22 @@ def _annotated(signature: inspect.Signature, wanted: type | tuple[type, ...]) ->
 
 def _refuse_incomplete(record: Loss) -> None:
     """A loss enters the catalogue whole or not at all."""
+    refuse_wrong(record)
+    problems = [
+        (record.family not in FAMILIES, f"family {record.family!r} is not one of {FAMILIES}"),
+        (not record.doc, "it has no docstring"),
+        (not (record.sources and record.examples and record.pitfalls), "sources, examples and pitfalls are needed"),
+        (record.name in CATALOGUE, "a loss of this name is in the catalogue already"),
+    ]
+    _raise(record, problems)
+
+
+def refuse_wrong(record: Loss) -> None:
+    """What no call could go by: arguments without a contract, properties that mean nothing."""
     parameters = record.signature.parameters
     keyword_only = tuple(n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY)
     undeclared = [n for n in parameters if n not in (*record.data, *record.options, *HANDLED)]
     problems = [
-        (record.family not in FAMILIES, f"family {record.family!r} is not one of {FAMILIES}"),
         (keyword_only[-3:] != KEYWORD_TAIL, f"the signature must end in the keyword-only {KEYWORD_TAIL}"),
         ("reduction" not in parameters, "the signature has no `reduction`"),
         (bool(undeclared), f"{undeclared} carry no contract: annotate them with a domain, a Range or their kin"),
@@ -196,10 +206,11 @@ def _refuse_incomplete(record: Loss) -> None:
             ("bounded" in record.properties) != (record.bounds is not None),
             "the property 'bounded' and bounds=(lowest, highest) come together",
         ),
-        (not record.doc, "it has no docstring"),
-        (not (record.sources and record.examples and record.pitfalls), "sources, examples and pitfalls are needed"),
-        (record.name in CATALOGUE, "a loss of this name is in the catalogue already"),
     ]
+    _raise(record, problems)
+
+
+def _raise(record: Loss, problems: list[tuple[bool, str]]) -> None:
     for wrong, reason in problems:
         if wrong:
             raise TypeError(f"@loss {record.name}: {reason}")

@@ -8,8 +8,8 @@
 True
 """
 
-from lossary.identities.all_identities import IDENTITIES
-from lossary.identities.checking import Checked, check, verify
+from lossary.identities.all_identities import IDENTITIES, family_of
+from lossary.identities.checking import Checked, check, verify, worked
 from lossary.identities.identity import Domain, Identity, gradient
 
-__all__ = ["IDENTITIES", "Checked", "Domain", "Identity", "check", "gradient", "verify"]
+__all__ = ["IDENTITIES", "Checked", "Domain", "Identity", "check", "family_of", "gradient", "verify", "worked"]

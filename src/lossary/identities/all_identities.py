@@ -1,5 +1,6 @@
 """Every identity, by family."""
 
+from lossary.core.record import CATALOGUE
 from lossary.identities.binary import BINARY
 from lossary.identities.classification import CLASSIFICATION
 from lossary.identities.detection import DETECTION
@@ -26,3 +27,8 @@ IDENTITIES: tuple[Identity, ...] = (
     *PREFERENCE,
     *SURVIVAL,
 )
+
+
+def family_of(identity: Identity) -> str:
+    """The family of the first of the losses that it is about; "information" where it is about none."""
+    return next((CATALOGUE[name].family for name in identity.losses if name in CATALOGUE), "information")

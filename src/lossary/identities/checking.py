@@ -104,6 +104,29 @@ def verify(
     ]
 
 
+def worked(identity: Identity, *, seed: int = 0, data: Data | None = None) -> tuple[Inputs, np.ndarray, np.ndarray]:
+    """One example of an identity: inputs, and what its sides are; a single row where rows stand alone, else a batch."""
+    inputs = identity.inputs.sample(np.random.default_rng(seed), False) if data is None else _adopt(identity, data)
+    left, right = _sides(identity, inputs)
+    for row in sorted(range(len(left) if left.ndim else 0), key=lambda row: not left[row].any()):
+        alone = {n: x[row : row + 1] if np.ndim(x) and len(x) == len(left) else x for n, x in inputs.items()}
+        try:
+            sides = _sides(identity, alone)
+        except (ValueError, IndexError):  # a batch of one is none to this identity
+            break
+        of_row = (left[row : row + 1], right[row : row + 1] if right.ndim else right)
+        if all(np.allclose(one, other) for one, other in zip(sides, of_row, strict=True)):
+            return alone, *sides
+        break
+    return inputs, left, right
+
+
+def _sides(identity: Identity, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(all="ignore"):
+        left, right = (np.asarray(detach(side(**inputs)), np.float64) for side in (identity.left, identity.right))
+    return left, right
+
+
 _EXPECTED = (
     "they must be finite predictions (N, C) with class labels (N,) or probabilities (N, C), or predictions and targets "
     "of one shape, binary or real"

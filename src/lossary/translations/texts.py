@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import polib
 
-from lossary.cli.page import texts
-from lossary.core.record import catalogue
-from lossary.identities import IDENTITIES, Identity
+from lossary import information
+from lossary.cli.names import functions, members
+from lossary.cli.page import summary, texts
+from lossary.cli.words import WORDS
+from lossary.core.record import PROPERTIES, catalogue
+from lossary.identities import IDENTITIES, family_of
 from lossary.misuse import RULES
 from lossary.translations import Language, translations
+from lossary.which import texts as which
 
 SHARED = "shared"
 """The catalogue of what several would have."""
@@ -42,12 +46,11 @@ def _texts() -> Iterator[tuple[str, str]]:
     for record in catalogue():
         yield from ((record.family, text) for text in texts(record))
     for identity in IDENTITIES:
-        yield from ((_family(identity), text) for text in (identity.statement, identity.domain))
+        yield from ((family_of(identity), text) for text in (identity.statement, identity.domain))
     for rule in RULES:
         yield from (("misuse", text) for text in (rule.title, rule.why, rule.fix))
-
-
-def _family(identity: Identity) -> str:
-    """The family of the first of the losses that it is about."""
-    families = {record.name: record.family for record in catalogue()}
-    return next((families[name] for name in identity.losses if name in families), "information")
+    yield from (("which", text) for text in which.texts())
+    yield from (("cli", text) for text in WORDS.values())
+    yield from (("cli", summary(function.object)) for function in functions())
+    yield from (("cli", summary(function)) for _, function in members(information))
+    yield from (("cli", name.replace("_", " ")) for name in (*PROPERTIES, "rows_coupled"))

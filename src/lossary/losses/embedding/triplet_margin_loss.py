@@ -102,7 +102,7 @@ from lossary.kernels.families import Triplets
     ),
     plot=Plot(
         0.0,
-        4.0,
+        3.9,  # at the negative itself the distance has no derivative
         {"positive": [[1.0]], "negative": [[4.0]], "eps": 0.0},
         {"margin": (0.5, 1.0, 2.0)},
         axis="anchor between a positive at 1 and a negative at 4",
