@@ -14,6 +14,8 @@ from lossary.report.palette import DARK, LIGHT
 SCRIPTS = (
     "numbers.js",
     "formulas.js",
+    "quantities.js",
+    "dtypes.js",
 )
 """In the order in which they build on each other. Those before `page.js` know nothing of browsers."""
 

@@ -4,7 +4,7 @@
 
 const formulas = (() => {
   const { add, subtract, shift, scale, negate, multiply, divide, square, power, constant } = dual;
-  const { exp, log, log1p, cos, acos, tanh, absolute, hinge, smaller, sigmoid, softplus, logit, held } = dual;
+  const { exp, log, log1p, cos, acos, tanh, logCosh, absolute, hinge, smaller, sigmoid, softplus, logit, held } = dual;
 
   const mixed = (share, yes, no) => add(scale(yes, share), scale(no, 1 - share));
   const ofLabel = (x, t) => mixed(t, softplus(negate(x)), softplus(x));
@@ -134,7 +134,7 @@ const formulas = (() => {
 
     huber_loss: (e, { delta }) => huber(e, delta),
     l1_loss: (e) => absolute(e),
-    log_cosh_loss: (e) => shift(add(absolute(e), softplus(scale(absolute(e), -2))), -Math.log(2)),
+    log_cosh_loss: (e) => logCosh(e),
     mse_loss: (e) => square(e),
     quantile_loss: (e, { quantiles: q }) => scale(absolute(e), e[0] > 0 ? 1 - q : q),
     smooth_l1_loss: (e, { beta }) => (beta === 0 ? absolute(e) : scale(huber(e, beta), 1 / beta)),

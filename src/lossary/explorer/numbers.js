@@ -23,6 +23,13 @@ const dual = {
   cos: (a) => [Math.cos(a[0]), -Math.sin(a[0]) * a[1]],
   acos: (a) => [Math.acos(a[0]), -a[1] / Math.sqrt(1 - a[0] * a[0])],
   tanh: (a) => [Math.tanh(a[0]), a[1] / Math.cosh(a[0]) ** 2],
+  // Of small numbers cosh is 1 and a little that a float would lose.
+  logCosh: (a) => [
+    Math.abs(a[0]) < 1
+      ? Math.log1p(2 * Math.sinh(a[0] / 2) ** 2)
+      : Math.abs(a[0]) + Math.log1p(Math.exp(-2 * Math.abs(a[0]))) - Math.LN2,
+    Math.tanh(a[0]) * a[1],
+  ],
   absolute: (a) => [Math.abs(a[0]), Math.sign(a[0]) * a[1]],
   // At 0 the derivative is 0: what costs nothing rests.
   hinge: (a) => (a[0] <= 0 ? [0, 0] : a),
