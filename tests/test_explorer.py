@@ -16,12 +16,11 @@ import torch
 import lossary.functional as F
 from lossary import information, plots
 from lossary.core.record import Loss, catalogue
-from lossary.explorer import SCRIPTS, page
+from lossary.explorer import COMPUTING, SHOWING, page
 from lossary.explorer.data import content
 
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
 OPTIONS = {record.name: content()["losses"][record.name]["options"] for record in catalogue() if record.plot}
-BESIDE_PAGE = [name for name in SCRIPTS if name != "page.js"]
 
 
 def javascript(body: str, given: Any = None) -> Any:
@@ -29,7 +28,7 @@ def javascript(body: str, given: Any = None) -> Any:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node, which runs the explorer's formulas here, is not installed")
-    scripts = "\n".join(files("lossary.explorer").joinpath(name).read_text("utf-8") for name in BESIDE_PAGE)
+    scripts = "\n".join(files("lossary.explorer").joinpath(name).read_text("utf-8") for name in COMPUTING)
     written = (
         "const plain = (_, x) => (typeof x === 'number' && !Number.isFinite(x) ? String(x) : x);\n"
         f"const answer = ((given) => {{ {body} }})(JSON.parse(require('fs').readFileSync(0, 'utf8')));\n"

@@ -11,13 +11,9 @@ from importlib.resources import files
 from lossary.explorer.data import content
 from lossary.report.palette import DARK, LIGHT
 
-SCRIPTS = (
-    "numbers.js",
-    "formulas.js",
-    "quantities.js",
-    "dtypes.js",
-)
-"""In the order in which they build on each other. Those before `page.js` know nothing of browsers."""
+COMPUTING = ("numbers.js", "formulas.js", "quantities.js", "dtypes.js", "comparison.js")
+"""The scripts that know nothing of browsers, in the order in which they build on each other."""
+SHOWING = ("ui.js", "curves.js", "expect.js", "outlier.js", "entropy.js", "floats.js", "lattice.js", "page.js")
 
 
 def page() -> str:
@@ -34,7 +30,7 @@ def page() -> str:
     parts = {
         "style": text("explorer.css").replace("/* light */", colours(LIGHT)).replace("/* dark */", colours(DARK)),
         "data": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
-        "script": "\n".join(text(name) for name in SCRIPTS),
+        "script": "\n".join(text(name) for name in (*COMPUTING, *SHOWING)),
     }
     page = text("explorer.html")
     for name, part in parts.items():

@@ -173,31 +173,40 @@ const formulas = (() => {
     dpo_loss: (x, options) => preferences[options.kind](scale(x, options.beta), options),
   };
 
-  // The number that a loss takes, given one on an axis that losses share. `side` is -1 where the label is no.
   const side = ({ target }) => (target !== undefined && target < 0.5 ? -1 : 1);
-  const likelihood = (p, o) => (side(o) < 0 ? shift(negate(p), 1) : p);
-  const ofLogit = { margin: (m, o) => scale(m, side(o)), probability: (p, o) => scale(logit(p), side(o)) };
-  const ofError = { probability: (p) => shift(p, -1), margin: (m) => negate(sigmoid(negate(m))) };
-  const ofLog = { probability: (p) => log(p), margin: (m) => negate(softplus(negate(m))) };
 
-  /** By the axis of a record's plot: what is a number of a shared axis on it. */
-  const shared = {
-    "x - y": ofError,
-    p: { probability: likelihood, margin: (m, o) => sigmoid(scale(m, side(o))) },
-    "log p of the true class": ofLog,
-    "log q": ofLog,
-    logit: ofLogit,
-    "logit of a negative": ofLogit,
-    "logit of a positive": ofLogit,
-    "logit of one label": ofLogit,
-    "logit of the true class, the other being 0": ofLogit,
-    score: ofLogit,
-    "a - b": ofLogit,
-    "lead of the true class": ofLogit,
-    "lead of the true label": ofLogit,
-    "chosen - reference, the rejected as the reference": { margin: (m) => m },
+  /** By what a loss takes: this number, given one on an axis that losses share. A label that is no changes the side. */
+  const maps = {
+    logit: { margin: (m, o) => scale(m, side(o)), probability: (p, o) => scale(logit(p), side(o)) },
+    likelihood: {
+      probability: (p, o) => (side(o) < 0 ? shift(negate(p), 1) : p),
+      margin: (m, o) => sigmoid(scale(m, side(o))),
+    },
+    logarithm: { probability: (p) => log(p), margin: (m) => negate(softplus(negate(m))) },
+    error: { probability: (p) => shift(p, -1), margin: (m) => negate(sigmoid(negate(m))) },
+    lead: { margin: (m) => m },
     angle: { cosine: (c) => acos(c) },
-    "cosine with the positive, beside 7 negatives at cosine 0": { cosine: (c) => c },
+    cosine: { cosine: (c) => c },
   };
-  return { losses, shared };
+
+  /** What losses take, by the axis of their record's plot. */
+  const takes = {
+    "x - y": "error",
+    p: "likelihood",
+    "log p of the true class": "logarithm",
+    "log q": "logarithm",
+    logit: "logit",
+    "logit of a negative": "logit",
+    "logit of a positive": "logit",
+    "logit of one label": "logit",
+    "logit of the true class, the other being 0": "logit",
+    score: "logit",
+    "a - b": "logit",
+    "lead of the true class": "logit",
+    "lead of the true label": "logit",
+    "chosen - reference, the rejected as the reference": "lead",
+    angle: "angle",
+    "cosine with the positive, beside 7 negatives at cosine 0": "cosine",
+  };
+  return { losses, takes, maps };
 })();
