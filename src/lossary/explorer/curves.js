@@ -6,7 +6,7 @@ const curves = (() => {
   const PRESETS = [
     ["robust", "mse_loss+l1_loss+huber_loss"],
     ["scaled", "huber_loss;delta=2+smooth_l1_loss;beta=2"],
-    ["classes", "cross_entropy+mse_loss+l1_loss"],
+    ["classes", "cross_entropy+mse_loss+l1_loss", "margin"],
     ["focus", "cross_entropy+focal_loss;gamma=1+focal_loss+focal_loss;gamma=5"],
     ["margins", "cross_entropy+categorical_hinge_loss+squared_hinge_loss"],
     ["smoothed", "cross_entropy+cross_entropy;label_smoothing=0.1+cross_entropy;label_smoothing=0.3"],
@@ -153,9 +153,9 @@ const curves = (() => {
     const presets = element(
       "div",
       { class: "presets", role: "group", "aria-label": t("presets") },
-      PRESETS.map(([key, losses]) =>
+      PRESETS.map(([key, losses, axis = ""]) =>
         button(t(`preset ${key}`), () => {
-          Object.assign(state, { losses: FIELDS.losses.read(losses), axis: "", range: null, probe: null });
+          Object.assign(state, { losses: FIELDS.losses.read(losses), axis, range: null, probe: null });
           changed(true);
         }, { class: "preset", "aria-pressed": FIELDS.losses.write(state.losses) === losses ? "true" : "false" }),
       ),
@@ -167,8 +167,7 @@ const curves = (() => {
       element("p", { class: "lead" }, t("curves lead")),
       presets,
       element("div", { class: "workbench" },
-        element("div", { class: "stage" }, parts.notice, parts.axes, parts.panels, parts.readout, parts.same),
-        pick),
+        element("div", { class: "stage" }, parts.notice, parts.axes, parts.panels, parts.readout), pick, parts.same),
       dataForm(),
       element("h2", {}, t("about")),
       parts.about,
@@ -251,7 +250,7 @@ const curves = (() => {
       ...found.map(([a, b, relation]) =>
         element("p", { class: "badge" }, element("span", { class: "tag" }, t(`tag ${relation.kind}`)), sayRelation(relation, a, b))),
       ...(statements.size
-        ? [element("details", { class: "identities" }, element("summary", {}, t("identities", { number: statements.size })),
+        ? [element("details", { class: "identities" }, element("summary", {}, prose(t("identities", { number: statements.size }))),
             element("ul", {}, [...statements].map((text) => element("li", {}, prose(text)))))]
         : []),
       ...(parts.offers ? [parts.offers] : []),
@@ -498,7 +497,7 @@ const curves = (() => {
       parts.verdict,
     );
     return element("section", { class: "data", "aria-labelledby": "data-title" },
-      element("h2", { id: "data-title" }, t("data")), element("p", {}, t("data lead")), form);
+      element("h2", { id: "data-title" }, t("data")), element("p", {}, prose(t("data lead"))), form);
   };
 
   // About each loss ----------------------------------------------------------------------------------------------------

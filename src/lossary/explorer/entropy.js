@@ -74,11 +74,11 @@ const entropy = (() => {
     const end = Number.isFinite(cross) ? cross : most;
     const bar = (from, to, row, name, text) => {
       const y = box.top + row * 40 + 6;
-      const roomy = toX(to) - toX(from) > 92;
+      const roomy = toX(to) - toX(from) > 112;
       return [
         drawn("rect", { class: `bar ${name}`, x: toX(from), y, width: Math.max(0, toX(to) - toX(from)), height: 28 }),
-        roomy || row === 0 ? drawn("text", { class: "onbar", x: Math.max(toX(from) + 8, box.left + 8), y: y + 19 }, text) : null,
-      ].filter(Boolean);
+        roomy || to === end ? drawn("text", { class: "onbar", x: toX(roomy ? from : to) + 8, y: y + 19 }, text) : "",
+      ];
     };
     svg.append(
       ...bar(0, end, 0, "s3", `CE(p, q) = ${shown(cross)}`),
