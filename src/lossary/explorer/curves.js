@@ -519,7 +519,8 @@ const curves = (() => {
             element("div", { class: "columns" },
               listed("use when", texts.use_when), listed("not when", texts.not_when),
               sentence("floor", texts.floor), sentence("minimiser", texts.minimiser),
-              listed("pitfalls", texts.pitfalls))));
+              listed("pitfalls", texts.pitfalls),
+              inHandbook ? element("p", {}, element("a", { href: handbook(`losses/${name}.html`) }, t("more about"))) : null)));
       }),
     );
   };

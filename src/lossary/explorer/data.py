@@ -158,7 +158,7 @@ def mathml(latex: str) -> str:
         raise MissingExtra("latex2mathml", "cli", "the explorer's formulas") from None
     words = re.sub(r"\\mathrm\{([A-Za-z0-9]{2,})\}", r"\\operatorname{\1}", latex).replace(r"\!", "")
     found = convert(words, display="block")
-    return re.sub(r"&#x([0-9A-F]{5});", _character, found)
+    return re.sub(r"&#x([0-9A-F]{5});", _character, found.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
 
 
 def _character(entity: re.Match[str]) -> str:

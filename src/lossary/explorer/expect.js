@@ -2,10 +2,19 @@
 "use strict";
 
 const expect = (() => {
-  const ROWS = [
-    "cross_entropy", "softmax_twice", "focal_loss", "info_nce_loss", "binary_cross_entropy_with_logits",
-    "share_of_positives", "sigmoid_twice", "sigmoid_focal_loss", "mse_loss", "l1_loss",
-  ];
+  /** How each is called; what it says of itself is among the words. */
+  const ROWS = {
+    cross_entropy: "cross_entropy(x)",
+    softmax_twice: "cross_entropy(softmax(x))",
+    focal_loss: "focal_loss(x)",
+    info_nce_loss: "info_nce_loss(x)",
+    binary_cross_entropy_with_logits: "binary_cross_entropy_with_logits(x)",
+    share_of_positives: "binary_cross_entropy_with_logits(constant)",
+    sigmoid_twice: "binary_cross_entropy_with_logits(sigmoid(x))",
+    sigmoid_focal_loss: "sigmoid_focal_loss(x, alpha=-1)",
+    mse_loss: "mse_loss(x)",
+    l1_loss: "l1_loss(x)",
+  };
   const SLIDERS = [
     ["classes", { from: 2, to: 100000, logarithmic: true }, 3],
     ["smoothing", { from: 0, to: 1, logarithmic: false }, 3],
@@ -55,9 +64,9 @@ const expect = (() => {
     parts.table.replaceChildren(
       element("table", { class: "expect" },
         element("thead", {}, element("tr", {}, ["loss", "start", "least"].map((key) => element("th", { scope: "col" }, t(key))))),
-        element("tbody", {}, ROWS.map((row) =>
+        element("tbody", {}, Object.entries(ROWS).map(([row, call]) =>
           element("tr", {},
-            element("th", { scope: "row" }, element("code", {}, t(`row ${row} name`)), element("p", {}, prose(t(`row ${row}`)))),
+            element("th", { scope: "row" }, element("code", {}, call), element("p", {}, prose(t(`row ${row}`)))),
             cell(found[row].start), cell(found[row].floor))))),
     );
     const reasons = state.seen === null ? [] : quantities.explanations(state.seen);

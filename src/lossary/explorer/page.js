@@ -29,6 +29,7 @@ const show = () => {
     tab.setAttribute("aria-selected", String(state.view === name));
     tab.tabIndex = state.view === name ? 0 : -1;
   }
+  Object.assign(document.getElementById("handbook"), { hidden: !inHandbook, href: handbook("index.html") });
   main.setAttribute("aria-labelledby", `tab-${state.view}`);
   main.dataset.view = state.view;
   changed(true);

@@ -59,6 +59,10 @@ const preferred = () => {
     : "en";
 };
 
+/** In the handbook the page stands beside its other pages; elsewhere it stands alone. */
+const inHandbook = /\/(en|zh)\/explorer\.html$/.test(location.pathname);
+const handbook = (path) => `../${language()}/${path}`;
+
 const numberOr = (text, fallback, low = -Infinity, high = Infinity) => {
   const value = text.trim() === "" ? NaN : Number(text);
   return Number.isFinite(value) && value >= low && value <= high ? value : fallback;
