@@ -1,4 +1,4 @@
-"""The explorer computes what Lossary computes, says everything in both languages, and is one file that needs nothing."""
+"""The explorer computes what Lossary computes, says all of it in both languages, and is one file that needs nothing."""
 
 import json
 import re

@@ -10,7 +10,7 @@ import grimp
 import pytest
 
 TOP = """
-__main__ alignment cli functional identities information log_probs misuse modules nn ops patch plots report testing
+__main__ alignment cli explorer functional identities information log_probs misuse modules nn ops patch plots report testing
 translations weights
 """
 LAYERS = (["core"], ["kernels"], ["dispatch"], ["losses"], ["", *TOP.split()])

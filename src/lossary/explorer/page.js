@@ -5,13 +5,19 @@ const views = { curves, expect, outlier, entropy, floats, lattice };
 const main = document.querySelector("main");
 let settling;
 
-/** After a change of the state: the view shows it, and so does the URL. `rebuilt`: controls change too. */
-const changed = (rebuilt = false) => {
+/** Draws the view anew; what had the focus keeps it. `rebuilt`: with its controls. */
+const draw = (rebuilt = false) => {
   const focused = document.activeElement?.id;
   const view = views[state.view];
   if (rebuilt) view.build(main);
   view.update();
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
+};
+
+/** After a change of the state: the view shows it, and so does the address. */
+const changed = (rebuilt = false) => {
+  const view = views[state.view];
+  draw(rebuilt);
   history.replaceState(null, "", `#${toFragment()}`);
   clearTimeout(settling);
   if (view.settle && !rebuilt) settling = setTimeout(view.settle, 250);
@@ -66,7 +72,12 @@ addEventListener("hashchange", () => {
   fromFragment(location.hash.slice(1));
   show();
 });
-new ResizeObserver(() => views[state.view].update()).observe(main);
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width === width) return;
+  width = contentRect.width;
+  draw();
+}).observe(main);
 
 window.lossaryExplorer = {
   value: (name, options, x) => formulas.losses[name]([x, 1], { ...compare.defaults(name), ...options })[0],
