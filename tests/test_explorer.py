@@ -27,7 +27,7 @@ from lossary import information, plots
 from lossary.cli.app import app
 from lossary.core.record import Loss, catalogue
 from lossary.explorer import COMPUTING, SHOWING, page
-from lossary.explorer.data import content
+from lossary.explorer.data import OF_THE_INPUT, OF_VECTORS, WITHOUT_EFFECT, content
 from lossary.report import report
 
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
@@ -119,6 +119,30 @@ def test_formulas_are_those_of_the_library(record: Loss) -> None:
         value, gradient = np.array(got, dtype=np.float64).T
         np.testing.assert_allclose(value, curve.value.ravel(), rtol=1e-9, atol=1e-9, err_msg=f"{setting}")
         np.testing.assert_allclose(gradient, curve.gradient.ravel(), rtol=1e-9, atol=1e-9, err_msg=f"{setting}")
+
+
+@pytest.mark.parametrize("record", DRAWN)
+def test_options_without_a_slider_change_nothing(record: Loss) -> None:
+    assert record.plot
+    others = {"ignore_index": 7, "memory_budget": "1MB", "p": 3}
+    left_out = (WITHOUT_EFFECT & set(record.options)) | {name for loss, name in OF_VECTORS if loss == record.name}
+    curve = plots._curve(record, record.plot, nested(record, settings(record)[0]), None, True)
+    for name in left_out:
+        setting = nested(record, settings(record)[0]) | {name: others.get(name, not record.defaults[name])}
+        try:
+            changed = plots._curve(record, record.plot, setting, None, True)
+        except ValueError:  # as of soft masks, which have no index to ignore
+            continue
+        np.testing.assert_allclose(changed.value, curve.value, rtol=1e-12, atol=1e-15, err_msg=name)
+        np.testing.assert_allclose(changed.gradient, curve.gradient, rtol=1e-12, atol=1e-15, err_msg=name)
+
+
+def test_every_option_has_a_slider_or_a_reason() -> None:
+    for record in catalogue():
+        if record.plot:
+            shown = {option["name"] for option in OPTIONS[record.name]}
+            left_out = WITHOUT_EFFECT | OF_THE_INPUT | {name for loss, name in OF_VECTORS if loss == record.name}
+            assert set(record.options) - left_out <= shown, record.name
 
 
 # Beside the curves ----------------------------------------------------------------------------------------------------

@@ -320,7 +320,7 @@ const curves = (() => {
       if (k === 0)
         svg.append(
           drawn("g", handle("probe", t("probe"), at, range, `${label} ${shown(at)}`, setProbe),
-            drawn("path", { class: "grip", d: `M${toX(at)} ${box.bottom}l-6 9h12z` })),
+            drawn("path", { class: "grip", d: `M${toX(at)} ${box.top}l-6 -10h12z` })),
         );
       draggable(svg, ([px]) => setProbe(Math.max(range[0], Math.min(range[1], +toValue(px).toPrecision(4)))));
       return svg;

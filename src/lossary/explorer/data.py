@@ -13,12 +13,23 @@ from lossary.identities import IDENTITIES
 from lossary.report.bad_input import MissingExtra
 from lossary.translations import translate
 
-# Of one row of one number they change nothing.
-WITHOUT_EFFECT = frozenset(
-    ("ignore_index", "inplace_backward", "memory_budget", "symmetric", "normalize", "held_alpha", "batch", "overlap")
+# Of one row of one number they change nothing, or are refused.
+WITHOUT_EFFECT = frozenset(("ignore_index", "inplace_backward", "memory_budget", "held_alpha", "batch"))
+# They say what the input is, or whether it counts: the axis would be another. And eps is too small to be seen.
+OF_THE_INPUT = frozenset(
+    (
+        "log_input",
+        "log_target",
+        "activation",
+        "classes",
+        "overlap",
+        "format",
+        "normalize",
+        "symmetric",
+        "distance_function",
+        "eps",
+    )
 )
-# They say what the input is, or leave it out: the axis would be another.
-OF_THE_INPUT = frozenset(("log_input", "log_target", "activation", "classes", "format", "distance_function", "eps"))
 # A norm of vectors of one number is its size.
 OF_VECTORS = frozenset((("triplet_margin_loss", "p"),))
 
@@ -151,14 +162,26 @@ def number(value: Any) -> Any:
 
 
 def mathml(latex: str) -> str:
-    """A formula as MathML, which browsers draw by themselves."""
+    """A formula as MathML, which browsers draw by themselves: a line for each part between \\qquad."""
     try:
         from latex2mathml.converter import convert
     except ImportError:
         raise MissingExtra("latex2mathml", "cli", "the explorer's formulas") from None
     words = re.sub(r"\\mathrm\{([A-Za-z0-9]{2,})\}", r"\\operatorname{\1}", latex).replace(r"\!", "")
-    found = convert(words, display="block")
-    return re.sub(r"&#x([0-9A-F]{5});", _character, found.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
+    found = "".join(convert(part.strip(" ,;"), display="block") for part in words.split(r"\qquad"))
+    for made, wanted in CHANGES.items():
+        found = found.replace(made, wanted)
+    return re.sub(r"&#x([0-9A-F]{5});", _character, found)
+
+
+CHANGES = {
+    ' xmlns="http://www.w3.org/1998/Math/MathML"': "",
+    r"\_": "_",
+    ' columnalign="left"': "",
+    # Fonts without a table of mathematics do not stretch a brace: the page's style draws one.
+    '<mo stretchy="true" fence="true" form="prefix">{</mo><mtable>': '<mtable class="cases">',
+}
+"""Of what the converter makes, what is better otherwise."""
 
 
 def _character(entity: re.Match[str]) -> str:

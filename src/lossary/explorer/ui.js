@@ -218,7 +218,7 @@ const labelled = ({ name, options }) => {
 const ticks = (low, high, about) => {
   const raw = (high - low) / about;
   const unit = 10 ** Math.floor(Math.log10(raw));
-  const step = unit * [1, 2, 5, 10].find((k) => k * unit >= raw * 0.999);
+  const step = unit * [1, 2, 5, 10].find((k) => k * unit >= raw * 0.75);
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(+(k * step).toPrecision(12));
   return found;
