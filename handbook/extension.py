@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from furo.navigation import get_navigation_tree
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from furo.navigation import get_navigation_tree
 from handbook import words
 from handbook.contents import CONTENTS
 from handbook.notebooks import has_code, notebook

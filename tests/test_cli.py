@@ -60,7 +60,7 @@ def on_one_line(text: str) -> str:
 def test_help_lists_the_commands() -> None:
     for given in ([], ["--help"], ["-h"]):
         shown = run(*given)
-        for command in ("list", "show", "plot", "verify", "explain", "check", "which", "doctor", "report"):
+        for command in ("list", "show", "plot", "verify", "explain", "explore", "check", "which", "doctor", "report"):
             assert re.search(rf"^  {command} +\w.*[^.]\.$", shown, re.MULTILINE), command
 
 

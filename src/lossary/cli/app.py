@@ -8,6 +8,7 @@ from lossary import __version__
 from lossary.cli.check import check_files
 from lossary.cli.doctor import doctor
 from lossary.cli.explain import explain
+from lossary.cli.explore import explore
 from lossary.cli.listing import list_losses
 from lossary.cli.plot import plot
 from lossary.cli.show import show_loss
@@ -115,4 +116,5 @@ app.command(
         "lossary which predictions.npz",
     ),
 )(which)
+app.command("explore", epilog=_examples("lossary explore", "lossary explore --out losses.html"))(explore)
 app.command("doctor", epilog=_examples("lossary doctor", "lossary doctor --json"))(doctor)

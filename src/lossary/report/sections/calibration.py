@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossary.report.accumulate import Mean, Reservoir
+from lossary.report.accumulate import Mean, Reservoir, histogram
 from lossary.report.chunk import Chunk
 from lossary.report.palette import ACCENT, INK, MUTED
 from lossary.report.result import Column, Figure, Finding, Result, Table
@@ -80,6 +80,7 @@ class Calibration(Section):
                 "gain": gain,
                 "ece": error,
                 "ece_by_chance": by_chance,
+                "histogram": histogram("margin", _log_odds(logits, label)),
             },
             findings=self._findings(gap, z, fit),
             figures=self.reliability.figures(),
@@ -124,6 +125,15 @@ class Calibration(Section):
             return [Finding("note", f"{which}, and no temperature mends it.")]
         cure = f"dividing the logits by {fit.temperature:.3g} would make the loss {fit.nll_after:.4g} on this file"
         return [Finding("note", f"{which}: {cure}.", "fit the temperature on held-out data before using it")]
+
+
+def _log_odds(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """log p / (1 - p) of the true class."""
+    rows = np.arange(len(label))
+    others = logits.copy()
+    others[rows, label] = -np.inf
+    with np.errstate(invalid="ignore"):
+        return logits[rows, label] - np.logaddexp.reduce(others, axis=1)
 
 
 def _draw(ax: Axes, logits: np.ndarray, label: np.ndarray, temperature: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossary.report.accumulate import GroupMeans, Reservoir
+from lossary.report.accumulate import GroupMeans, Reservoir, histogram
 from lossary.report.chunk import Chunk
 from lossary.report.palette import ACCENT, LEAF, WARM, WASH
 from lossary.report.result import Column, Figure, Finding, Result, Table
@@ -59,7 +59,7 @@ class Residuals(Section):
         result = self.result(
             text=f"Quantiles and noise models are those of {drawn} {self.sample.seen:,} residuals.",
             tables=[Table("Summary", SUMMARY_COLUMNS, list(summary.items()))],
-            values=dict(summary),
+            values={**summary, "histogram": histogram("residual", residual)},
             method="Location and scale of each model by maximum likelihood (Huber 1964, with k = 1.345); compared by "
             "log-likelihood per residual, z after Vuong 1989. The residuals come from a model that was trained with "
             "some loss: this is the noise model of these residuals, not proof of the best loss.",
