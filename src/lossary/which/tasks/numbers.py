@@ -113,8 +113,8 @@ REGRESSION = Task(
                 ),
                 Claim(
                     "minimiser",
-                    "Each variance ends at the mean squared error of its task, such as 5: the squared term is then 1/2, whatever "
-                    "the unit.",
+                    "Each variance ends at the mean squared error of its task, such as 5: the squared term is then "
+                    "1/2, whatever the unit.",
                     shown="value(gaussian_nll_loss, [0.0, 0.0], [1.0, 3.0], 5.0) - log(5) / 2",
                     value=0.5,
                 ),
