@@ -10,6 +10,7 @@ import torch
 
 import lossary.functional as F
 from lossary import plots
+from lossary.plots import overlay
 
 INF = float("inf")
 FAR = (0.0, 20.0, 88.0, 100.0, 1000.0, 1e30, INF)
@@ -112,6 +113,6 @@ def test_a_held_focus_is_a_weight(options):
 
 
 def test_a_held_term_cannot_be_drawn_by_differences(monkeypatch):
-    monkeypatch.setattr(plots, "find_spec", lambda name: name != "torch")
+    monkeypatch.setattr(overlay, "find_spec", lambda name: name != "torch")
     with pytest.raises(ValueError, match="asymmetric_loss needs torch to be drawn: focus is held in its gradient"):
         plots.curves(["asymmetric_loss"])

@@ -130,7 +130,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     path = saved(tmp_path, logits=LOGITS, labels=LABELS)
     assert "FILE and --loss are needed" in run(path, code=2)
     assert "FILE and --loss are needed" in run("--loss", "mse_loss", code=2)
-    assert "Did you mean cross_entropy" in run(path, "--loss", "ce", code=2)
+    assert "Did you mean cross_entropy" in run(path, "--loss", "cros_entropy", code=2)
     assert "cannot be read" in run("absent.npz", "--loss", "mse_loss", code=2)
     assert "input_lengths and target_lengths too" in run(path, "--loss", "ctc_loss", code=2)
     assert "write NAME=VALUE; nll_loss has weight" in run(path, "--loss", "nll_loss", "--option", "gamma=2", code=2)
