@@ -15,7 +15,7 @@ demo: $(VENV)/demo.done
 
 # Everything: conformance on every library, the checks' own tests, OpInfo, the tools, the examples of docstrings.
 test: $(VENV)/kernels.done
-	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda --ignore tests/site tests src/lossary
+	$(BIN)/pytest -n auto --ignore tests/peers --ignore tests/cuda --ignore tests/site
 
 # One loss of each family, without what takes a program of the interpreter for each of thousands of calls.
 ON_TRITON := "torch-float32 and (cross_entropy or huber or cosine) and not (linear or binary or determinism or invalid)"
