@@ -1,6 +1,6 @@
 # All that a newcomer needs: make demo, make test, make check; make bench, make docs, make fuzz, make sanitize,
-# make test-versions, make wheel. CI runs make lint, make test, which has the tests of make check among its own,
-# make peers, and make test-versions with the newest and the oldest of everything.
+# make site, make test-versions, make wheel. CI runs make lint, make test, which has the tests of make check among its
+# own, make test-cuda, make peers, make test-site, and make test-versions with the newest and the oldest of everything.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -19,7 +19,7 @@ import lossary
 from lossary import functional
 from lossary.core import record
 from lossary.core.record import FAMILIES, HANDLED, Loss
-from lossary.dispatch.loss import _refuse_incomplete
+from lossary.dispatch.loss import TOLD, _refuse_incomplete
 
 ROOT = Path(__file__).parents[1]
 LOSSES = ROOT / "src" / "lossary" / "losses"
@@ -180,3 +180,17 @@ def test_lossary_works_without_torch(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "lossary.nn needs torch" in run.stdout
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_a_learner_asks_is_told(monkeypatch, name: str):
+    told = CATALOGUE[0]
+    monkeypatch.delitem(record.CATALOGUE, told.name)
+    with pytest.raises(TypeError, match=f"@loss {told.name}: {name} is empty"):
+        _refuse_incomplete(dataclasses.replace(told, **{name: None}))
+
+
+def test_no_alias_is_that_of_two_losses():
+    of = [(alias.casefold(), loss.name) for loss in CATALOGUE for alias in loss.aliases]
+    twice = [found for found in of if sum(alias == found[0] for alias, _ in of) > 1]
+    assert not twice

@@ -35,6 +35,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OPTIONS = (Range, Choice, Levels, Flag, Instance, Function, Bytes)
+TOLD = (
+    *("symbols", "gradient", "derivation", "sources", "examples", "use_when", "not_when", "aliases", "pitfalls"),
+    *("expect", "minimiser"),
+)
+"""What every loss of the catalogue says."""
 KEYWORD_TAIL = ("sample_weight", "normalizer", "impl")
 
 
@@ -43,9 +48,9 @@ def loss(
     family: str,
     title: str,
     formula: str,
-    symbols: Mapping[str, str] | None = None,
-    gradient: str = "",
-    derivation: str = "",
+    symbols: Mapping[str, str],
+    gradient: str,
+    derivation: str,
     unreduced: str,
     held: tuple[Held, ...] = (),
     rows: str = "",
@@ -55,11 +60,11 @@ def loss(
     rows_independent: bool = True,
     elsewhere: tuple[Elsewhere, ...] = (),
     examples: tuple[Example, ...],
-    use_when: tuple[str, ...] = (),
-    not_when: tuple[str, ...] = (),
-    expect: Expect | None = None,
-    minimiser: Minimiser | None = None,
-    aliases: tuple[str, ...] = (),
+    use_when: tuple[str, ...],
+    not_when: tuple[str, ...],
+    expect: Expect,
+    minimiser: Minimiser,
+    aliases: tuple[str, ...],
     pitfalls: tuple[str, ...],
     plot: Plot | None = None,
     kernel: Kernel | None = None,
@@ -84,7 +89,7 @@ def loss(
     the contract says, of the arguments as they were given. variant: the loss and the arguments for a call that is of
     another form.
     """
-    fields = dict(locals()) | {"symbols": symbols or {}}  # the arguments, which are fields of the record
+    fields = dict(locals())  # the arguments, which are fields of the record
 
     def decorate(formula_of: Callable[P, R]) -> Callable[P, R]:
         record = make_record(formula_of, inspect.signature(formula_of), **fields)
@@ -186,7 +191,7 @@ def _refuse_incomplete(record: Loss) -> None:
     problems = [
         (record.family not in FAMILIES, f"family {record.family!r} is not one of {FAMILIES}"),
         (not record.doc, "it has no docstring"),
-        (not (record.sources and record.examples and record.pitfalls), "sources, examples and pitfalls are needed"),
+        *((not getattr(record, name), f"{name} is empty") for name in TOLD),
         (record.name in CATALOGUE, "a loss of this name is in the catalogue already"),
     ]
     _raise(record, problems)
