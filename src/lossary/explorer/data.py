@@ -156,9 +156,9 @@ def _interval(interval: Any, usual: list[Any]) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """A number out of the batch of one that holds it."""
+    """The number that a batch of one holds; of a distribution over two classes, the share of the first."""
     while isinstance(value, list):
-        (value,) = value
+        value = value[0]
     return value
 
 
