@@ -225,7 +225,7 @@ const curves = (() => {
 
   const buildSame = () => {
     const sames = state.losses.flatMap((entry) => compare.sameAs(entry).map((same) => ({ entry, ...same })));
-    const present = (same) => state.losses.some((other) => written(other) === written(same));
+    const present = (same) => state.losses.some((other) => other.name === same.name && compare.relation(same.entry, other));
     const offered = sames.filter((same) => !present(same)).slice(0, 8);
     parts.offers = offered.length
       ? element("div", { class: "offers" }, element("h3", {}, t("same as")),
