@@ -25,9 +25,10 @@ from typer.testing import CliRunner
 import lossary.functional as F
 from lossary import information, plots
 from lossary.cli.app import app
-from lossary.core.record import Loss, catalogue
+from lossary.core.record import CATALOGUE, Loss, catalogue
 from lossary.explorer import COMPUTING, SHOWING, page
 from lossary.explorer.data import OF_THE_INPUT, OF_VECTORS, WITHOUT_EFFECT, content
+from lossary.plots import axes, overlay
 from lossary.report import report
 
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
@@ -99,16 +100,23 @@ def nested(record: Loss, setting: dict[str, Any]) -> dict[str, Any]:
         "impl": "reference"
     }  # of two distances that are equal the kernel takes one, the formula both
     for name, value in setting.items():
-        depth = np.ndim(next(iter(record.plot.sweep.get(name, ())), 0.0))
-        found[name] = np.full((1,) * depth, value).tolist() if name in record.data and depth else value
+        shape = np.shape(next(iter(record.plot.sweep.get(name, ())), 0.0)) if name in record.data else ()
+        found[name] = [[value, 1 - value]] if shape == (1, 2) else np.full(shape, value).tolist() if shape else value
     return found
+
+
+def drawn(record: Loss, setting: dict[str, Any], **other: Any) -> overlay.Curve:
+    """The curve of the library on the record's own axis."""
+    axis = axes.common([record])[record.name]
+    x = np.linspace(axis.low, axis.high, plots.POINTS)
+    return plots.curve(record, axis, x, nested(record, setting) | other)
 
 
 @pytest.mark.parametrize("record", DRAWN)
 def test_formulas_are_those_of_the_library(record: Loss) -> None:
     """Value and derivative, at 801 points of the record's axis, for several values of every option."""
     assert record.plot
-    wanted = [plots._curve(record, record.plot, nested(record, s), None, True) for s in settings(record)]
+    wanted = [drawn(record, setting) for setting in settings(record)]
     body = f"""
       const loss = formulas.losses.{record.name};
       if (!loss) throw new Error("formulas.js has no {record.name}");
@@ -126,11 +134,10 @@ def test_options_without_a_slider_change_nothing(record: Loss) -> None:
     assert record.plot
     others = {"ignore_index": 7, "memory_budget": "1MB", "p": 3}
     left_out = (WITHOUT_EFFECT & set(record.options)) | {name for loss, name in OF_VECTORS if loss == record.name}
-    curve = plots._curve(record, record.plot, nested(record, settings(record)[0]), None, True)
+    curve = drawn(record, settings(record)[0])
     for name in left_out:
-        setting = nested(record, settings(record)[0]) | {name: others.get(name, not record.defaults[name])}
         try:
-            changed = plots._curve(record, record.plot, setting, None, True)
+            changed = drawn(record, settings(record)[0], **{name: others.get(name, not record.defaults[name])})
         except ValueError:  # as of soft masks, which have no index to ignore
             continue
         np.testing.assert_allclose(changed.value, curve.value, rtol=1e-12, atol=1e-15, err_msg=name)
@@ -320,24 +327,10 @@ def test_small_floats_break_where_those_of_torch_do(dtype: str) -> None:
 MOST = 500 * 1024
 WORDS: dict[str, dict[str, str]] = json.loads(files("lossary.explorer").joinpath("words.json").read_text("utf-8"))
 SCRIPT = "\n".join(files("lossary.explorer").joinpath(name).read_text("utf-8") for name in SHOWING)
-COMPUTED_KEYS = {
-    "view": r"view ",
-    "family": r"family ",
-    "preset": r"preset ",
-    "kind": r"kind ",
-    "axis": r"axis ",
-    "map": r"map ",
-    "mapped": r"mapped ",
-    "tag": r"tag ",
-    "expect": r"expect ",
-    "row": r"row ",
-    "stuck": r"stuck ",
-    "entropy": r"entropy ",
-    "distribution": r"distribution ",
-    "means": r"means ",
-    "verdict": r"verdict ",
-    "fit": r"fit ",
-}
+COMPUTED_KEYS = (
+    *("view", "family", "preset", "kind", "axis", "map", "mapped", "gradient", "tag"),
+    *("expect", "row", "stuck", "entropy", "distribution", "means", "verdict", "fit"),
+)
 """The first words of keys that the scripts put together."""
 
 
@@ -409,29 +402,35 @@ def test_unlike_axes_are_drawn_apart() -> None:
     assert compared(axes, "dice_loss", "mse_loss") == []
 
 
-P = np.linspace(0.05, 0.95, 19)
-MAPPED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "cross_entropy": lambda p: -np.log(p),
-    "nll_loss": lambda p: -np.log(p),
-    "binary_cross_entropy": lambda p: -np.log(p),
-    "mse_loss": lambda p: (p - 1) ** 2,
-    "hinge_loss": lambda p: np.maximum(0, 1 - np.log(p / (1 - p))),
-    "focal_loss": lambda p: -((1 - p) ** 2) * np.log(p),
-}
+MAPPED = [p for p in DRAWN if p.values[0].plot.axis in axes.LEADS | axes.PROBABILITIES]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", MAPPED)
-def test_common_axes_are_what_they_say(name: str) -> None:
-    """Over the probability of the true class, and over its margin; the derivative is that of the curve."""
+@pytest.mark.parametrize("record", MAPPED)
+def test_common_axes_are_those_of_the_figures(record: Loss) -> None:
+    """Over the probability of the true class, and over its margin; the gradient is the one by its logit."""
+    target = next((option for option in OPTIONS[record.name] if option["name"] == "target"), None)
+    label = {} if target is None or record.name == "asymmetric_loss" else {"target": 1}
+    setting = settings(record)[0] | label
+    assert record.plot
+    other = CATALOGUE["binary_cross_entropy" if record.plot.axis != "p" else "mse_loss"]
+    axis = axes.common([record, other])[record.name]
+    p = np.linspace(0.01, 0.99, 99)
+    wanted = plots.curve(record, axis, p, nested(record, setting))
     body = """
       const along = (axis, xs) => xs.map((x) => compare.evaluate(entries[0], axis, x));
       return [along("probability", given.p), along("margin", given.m)];
     """
-    by_probability, by_margin = np.array(compared(body, name, p=P.tolist(), m=np.log(P / (1 - P)).tolist()))
-    step = 1e-6
-    slope = (MAPPED[name](P + step) - MAPPED[name](P - step)) / (2 * step)
-    np.testing.assert_allclose(by_probability, np.stack([MAPPED[name](P), slope], -1), rtol=1e-5, atol=1e-8)
-    np.testing.assert_allclose(by_margin, np.stack([MAPPED[name](P), slope * P * (1 - P)], -1), rtol=1e-5, atol=1e-8)
+    for got in compared(body, (record.name, setting), p=p.tolist(), m=np.log(p / (1 - p)).tolist()):
+        value, gradient = np.array(got).T
+        np.testing.assert_allclose(value, wanted.value, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(gradient, wanted.gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_the_axes_of_figures_are_axes_here() -> None:
+    takes = javascript("return formulas.takes")
+    maps = javascript("return Object.fromEntries(Object.entries(formulas.maps).map(([k, m]) => [k, Object.keys(m)]))")
+    for axis in axes.LEADS | axes.PROBABILITIES:
+        assert {"probability", "margin"} <= set(maps[takes[axis]]), axis
 
 
 @pytest.mark.parametrize("name", ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss"])

@@ -17,8 +17,9 @@ const comparison = (catalogue) => {
 
   /** Value and derivative of a loss at a number of an axis. */
   const evaluate = ({ name, options }, axis, x) => {
-    const own = axis === "own" ? [x, 1] : sharedOf(name)[axis]([x, 1], options);
-    return formulas.losses[name](own, options);
+    // Over a probability the derivative is the one by its logit, which training follows.
+    const along = [x, axis === "probability" ? x * (1 - x) : 1];
+    return formulas.losses[name](axis === "own" ? along : sharedOf(name)[axis](along, options), options);
   };
 
   const range = (entries, axis) => {

@@ -225,7 +225,7 @@ const curves = (() => {
 
   const buildSame = () => {
     const sames = state.losses.flatMap((entry) => compare.sameAs(entry).map((same) => ({ entry, ...same })));
-    const present = (same) => state.losses.some((other) => written(other) === written(same));
+    const present = (same) => state.losses.some((other) => other.name === same.name && compare.relation(same.entry, other));
     const offered = sames.filter((same) => !present(same)).slice(0, 8);
     parts.offers = offered.length
       ? element("div", { class: "offers" }, element("h3", {}, t("same as")),
@@ -300,7 +300,7 @@ const curves = (() => {
     const height = two ? Math.min(340, Math.round(each * 0.72)) : Math.min(300, Math.round(each * 0.74));
     return [0, 1].map((k) => {
       const y = heights(series.flatMap((values) => values.map((value) => value[k])));
-      const title = t(k ? "gradient" : "value") + (y.cut ? t("cut") : "");
+      const title = t(k ? (axis === "own" ? "gradient" : `gradient ${axis}`) : "value") + (y.cut ? t("cut") : "");
       const drawing = chart({
         width: each, height, title, x: range, y, label,
         description: group.map(labelled).join(", "),

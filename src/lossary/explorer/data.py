@@ -14,14 +14,15 @@ from lossary.report.bad_input import MissingExtra
 from lossary.translations import translate
 
 # Of one row of one number they change nothing, or are refused.
-WITHOUT_EFFECT = frozenset(("ignore_index", "inplace_backward", "memory_budget", "held_alpha", "batch"))
-# They say what the input is, or whether it counts: the axis would be another. And eps is too small to be seen.
+WITHOUT_EFFECT = frozenset(("ignore_index", "inplace_backward", "memory_budget", "held_alpha"))
+# They say what the input is, or what of it counts: the axis would be another. And eps is too small to be seen.
 OF_THE_INPUT = frozenset(
     (
         "log_input",
         "log_target",
         "activation",
         "classes",
+        "batch",
         "overlap",
         "format",
         "normalize",
@@ -155,9 +156,9 @@ def _interval(interval: Any, usual: list[Any]) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """A number out of the batch of one that holds it."""
+    """The number that a batch of one holds; of a distribution over two classes, the share of the first."""
     while isinstance(value, list):
-        (value,) = value
+        value = value[0]
     return value
 
 

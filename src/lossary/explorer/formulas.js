@@ -142,7 +142,7 @@ const formulas = (() => {
     gaussian_nll_loss: gaussian,
     poisson_nll_loss: (x, { target: t, full }) => shift(subtract(exp(x), scale(x, t)), full ? logFactorial(t) : 0),
 
-    kl_div: (x, { target: t }) => shift(scale(x, -t), xlogx(t)),
+    kl_div: (q, { target: t }) => shift(negate(mixed(t, log(q), log1p(negate(q)))), xlogx(t) + xlogx(1 - t)),
     kl_div_with_logits: (x, { temperature }) => shift(ofLabel(scale(x, 1 / temperature), 0.5), -Math.log(2)),
 
     cosine_embedding_loss: (angle, { target, margin }) =>
@@ -194,7 +194,7 @@ const formulas = (() => {
     "x - y": "error",
     p: "likelihood",
     "log p of the true class": "logarithm",
-    "log q": "logarithm",
+    "q of the first of two classes": "likelihood",
     logit: "logit",
     "logit of a negative": "logit",
     "logit of a positive": "logit",
