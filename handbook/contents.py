@@ -13,7 +13,6 @@ CONTENTS: dict[str, list[tuple[tuple[str, str], list[str]]]] = {
     ],
     "entropy/index": [(("", ""), ["entropy/numpy", "entropy/saturation", "entropy/corrections"])],
     "losses/index": [(("", ""), ["losses/*"])],
-    "stuck/index": [(("", ""), ["stuck/*"])],
     "integrations/index": [(("", ""), ["integrations/*"])],
     "reference/decisions/index": [(("", ""), ["reference/decisions/*"])],
 }

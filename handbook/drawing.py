@@ -44,7 +44,7 @@ def svg(figure: Figure, name: str) -> str:
         text = re.sub(colour, f"var(--{variable}, {colour})", text, flags=re.IGNORECASE)
     text = _own_names(text, name)
     text = re.sub(r'<path d="[^"]*" style="fill: none"/>|<defs></defs>|; stroke-linecap: square', "", text)
-    return re.sub(r"(<g/>|<g></g>)+", "", text)
+    return text if "<g " in text else re.sub(r"</?g/?>", "", text)
 
 
 def _own_names(text: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from docutils import nodes
 from furo.navigation import get_navigation_tree
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -34,6 +35,11 @@ def with_contents(app: Sphinx, docname: str, source: list[str]) -> None:
             source[0] += f"\n\n```{{toctree}}\n{options}\n\n{listed}\n```\n"
 
 
+def holders(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """The pages that may hold others: which there are is not in their text."""
+    return [docname for docname in env.found_docs if docname.endswith("index")]
+
+
 def named(pattern: str, docname: str, known: set[str]) -> list[str]:
     """The page of this name, if it is there; with a star all pages of the folder but the one that holds them."""
     if not pattern.endswith("*"):
@@ -43,9 +49,9 @@ def named(pattern: str, docname: str, known: set[str]) -> list[str]:
 
 
 def short(docname: str) -> str:
-    """In the sidebar losses and codes stand by their name."""
+    """In the sidebar losses stand by their name."""
     folder, _, name = docname.rpartition("/")
-    return name if folder in ("losses", "stuck") and name != "index" else ""
+    return name if folder == "losses" and name != "index" else ""
 
 
 class Drawing(nodes.General, nodes.Inline, nodes.Element):
@@ -96,7 +102,7 @@ class Codes(SphinxDirective):
 
 
 def only_this_branch(app: Sphinx, pagename: str, template: str, values: dict[str, Any], doctree: Any) -> None:
-    """The sidebar holds the pages beside the one that is read, not all of the hundred losses and codes."""
+    """The sidebar holds the pages beside the one that is read, not those below every other."""
     tree = values["toctree"](collapse=True, titles_only=True, maxdepth=-1, includehidden=True)
     values["furo_navigation_tree"] = get_navigation_tree(tree)
 
@@ -107,6 +113,17 @@ def context(app: Sphinx, pagename: str, template: str, values: dict[str, Any], d
     values["other_language"] = f"{up}{other}/{pagename}.html"
     values["notebook"] = doctree is not None and has_code(doctree)
     values["say"] = words.speaker(language_of(app))
+
+
+def slim(app: Sphinx, error: Exception | None) -> None:
+    """Without the indents of the theme and the maps of its sources, which nobody reads: a tenth of the site."""
+    if error is None:
+        for path in Path(app.outdir).rglob("*.map"):
+            path.unlink()
+        for path in Path(app.outdir).rglob("*.html"):
+            pieces = re.split(r"(<pre.*?</pre>)", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+            pieces[::2] = [re.sub(r"\s*\n\s*", "\n", piece) for piece in pieces[::2]]
+            path.write_text("".join(pieces), encoding="utf-8")
 
 
 def write_notebooks(app: Sphinx, error: Exception | None) -> None:
@@ -121,10 +138,12 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("env-get-outdated", holders)
     app.connect("source-read", with_contents)
     app.connect("html-page-context", context)
     app.connect("html-page-context", only_this_branch, priority=900)  # after the theme's
     app.connect("build-finished", write_notebooks)
+    app.connect("build-finished", slim)
     app.add_node(Drawing, html=(visit_drawing, None))
     app.add_post_transform(FiguresInPage)
     app.add_directive("which", Which)

@@ -23,7 +23,7 @@ def has_code(document: nodes.document) -> bool:
 
 def notebook(text: str, sources: Path) -> str | None:
     """The notebook of a page in Markdown; None of one without code."""
-    pieces = PYCON.split(FRONT.sub("", text))
+    pieces = PYCON.split(FRONT.sub("", text.partition("<!-- not in the notebook -->")[0]))
     if len(pieces) == 1:
         return None
     cells: list[dict[str, Any]] = []
