@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-
 from lossary.report.bad_input import BadInput
-from lossary.report.formats.stored import Stored, text_of
+from lossary.report.formats.stored import Stored
 from lossary.report.frame import Frame, frame
 from lossary.report.read import Input
 from lossary.report.survey import Survey, blocks
@@ -133,8 +131,6 @@ def understand(
         if given is not None and given not in allowed:
             raise BadInput(f"{option} {given!r} is unknown", fix=f"one of {', '.join(allowed)}")
     class_names = tuple(printable(name) for name in names or source.class_names)
-    if source.targets.is_text:
-        source = replace(source, targets=_indexed(source.targets, class_names))
     source.predictions.require_numbers()
     source.targets.require_numbers()
     layout = frame(source.predictions, source.targets)
@@ -159,29 +155,6 @@ def printable(text: object) -> str:
 
 def _names_needed(task: Task, layout: Frame) -> int:
     return 2 if task == "binary" else layout.columns
-
-
-def _indexed(targets: Stored, names: tuple[str, ...]) -> Stored:
-    """Targets that are class names, as class indices."""
-    if not names:
-        raise targets.error("targets are text", fix="--names with the class names in the order of the columns")
-    order = np.argsort(names)
-    known = np.array(names)[order]
-
-    def read(rows: int) -> Iterator[np.ndarray]:
-        start = 0
-        for block in targets.read(rows):
-            labels = np.char.strip(text_of(block))
-            places = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-            if (unknown := known[places] != labels).any():
-                row = int(np.argwhere(unknown)[0][0])
-                label = str(labels[unknown][0])[:40]
-                fix = f"use one of {', '.join(names[:8])}"
-                raise targets.error(f"{label!r} is not a class name", position=f"row {start + row}", fix=fix)
-            yield order[places]
-            start += len(block)
-
-    return replace(targets, dtype=np.dtype(np.int64), read=read, remark=f"{targets.key}: text, matched with the names")
 
 
 def _task(given: Task | None, layout: Frame, survey: Survey) -> tuple[Task, bool]:

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lossary.report.bad_input import BadInput
+
+if TYPE_CHECKING:
+    from lossary.report.formats.table import Table
+
+MOST_ARRAYS = 1000  # in a file
+BOMB_SIZE, BOMB_RATIO = 2**30, 200  # bytes that unpack to more than both are refused; weights do not shrink 200 times
 
 
 @dataclass(frozen=True)
 class Stored:
     """An array that stays in its file until its rows are asked for.
 
-    `read(rows)` yields consecutive blocks of at most `rows` rows. `columns` holds the column names of a table.
+    `read(rows)` yields consecutive blocks of rows, of about `rows` each. `columns` holds the names of the classes that
+    columns of a table are named after, `values` the different values of a column, where they are few.
     """
 
     file: str
@@ -25,6 +34,13 @@ class Stored:
     read: Callable[[int], Iterator[np.ndarray]]
     columns: tuple[str, ...] = ()
     remark: str = ""
+    values: tuple[str, ...] = ()
+    table: Table | None = None
+
+    @property
+    def label(self) -> str:
+        """Its key; of an array alone in its file, the name of that."""
+        return self.key or Path(self.file).name.partition(".")[0]
 
     @property
     def is_text(self) -> bool:
@@ -100,3 +116,11 @@ def text_of(block: np.ndarray) -> np.ndarray:
 def bfloat16_to_float32(bits: np.ndarray) -> np.ndarray:
     """bfloat16 is the upper half of a float32."""
     return (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def refuse_bomb(file: str, promised: int, size: int) -> None:
+    """Raise `BadInput` for a file that unpacks to incomparably more than it has."""
+    if promised > BOMB_SIZE and promised > BOMB_RATIO * size:
+        raise BadInput(
+            f"{size:,} bytes unpack to {promised:,}", file=file, fix="save it uncompressed if it is not a zip bomb"
+        )
