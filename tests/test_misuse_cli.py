@@ -138,4 +138,4 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     single = saved(tmp_path, input=np.float64(1), target=np.float64(2))
     assert "a single number" in run(single, "--loss", "mse_loss", code=2)
     words = saved(tmp_path, logits=LOGITS[:2], labels=np.array(["cat", "dog"]))
-    assert "not numbers" in run(words, "--loss", "cross_entropy", code=2)
+    assert "2 different words for 10 columns" in run(words, "--loss", "cross_entropy", code=2)

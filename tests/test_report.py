@@ -425,7 +425,7 @@ class TestMistakes:
             ({"logits": np.ones((9, 3)), "labels": np.arange(9) % 3}, "same prediction"),
             ({"logits": np.arange(12.0).reshape(4, 3), "labels": np.full(4, 2)}, "of class 2"),
             ({"probs": np.array([0.0, 1, 1, 0]), "labels": np.array([0, 1, 1, 0])}, "decision"),
-            ({"y_pred": np.array([3, 1, 2]), "y_true": np.array([3, 1, 4])}, "whole numbers"),
+            ({"forecast": np.array([3, 1, 2]), "y_true": np.array([3, 1, 4])}, "whole numbers"),
             ({"logits": np.array([[9.0, 0], [0, 9], [9, 0]]), "labels": np.array([1, 0, 1])}, "worse than"),
         ],
     )

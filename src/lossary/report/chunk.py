@@ -72,7 +72,7 @@ class Chunk:
         if self.task == "regression":
             return F.mse_loss(self.scores, self.target, reduction="none")
         if self.scores.ndim == 1 and self.kind == "probs":
-            return F.binary_cross_entropy(self.scores, self.target, reduction="none")
+            return -self.log_prob_of_label  # not binary_cross_entropy, which is 100 where it is infinite
         if self.scores.ndim == 1:
             return F.binary_cross_entropy_with_logits(self.scores, self.target, reduction="none")
         return F.cross_entropy(self.logits, self.target, reduction="none")
@@ -84,7 +84,7 @@ def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda
     samples = 0
     for prediction_block, target_block in blocks(source.predictions, source.targets):
         scores, target = layout.scores(prediction_block), layout.targets(target_block)
-        kept = layout.kept(target, understanding.ignore_index)
+        kept = layout.kept(scores, target, understanding.ignore_index)
         if understanding.one_hot:
             target, kept = target.argmax(axis=1), kept.all(axis=1)
         elif task == "soft":

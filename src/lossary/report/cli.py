@@ -11,7 +11,7 @@ from rich.console import Console
 from lossary.report import BadInput, MissingExtra, report
 from lossary.report.engine import FailOn, Report
 from lossary.report.terminal import print_report, print_understanding
-from lossary.report.write import write_whole
+from lossary.report.write import refuse_overwriting, write_whole
 
 
 def report_command(
@@ -19,13 +19,15 @@ def report_command(
         list[Path] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Predictions and targets: .npz, .npy (two files), .safetensors, .csv, .tsv or .parquet. "
+            help="Predictions and targets: .npz, .npy (two files), .safetensors, .pt, .csv, .tsv, .parquet, .jsonl, "
+            ".json, .arrow, .xlsx; text may be .gz or .zst. "
             "Without a file: held-out predictions that ship with Lossary.",
             show_default=False,
         ),
     ] = None,
     pred_key: Annotated[
-        str | None, typer.Option(help="Array or columns of the predictions.", show_default="guessed")
+        str | None,
+        typer.Option(help="Array or columns of the predictions: NAME, A,B,C or PROB_*.", show_default="guessed"),
     ] = None,
     target_key: Annotated[
         str | None, typer.Option(help="Array or columns of the targets.", show_default="guessed")
@@ -45,10 +47,15 @@ def report_command(
     names: Annotated[
         str | None,
         typer.Option(
-            help="Class names: separated by commas, or a text file with one on each line.", show_default=False
+            help="Class names in the order of the columns, or what targets call them: separated by commas, or a text "
+            "file with one on each line.",
+            show_default=False,
         ),
     ] = None,
     ignore_index: Annotated[int, typer.Option(help="Class index that does not count.")] = -100,
+    shift_labels: Annotated[
+        bool, typer.Option("--shift-labels", help="Hold scores against the label of the next position.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the page goes.", show_default="FILE.lossary.html, here")
     ] = None,
@@ -71,6 +78,8 @@ def report_command(
     """
     console = Console(highlight=False)
     try:
+        if out is not None and not no_html:
+            refuse_overwriting(out, files or [])
         result = report(
             list(files) if files else None,
             prediction_key=pred_key,
@@ -78,6 +87,7 @@ def report_command(
             kind=cast(Any, kind),
             task=cast(Any, task),
             ignore_index=ignore_index,
+            shift_labels=shift_labels,
             names=_names(names),
             seed=seed,
             progress=progress,

@@ -107,7 +107,10 @@ def run(
     for chunk in chunks(understanding, advance):
         for section in sections:
             section.update(chunk)
-    return Report(understanding, [section.finish() for section in sections], skipped, seed)
+    results = [section.finish() for section in sections]
+    if understanding.doubts:
+        results.insert(0, Result("reading", "What was read", findings=list(understanding.doubts)))
+    return Report(understanding, results, skipped, seed)
 
 
 def _section(result: Result) -> dict[str, Any]:

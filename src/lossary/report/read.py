@@ -28,7 +28,9 @@ ID_NAMES = ["ids", "id", "sample_ids", "sample_id", "indices", "index", "idx", "
             "paths", "path", "unnamed0"]  # fmt: skip
 ID = re.compile(r".*[a-z0-9]I[dD]|(?i:.*[_\-. ]ids?)")
 CLASS_NAMES = ["class_names", "classes", "names", "label_names", "target_names", "categories"]
-DECISION = re.compile(r"\.?(y_?)?pred(icted|iction)?s?[_ .]?(label|class|category|idx|index)?(_ids?)?|.*argmax.*|predict")
+DECISION = re.compile(
+    r"\.?(y_?)?pred(icted|iction|ict)?s?[_ .]?(label|class|category|idx|index)?(_ids?)?|.*argmax.*|scored[_ ]labels?"
+)
 SPLITS = ["training", "train", "validation", "valid", "val", "dev", "testing", "test", "holdout", "eval"]
 SPLIT_NAMES = {"split", "subset", "partition", "set", "phase", "dataset"}
 OF_PREDICTIONS = re.compile(r"(?i)sub|pred|oof|out|prob|logit|score")
@@ -44,6 +46,7 @@ class Input:
     targets: Stored
     ids: Stored | None = None
     class_names: tuple[str, ...] = ()
+    decisions: Stored | None = None
 
     @property
     def bytes(self) -> int:
@@ -74,7 +77,9 @@ def open_input(
         names = tuple(str(name) for name in text_of(classes.whole()))
     targets, found = as_classes(targets, predictions, tuple(names or ()))
     targets = joined(predictions, targets, *(_id_of(array, ids) for array in (predictions, targets)))
-    return Input(files, predictions, targets, _id_of(predictions, ids) or _id_of(targets, ids), found)
+    decisions = next((a for a in arrays if a not in (predictions, targets) and not _is_score(a)
+                      and DECISION.fullmatch(a.label.lower())), None)  # fmt: skip
+    return Input(files, predictions, targets, _id_of(predictions, ids) or _id_of(targets, ids), found, decisions)
 
 
 def _roles(
@@ -117,11 +122,11 @@ def _targets(free: list[Stored], predictions: Stored | None) -> Stored | None:
 
 
 def _is_score(array: Stored) -> bool:
-    return array.dtype.kind in "fV" or len(array.shape) > 1 and not array.is_text
+    return array.dtype.kind in "fV" or (len(array.shape) > 1 and not array.is_text)
 
 
 def _split(array: Stored) -> str:
-    """The part of the data that a name says: `val_logits`, `labels_test`; `y_test` is what scikit-learn calls targets."""
+    """The part of the data that a name says: `val_logits`, `labels_test`. `y_test` is what many call the targets."""
     words = re.split(r"[_\-. ]", array.label.lower())
     if array.label.lower() == "y_test":
         return ""
@@ -133,7 +138,9 @@ def _refuse_mixture(arrays: list[Stored]) -> None:
     for array in arrays:
         parts = [value for value in array.values if value.lower() in SPLITS]
         if array.key.lower() in SPLIT_NAMES and len(parts) > 1:
-            raise array.error(f"holds rows of {' and '.join(parts)}", fix=f"keep those of one: df[df.{array.key} == {parts[0]!r}]")
+            raise array.error(
+                f"holds rows of {' and '.join(parts)}", fix=f"keep those of one: df[df.{array.key} == {parts[0]!r}]"
+            )
 
 
 def _refuse_two_reports(free: list[Stored], files: tuple[str, ...]) -> None:
@@ -151,7 +158,9 @@ def _refuse_two_reports(free: list[Stored], files: tuple[str, ...]) -> None:
                     and not DECISION.fullmatch(a.label.lower()) for a in free if place in (a.file, _split(a)))
         ]  # fmt: skip
         if len(whole) > 1 and what == "file":
-            raise BadInput("predictions and targets are in both files", file=", ".join(files), fix="report on one at a time")
+            raise BadInput(
+                "predictions and targets are in both files", file=", ".join(files), fix="report on one at a time"
+            )
         if len(whole) > 1:
             listed = " and ".join(place or "a part without a name" for place in whole)
             raise BadInput(f"holds predictions and targets of {listed}", file=", ".join(files),
@@ -254,12 +263,17 @@ def _names_of(members: list[str]) -> tuple[str, ...]:
     """What tells columns apart: their names without the words that all begin or end with."""
     if len(members) < 2:
         return ()
-    before, after = os.path.commonprefix(members), os.path.commonprefix([name[::-1] for name in members])[::-1]
+    before, after = _shared_start(members), _shared_start([name[::-1] for name in members])[::-1]
     start = max((before.rfind(mark) for mark in SEPARATORS), default=-1) + 1
     ends = [at for mark in SEPARATORS if (at := after.find(mark)) >= 0]
     end = len(after) - min(ends) if ends else 0
     names = tuple(name[start : len(name) - end] for name in members)
     return () if names == tuple(str(k) for k in range(len(names))) else names
+
+
+def _shared_start(names: list[str]) -> str:
+    first, last = min(names), max(names)
+    return first[: next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _by_shape(
@@ -282,6 +296,12 @@ def _by_shape(
         first, second = free
         swapped = (len(first.shape), not _is_target_like(first)) < (len(second.shape), not _is_target_like(second))
         return (second, first) if swapped else (first, second)
+    if any(array.table and not array.table.rows.has_header for array in free):
+        raise BadInput(
+            "the first line holds numbers, not column names",
+            file=", ".join(files),
+            fix="add a header such as p_0,p_1,p_2,label, or save scores and labels in two files",
+        )
     known = predictions or targets
     missing = "predictions" if targets else "targets" if predictions else "predictions and targets"
     flags = {"predictions": "--pred-key", "targets": "--target-key"}.get(missing, "--pred-key and --target-key")

@@ -8,11 +8,11 @@ from math import inf
 import numpy as np
 
 from lossary.report.formats.stored import Stored
-from lossary.report.frame import Frame
+from lossary.report.frame import LARGEST, Frame
 
 BLOCK = 2**20  # scores held at a time: 8 MB in float64
 ROUNDING = 0.01  # how far a row of probabilities may be from summing to 1: half precision, or two printed decimals
-LARGEST = float(np.finfo(np.float32).max)
+PADDING = -100.0  # what Trainer.predict fills the logits of shorter sequences with
 
 
 def blocks(predictions: Stored, targets: Stored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -26,54 +26,59 @@ class Survey:
 
     def __init__(self, frame: Frame, predictions: Stored, targets: Stored, ignore_index: int | None) -> None:
         self.frame, self.predictions, self.targets, self.ignore_index = frame, predictions, targets, ignore_index
-        self.rows = self.ignored = 0
+        self.rows = self.ignored = self.unusable = self.unusable_rows = 0
         self.lowest, self.highest = inf, -inf
         self.first_places: dict[str, str] = {}
         self.row_sum_error = self.exp_sum_error = 0.0
-        self.scores_are_whole = True
+        self.row_sums_lowest, self.row_sums_highest = inf, -inf
+        self.scores_are_whole = self.scores_are_rounded = self.targets_are_rounded = True
+        self.padding_rows, self.padding_labels = 0, set[int]()
         self.scores_are_constant, self._first_row = True, None
         self.target_lowest, self.target_highest = inf, -inf
         self.target_row_sum_error = 0.0
-        self.targets_are_01 = self.targets_are_signs = True
+        self.targets_are_01 = self.targets_are_signs = self.targets_are_mask = True
         self.counts = np.zeros(0 if frame.elementwise else frame.columns, np.int64)
 
     def update(self, prediction_block: np.ndarray, target_block: np.ndarray) -> None:
         scores, targets = self.frame.scores(prediction_block), self.frame.targets(target_block)
-        kept = self.frame.kept(targets, self.ignore_index)
-        self.ignored += int((~kept).sum())
-        self._check_numbers(scores, targets, kept)
+        rows = len(targets)
+        counted, usable = self.frame.counted(targets, self.ignore_index), self.frame.usable(scores, targets)
+        kept = counted & usable
+        self.ignored += int(counted.size - counted.sum())
+        if not usable.all():
+            lost = counted & ~usable
+            self.unusable += int(lost.sum())
+            self.unusable_rows += int(lost.reshape(len(lost), -1).any(axis=1).sum())
+            self._note("not a number", lost)
+        self._check_numbers(scores, kept)
         if not self.frame.elementwise:
             targets = self._class_indices(targets, kept)
             self.counts += np.bincount(targets[kept], minlength=self.frame.columns)
-            scores, kept = scores[kept], kept[kept]
-        self.rows += len(targets)
+            self._padding(scores, targets, kept)
+            if not kept.all():
+                scores, targets = scores[kept], targets[kept]
+            kept = np.ones(len(targets), bool)
+        self.rows += rows
         if kept.any():
             self._scores(scores, kept)
             if self.frame.elementwise:
                 self._targets(targets.astype(np.float64), kept)
 
-    def _check_numbers(self, scores: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> None:
+    def _check_numbers(self, scores: np.ndarray, kept: np.ndarray) -> None:
+        """Remember what only some kinds of predictions forbid."""
         rows = kept if self.frame.elementwise else kept[:, None]
-        self._refuse(
-            np.isnan(scores) & rows, self.predictions, "NaN", "find out which sample makes the model return NaN"
-        )
-        fix = "save the logits in a wider type; only -inf (a class ruled out) is understood"
-        self._refuse(np.isposinf(scores) & rows, self.predictions, "+inf", fix)
-        absurd, fix = "a magnitude that float32 does not hold", "find out where it comes from; is the file damaged?"
-        self._refuse((np.abs(scores) > LARGEST) & np.isfinite(scores) & rows, self.predictions, absurd, fix)
-        excluded = np.asarray(np.isneginf(scores) & rows)
-        self._note("-inf", excluded)
-        self._note("a row of -inf, every class ruled out", np.all(excluded, axis=1))
-        self._note("a row of zeros", np.all((scores == 0) & rows, axis=1))
-        if targets.dtype.kind == "f":
-            self._refuse(~np.isfinite(targets) & kept, self.targets, "not finite", "drop the row or give it a target")
-            self._refuse((np.abs(targets) > LARGEST) & kept, self.targets, absurd, fix)
+        if scores.size and not scores.min() >= -LARGEST:
+            excluded = np.asarray(np.isneginf(scores) & rows)
+            self._note("-inf", excluded)
+            self._note("a row of -inf, every class ruled out", np.all(excluded, axis=1))
+        if "a row of zeros" not in self.first_places and not scores[:, 0].all():
+            self._note("a row of zeros", np.all((scores == 0) & rows, axis=1))
 
-    def _refuse(self, wrong: np.ndarray, array: Stored, what: str, fix: str) -> None:
-        if wrong.any():
-            position = self.frame.position(*self._first(wrong))
-            first = "" if wrong.sum() == 1 else ", here for the first time"
-            raise array.error(f"{what}{first}", position=position, fix=fix)
+    def _padding(self, scores: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> None:
+        if (suspects := np.flatnonzero(kept & (scores[:, 0] == PADDING))).size:
+            filled = suspects[(scores[suspects] == PADDING).all(axis=1)]
+            self.padding_rows += filled.size
+            self.padding_labels |= {int(label) for label in np.unique(targets[filled])}
 
     def _note(self, what: str, where: np.ndarray) -> None:
         """Remember the first place of something that only some kinds of predictions forbid."""
@@ -97,12 +102,15 @@ class Survey:
         outside = kept & ((indices < 0) | (indices >= classes))
         if outside.any():
             row = int(np.argmax(outside))
-            present = indices[kept]
-            hint = f"if {indices[row]} marks ignored rows, --ignore-index {indices[row]}"
+            present, strange = indices[kept], set(indices[outside].tolist())
+            hint = f"predictions have {classes} columns; is --pred-key right, is a class missing?"
             if present.min() == 1 and present.max() == classes:
-                hint = "labels seem to start from 1: subtract 1"
-            elif indices[row] >= classes:
-                hint = f"predictions have {classes} columns; is --pred-key right, is a class missing?"
+                listed = ",".join(str(k) for k in range(1, min(classes, 6) + 1)) + (",..." if classes > 6 else "")
+                hint = f"labels seem to start from 1: subtract 1, or --names {listed}"
+            elif classes == 2 and strange == {255} and set(present.tolist()) <= {0, 255}:
+                hint = "a mask of 0 and 255: --names 0,255; if 255 marks ignored positions, --ignore-index 255"
+            elif len(strange) == 1 and (strange & {255} or min(strange) < 0):
+                hint = f"if {min(strange)} marks ignored rows, --ignore-index {min(strange)}"
             raise self.targets.error(
                 f"label {indices[row]} is not one of the {classes} classes (0 to {classes - 1})",
                 position=self.frame.position(self.rows + row),
@@ -111,15 +119,20 @@ class Survey:
         return indices
 
     def _scores(self, scores: np.ndarray, kept: np.ndarray) -> None:
-        chosen = scores[kept]
+        chosen = scores if kept.all() else scores[kept]
         self.lowest, self.highest = min(self.lowest, chosen.min()), max(self.highest, chosen.max())
         if self.scores_are_whole:
             self.scores_are_whole = bool(np.all(chosen == np.rint(chosen)))
+        if self.scores_are_rounded:
+            self.scores_are_rounded = _is_rounded(chosen)
         if self.scores_are_constant:
             self._first_row = scores[0] if self._first_row is None else self._first_row
             self.scores_are_constant = bool(np.all(scores == self._first_row))
-        if self.row_sum_error <= ROUNDING:
-            self.row_sum_error = max(self.row_sum_error, float(np.abs(scores.sum(axis=1) - 1).max()))
+        with np.errstate(invalid="ignore"):
+            sums = scores.sum(axis=1)
+        self.row_sum_error = max(self.row_sum_error, float(np.nanmax(np.abs(sums - 1), initial=0)))
+        self.row_sums_lowest = min(self.row_sums_lowest, float(np.nanmin(sums, initial=inf)))
+        self.row_sums_highest = max(self.row_sums_highest, float(np.nanmax(sums, initial=-inf)))
         if self.exp_sum_error <= ROUNDING:
             with np.errstate(over="ignore"):
                 sums = np.exp(scores).sum(axis=1)
@@ -130,9 +143,14 @@ class Survey:
         self.target_lowest = min(self.target_lowest, chosen.min())
         self.target_highest = max(self.target_highest, chosen.max())
         self.targets_are_01 = self.targets_are_01 and bool(np.all((chosen == 0) | (chosen == 1)))
+        self.targets_are_mask = self.targets_are_mask and bool(np.all((chosen == 0) | (chosen == 255)))
         self.targets_are_signs = self.targets_are_signs and bool(np.all(np.abs(chosen) == 1))
-        if self.target_row_sum_error <= ROUNDING:
-            error = np.abs(targets.sum(axis=1) - 1).max() if kept.all() else inf
+        self.targets_are_rounded = self.targets_are_rounded and _is_rounded(chosen)
+        whole_rows = kept.all(axis=1)
+        if self.ignored or not whole_rows.any():
+            self.target_row_sum_error = inf
+        else:
+            error = np.abs(targets[whole_rows].sum(axis=1) - 1).max()
             self.target_row_sum_error = max(self.target_row_sum_error, float(error))
 
     @property
@@ -142,7 +160,19 @@ class Survey:
 
     @property
     def rows_are_probabilities(self) -> bool:
-        return self.frame.columns > 1 and self.scores_are_shares and self.row_sum_error <= ROUNDING
+        enough = self.row_sum_error <= self.rounding(self.scores_are_rounded)
+        return self.frame.columns > 1 and self.scores_are_shares and enough
+
+    @property
+    def scores_are_percent(self) -> bool:
+        """From 0 to 100, and rows of several sum to 100."""
+        in_range = self.lowest >= 0 and 1 < self.highest <= 100 + 1e-4
+        single = self.frame.columns == 1
+        return in_range and (single or (self.row_sums_lowest >= 99 and self.row_sums_highest <= 101))
+
+    def rounding(self, rounded: bool) -> float:
+        """How far a row may be from 1: two printed decimals are off by 0.005 each, and seldom all to one side."""
+        return max(ROUNDING, min(0.1, 0.005 * self.frame.columns)) if rounded else ROUNDING
 
     @property
     def rows_are_log_probabilities(self) -> bool:
@@ -150,6 +180,20 @@ class Survey:
 
     @property
     def target_rows_are_probabilities(self) -> bool:
-        in_range = self.target_lowest >= 0 and self.target_highest <= 1 + 1e-6
         complete = self.frame.columns > 1 and not self.ignored
-        return complete and in_range and self.target_row_sum_error <= ROUNDING
+        return (
+            complete
+            and self.targets_are_shares
+            and self.target_row_sum_error <= self.rounding(self.targets_are_rounded)
+        )
+
+    @property
+    def targets_are_shares(self) -> bool:
+        return self.target_lowest >= 0 and self.target_highest <= 1 + 1e-6
+
+
+def _is_rounded(values: np.ndarray) -> bool:
+    """Whether all have at most two decimals, as far as half precision can tell."""
+    hundredths = values * 100
+    with np.errstate(invalid="ignore"):
+        return bool(np.all(np.abs(hundredths - np.rint(hundredths)) <= 0.05))

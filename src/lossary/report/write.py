@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from lossary.report.bad_input import BadInput
@@ -20,3 +21,10 @@ def write_whole(path: str | Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(f"cannot be written ({error.strerror})", file=str(path), fix="say --out elsewhere") from None
+
+
+def refuse_overwriting(path: str | Path, inputs: Sequence[str | Path]) -> None:
+    """Raise `BadInput` where a page would take the place of a file that it is about."""
+    for file in inputs:
+        if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
+            raise BadInput("the page would overwrite the input", file=str(file), fix="say --out elsewhere")

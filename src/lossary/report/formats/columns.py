@@ -48,11 +48,7 @@ def _of_classes(values: list[str], target: Column, free: dict[str, Column]) -> G
     if len(values) < 2 or len(values) > len(free) - (target.name in free):
         return {}
     names = [name for name in free if name != target.name]
-    affixes = {
-        (name[:at], name[at + len(values[0]) :])
-        for name in names
-        for at in _places(name, values[0])
-    }
+    affixes = {(name[:at], name[at + len(values[0]) :]) for name in names for at in _places(name, values[0])}
     found: Groups = {}
     for before, after in sorted(affixes):
         if not all(before + value + after in free for value in values):

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from lossary.report.bad_input import BadInput
-from lossary.report.formats.stored import Stored, bfloat16_to_float32, require_complete, require_rows
+from lossary.report.formats.stored import (
+    MOST_ARRAYS,
+    Stored,
+    bfloat16_to_float32,
+    refuse_bomb,
+    require_complete,
+    require_rows,
+)
 
 Open = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -38,10 +45,13 @@ def open_npz(path: str) -> list[Stored]:
         ) from None
     if any(member.filename.endswith(".pkl") for member in members):
         raise BadInput(
-            "a PyTorch file is a pickle, and unpickling runs whatever code it holds; it is not read",
+            "a PyTorch file under another name",
             file=path,
-            fix="numpy.savez('predictions.npz', logits=logits.float().numpy(), labels=labels.numpy())",
+            fix="call it .pt, which is read without running what it holds",
         )
+    if len(members) > MOST_ARRAYS:
+        raise BadInput(f"{len(members):,} arrays", file=path, fix=f"concatenate them; at most {MOST_ARRAYS:,} are read")
+    refuse_bomb(path, sum(member.file_size for member in members), os.path.getsize(path))
     return [
         _stored(path, name.removesuffix(".npy"), lambda name=name: _member(path, name), member.file_size)
         for member in members

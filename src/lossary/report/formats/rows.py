@@ -42,7 +42,7 @@ class Rows:
 
 def open_rows(path: str) -> Rows:
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
     except ImportError:
         raise MissingExtra("pyarrow", "files", f"reading {Path(path).name}") from None
     return SOURCES[row_suffix(path)](path)
@@ -204,7 +204,9 @@ def _json_lines(path: str) -> Rows:
             lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig")
             for number, line in enumerate(lines, 1):
                 if len(line) > BLOCK:
-                    raise BadInput(f"a line of more than {BLOCK:,} characters", file=path, fix="one record on each line")
+                    raise BadInput(
+                        f"a line of more than {BLOCK:,} characters", file=path, fix="one record on each line"
+                    )
                 if line.strip():
                     yield _record(path, line, f"line {number}")
 
@@ -234,7 +236,9 @@ def _json(path: str) -> Rows:
     with _stream(path) as stream:
         text = stream.read(WHOLE + 1)
         if len(text) > WHOLE:
-            raise BadInput(f"more than {WHOLE >> 20} MB of JSON", file=path, fix="write one record on each line (.jsonl)")
+            raise BadInput(
+                f"more than {WHOLE >> 20} MB of JSON", file=path, fix="write one record on each line (.jsonl)"
+            )
         try:
             document = json.loads(text)
         except ValueError:

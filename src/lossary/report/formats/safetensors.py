@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from lossary.report.bad_input import BadInput
-from lossary.report.formats.stored import Stored, bfloat16_to_float32, require_complete, require_rows
+from lossary.report.formats.stored import MOST_ARRAYS, Stored, bfloat16_to_float32, require_complete, require_rows
 
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
 }  # fmt: skip
-HEADER_LIMIT = 100_000_000  # the format's own limit
+HEADER_LIMIT = 2**20  # bytes: far more than MOST_ARRAYS need
 
 
 def open_safetensors(path: str) -> list[Stored]:
@@ -35,8 +35,12 @@ def open_safetensors(path: str) -> list[Stored]:
     try:
         header = json.loads(header_bytes)
         parsed = [_entry(key, entry) for key, entry in header.items() if key != "__metadata__"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged(path) from None
+    if len(parsed) > MOST_ARRAYS:
+        raise BadInput(
+            f"{len(parsed):,} arrays", file=path, fix=f"save predictions and targets; at most {MOST_ARRAYS:,}"
+        )
     return [_stored(path, *entry, 8 + length, size) for entry in parsed]
 
 

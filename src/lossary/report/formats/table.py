@@ -147,6 +147,8 @@ class Table:
             column.decide()
 
     def arrays(self) -> list[Stored]:
+        if not self.count:
+            raise BadInput("has no rows", file=self.path, fix="save at least one sample")
         if not self.rows.has_header:
             return [self.array(list(self.columns), "")]
         found = groups(list(self.columns.values()))
@@ -168,7 +170,9 @@ class Table:
                     yield blocks[0] if len(blocks) == 1 else np.stack(blocks, axis=1)
                     start += batch.num_rows
 
-        shape = (self.count, width) if width is not None else (self.count, *((len(columns),) if len(columns) > 1 else ()))
+        shape = (
+            (self.count, width) if width is not None else (self.count, *((len(columns),) if len(columns) > 1 else ()))
+        )
         values = columns[0].values if len(columns) == 1 and columns[0].kind != "list" else None
         remark = self.rows.remark
         if any(column.comma for column in columns):
@@ -222,7 +226,9 @@ class Table:
                 fix="write a number in every row",
             )
         cells = pc.utf8_ltrim(cells, "+")
-        return pc.cast(pc.if_else(good, cells, pa.scalar(None, cells.type)), "int64" if column.kind == "whole" else "float64")
+        return pc.cast(
+            pc.if_else(good, cells, pa.scalar(None, cells.type)), "int64" if column.kind == "whole" else "float64"
+        )
 
     def _lists(self, column: Column, array: pa.Array, start: int) -> np.ndarray:
         import pyarrow.compute as pc

@@ -68,7 +68,9 @@ def _stored(path: str, key: str, tensor: Any) -> Stored:
 
     def read(rows: int) -> Iterator[np.ndarray]:
         if not tensor.ndim:
-            raise BadInput("a single number, not an array of samples", file=path, key=key, fix="save one row per sample")
+            raise BadInput(
+                "a single number, not an array of samples", file=path, key=key, fix="save one row per sample"
+            )
         for start in range(0, len(tensor), rows):
             yield numbers(tensor[start : start + rows])
 
