@@ -49,7 +49,7 @@ def _of_words(
         listed = ",".join(found[:6]) + (",..." if len(found) > 6 else "")
         said = f"classes are in alphabetical order, as scikit-learn has them (--names {listed} in another)"
         if classes == 1:
-            said = f"{found[1]!r} is read as 1 (--names {listed} with the 1 last)"
+            said = f"{values[1]!r} is read as 1 (--names {listed} with the 1 last)"
         return _matched(targets, found, said), found
     raise targets.error(
         f"targets are text, {len(values):,} different words for {classes:,} columns",

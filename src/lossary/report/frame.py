@@ -9,6 +9,7 @@ import numpy as np
 
 from lossary.report.formats.stored import Stored
 
+MOST_SCORES = 2**25  # of a sample, which is held in float64: 256 MB
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -58,11 +59,11 @@ class Frame:
     def usable(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Where scores and target are numbers; -inf rules a class out."""
         if scores.size and scores.min() >= -LARGEST and scores.max() <= LARGEST:  # both are NaN where one is
-            usable = np.ones(targets.shape, bool)
+            usable: np.ndarray = np.ones(targets.shape, bool)
         else:
-            good = (np.abs(scores) <= LARGEST) | np.isneginf(scores)
-            usable = good if self.elementwise else good.all(axis=1)
-        return usable & (np.abs(targets) <= LARGEST) if targets.dtype.kind == "f" else usable
+            usable = (np.abs(scores) <= LARGEST) | np.isneginf(scores)
+            usable = usable if self.elementwise else usable.all(axis=1)
+        return np.logical_and(usable, np.abs(targets) <= LARGEST) if targets.dtype.kind == "f" else usable
 
     def position(self, row: int, column: int | None = None) -> str:
         """Where in the file's array a row (and column) of the frame is."""
@@ -84,6 +85,11 @@ def frame(predictions: Stored, targets: Stored, shift_labels: bool = False) -> F
     if 0 in (*p, *t):
         empty = predictions if 0 in p else targets
         raise empty.error(f"has no columns: {empty.shape}", fix="save at least one score for each sample")
+    if predictions.row_size > MOST_SCORES:
+        raise predictions.error(
+            f"{predictions.row_size:,} scores for one sample, and at most {MOST_SCORES:,} are read",
+            fix="save positions as rows: logits.reshape(-1, classes), labels.reshape(-1)",
+        )
     if shift_labels:
         if len(p) != 3 or len(t) != 2 or t[1] < 2 or p[0] != t[0] or p[1] not in (t[1], t[1] - 1):
             raise predictions.error(f"--shift-labels is for predictions (B, L, V) with labels (B, L), not {p} with {t}",

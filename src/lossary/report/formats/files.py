@@ -44,16 +44,17 @@ def _open(path: str) -> list[Stored]:
             file=path,
             fix="numpy.savez('predictions.npz', logits=logits, labels=labels)",
         )
+    start = b""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise BadInput(
-                "not a regular file, and it must be read more than once", file=path, fix="save it to a file first"
-            )
-        with open(path, "rb") as stream:
-            start = stream.read(1)
+        is_regular = stat.S_ISREG(os.stat(path).st_mode)
+        if is_regular:
+            with open(path, "rb") as stream:
+                start = stream.read(1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadInput(f"cannot be read ({reason})", file=path, fix="check the path") from None
+    if not is_regular:
+        raise BadInput("not a regular file, and it is read more than once", file=path, fix="save it to a file first")
     if suffix not in OPENERS or (suffix not in SOURCES and Path(path).suffix.lower() in COMPRESSED):
         fix = f"open it with {ELSEWHERE[suffix]} and save it as .npz" if suffix in ELSEWHERE else "save it as .npz"
         raise BadInput(

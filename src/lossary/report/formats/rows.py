@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4 * 2**20  # bytes of text parsed at a time; a row must fit
 SNIFFED = 2**20  # bytes that decide the encoding
+MOST_COLUMNS = 20_000
 RECORDS = 4096  # of JSON or Excel in a batch
 WHOLE = 128 * 2**20  # bytes of a JSON document, which is read whole
 COMPRESSED = {".gz", ".zst", ".bz2", ".lz4"}
@@ -90,6 +92,7 @@ def _text(path: str) -> Rows:
     delimiter = max(",;\t|", key=first.count)
     delimiter = " " if delimiter not in first and len(first.split()) > 1 else delimiter
     cells = [cell.strip().strip('"').strip() for cell in first.split(delimiter)]
+    _refuse_columns(path, len(cells))
     numbered = len(cells) > 1 and cells == [str(k) for k in range(len(cells))]
     has_header = numbered or not all(NUMBER.fullmatch(cell) for cell in cells)
 
@@ -157,6 +160,7 @@ def _parquet(path: str) -> Rows:
 
     with refusing(path), pq.ParquetFile(path) as file:
         names, promised = file.schema_arrow.names, 0
+        _refuse_columns(path, len(names))
         for k in range(file.metadata.num_row_groups):
             promised += file.metadata.row_group(k).total_byte_size
         refuse_bomb(path, max(promised, file.metadata.num_rows), os.path.getsize(path))
@@ -201,19 +205,17 @@ def _arrow(path: str) -> Rows:
 def _json_lines(path: str) -> Rows:
     def records() -> Iterator[dict[str, Any]]:
         with _stream(path) as stream:
-            lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig")
+            lines = iter(partial(io.BufferedReader(stream).readline, BLOCK + 1), b"")
             for number, line in enumerate(lines, 1):
                 if len(line) > BLOCK:
-                    raise BadInput(
-                        f"a line of more than {BLOCK:,} characters", file=path, fix="one record on each line"
-                    )
+                    raise BadInput(f"a line of more than {BLOCK:,} bytes", file=path, fix="one record on each line")
                 if line.strip():
-                    yield _record(path, line, f"line {number}")
+                    yield _record(path, line.removeprefix(codecs.BOM_UTF8), f"line {number}")
 
     return _of_records(path, records)
 
 
-def _record(path: str, line: str, position: str) -> dict[str, Any]:
+def _record(path: str, line: bytes, position: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError as error:
@@ -287,6 +289,7 @@ def _of_records(path: str, records: Callable[[], Iterable[dict[str, Any]]]) -> R
 
     with refusing(path):
         names = tuple(dict.fromkeys(name for record in islice(records(), RECORDS) for name in record))
+    _refuse_columns(path, len(names))
 
     def batches(wanted: Sequence[str]) -> Iterator[Any]:
         with refusing(path):
@@ -305,6 +308,11 @@ def _array(values: list[Any]) -> Any:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # of several types, which Python's own words tell apart
         return pa.array([None if value is None else str(value) for value in values])
+
+
+def _refuse_columns(path: str, count: int) -> None:
+    if count > MOST_COLUMNS:
+        raise BadInput(f"{count:,} columns", file=path, fix=f"at most {MOST_COLUMNS:,} are read; save an .npz")
 
 
 def refuse_duplicates(path: str, names: Sequence[str]) -> None:

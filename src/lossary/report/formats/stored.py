@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lossary.report.formats.table import Table
 
 MOST_ARRAYS = 1000  # in a file
-BOMB_SIZE, BOMB_RATIO = 2**30, 200  # bytes that unpack to more than both are refused; weights do not shrink 200 times
+BOMB_SIZE, BOMB_RATIO = 2**28, 200  # bytes that unpack to more than both are refused; weights do not shrink 200 times
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A table is read once to learn what is in it, and again for its numbers; it is ne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,6 @@ from lossary.report.formats.stored import MOST_ARRAYS, Stored, refuse_bomb
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_COLUMNS = 100_000
 MOST_VALUES = 2000  # different ones of a column that are remembered
 NUMBER = r"(?i)^[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|inf(inity)?)$"
 WHOLE = r"^[+-]?\d{1,18}$"
@@ -47,14 +47,14 @@ class Column:
 
     def see(self, array: pa.Array) -> None:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        array = _decoded(array)
+        pc = _compute()
+
         self.rows += len(array)
         self.missing += array.null_count
         kind = array.type
         if _is_text(kind):
-            self._see_text(pc.utf8_trim_whitespace(array))
+            self._see_text(array)
         elif _is_list(kind):
             self.kind = "list"
             if self.width is None and len(array) > array.null_count:
@@ -75,25 +75,32 @@ class Column:
             self.values = None
 
     def _see_text(self, cells: pa.Array) -> None:
-        import pyarrow.compute as pc
+        pc = _compute()
 
         def count(mask: Any) -> int:
             return pc.sum(mask).as_py() or 0
 
         self.kind = "text"
-        self.missing += count(pc.is_in(pc.utf8_lower(cells), value_set=_missing()))
-        numbers = pc.match_substring_regex(cells, NUMBER)
-        self.numbers += (found := count(numbers))
-        self.with_comma += count(pc.match_substring_regex(pc.replace_substring(cells, ",", "."), NUMBER)) - found
-        self.whole += count(pc.match_substring_regex(cells, WHOLE))
-        self.lists += count(pc.match_substring_regex(cells, r"(?s)^\W*(array|tensor)?\W*\[.*\]"))
-        if self.width is None and self.lists:
-            first = next(cell for cell in cells.to_pylist() if cell and "[" in cell)
-            self.width = len(_numbers_of(first))
+        if (numbers := _cast(cells, "float64")) is not None:
+            self.missing += count(pc.is_nan(numbers))
+            self.numbers += len(cells) - count(pc.is_nan(numbers))
+            self.whole += (
+                len(cells) if self.whole + len(cells) == self.rows and _cast(cells, "int64") is not None else 0
+            )
+        else:
+            cells = pc.ascii_trim_whitespace(cells)
+            self.missing += count(pc.is_in(pc.utf8_lower(cells), value_set=_missing()))
+            self.numbers += (found := count(pc.match_substring_regex(cells, NUMBER)))
+            self.with_comma += count(pc.match_substring_regex(pc.replace_substring(cells, ",", "."), NUMBER)) - found
+            self.whole += count(pc.match_substring_regex(cells, WHOLE))
+            self.lists += count(pc.match_substring_regex(cells, r"(?s)^\W*(array|tensor)?\W*\[.*\]"))
+            if self.width is None and self.lists:
+                first = next(cell for cell in cells.to_pylist() if cell and "[" in cell)
+                self.width = len(_numbers_of(first))
         self._remember(cells)
 
     def _remember(self, array: pa.Array) -> None:
-        import pyarrow.compute as pc
+        pc = _compute()
 
         if self.values is not None:
             self.values |= {str(value) for value in pc.unique(array).to_pylist() if value is not None}
@@ -126,23 +133,20 @@ class Table:
     def __init__(self, path: str) -> None:
         self.path, self.rows, self.count = path, open_rows(path), 0
         names = list(self.rows.names)
-        if len(names) > MOST_COLUMNS:
-            raise BadInput(f"{len(names):,} columns", file=path, fix=f"at most {MOST_COLUMNS:,}; save an .npz")
         refuse_duplicates(path, names)
         self.columns = {name: Column(name) for name in names}
         self._survey(self.rows)
 
     def _survey(self, rows: Rows) -> None:
-        import os
-
         seen, size = 0, os.path.getsize(self.path)
         with refusing(self.path):
             for batch in rows.batches(rows.names):
-                seen += batch.nbytes
-                refuse_bomb(self.path, seen, size)
                 self.count += batch.num_rows
                 for name, column in self.columns.items():
-                    column.see(batch.column(name))
+                    array = _decoded(batch.column(name))
+                    seen += array.nbytes
+                    refuse_bomb(self.path, seen, size)
+                    column.see(array)
         for column in self.columns.values():
             column.decide()
 
@@ -190,14 +194,14 @@ class Table:
         )
 
     def _block(self, column: Column, array: pa.Array, start: int) -> np.ndarray:
-        import pyarrow.compute as pc
+        pc = _compute()
 
         array = _decoded(array)
         if column.kind == "list":
             return self._lists(column, array, start)
         if column.kind == "text":
             cells = pc.fill_null(pc.cast(array, "string"), "")
-            return np.array(pc.utf8_trim_whitespace(cells).to_pylist(), dtype=str)
+            return np.array(pc.ascii_trim_whitespace(cells).to_pylist(), dtype=str)
         if _is_text(array.type):
             array = self._parsed(column, array, start)
         if column.kind == "other":
@@ -210,9 +214,13 @@ class Table:
     def _parsed(self, column: Column, array: pa.Array, start: int) -> pa.Array:
         """Numbers of cells; null where there is none."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        cells = pc.fill_null(pc.utf8_trim_whitespace(array), "")
+        pc = _compute()
+
+        kind = "int64" if column.kind == "whole" else "float64"
+        if not column.comma and (numbers := _cast(array, kind)) is not None:
+            return numbers
+        cells = pc.fill_null(pc.ascii_trim_whitespace(array), "")
         if column.comma:
             cells = pc.replace_substring(cells, ",", ".")
         good = pc.match_substring_regex(cells, NUMBER)
@@ -226,12 +234,10 @@ class Table:
                 fix="write a number in every row",
             )
         cells = pc.utf8_ltrim(cells, "+")
-        return pc.cast(
-            pc.if_else(good, cells, pa.scalar(None, cells.type)), "int64" if column.kind == "whole" else "float64"
-        )
+        return pc.cast(pc.if_else(good, cells, pa.scalar(None, cells.type)), kind)
 
     def _lists(self, column: Column, array: pa.Array, start: int) -> np.ndarray:
-        import pyarrow.compute as pc
+        pc = _compute()
 
         if _is_text(array.type):
             lists = [_numbers_of(cell or "") for cell in array.to_pylist()]
@@ -253,6 +259,20 @@ class Table:
         if _is_text(array.type):
             return np.array(lists, dtype=np.float64).reshape(len(lists), column.width or 0)
         return array.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.width or 0)
+
+
+def _compute() -> Any:
+    import pyarrow.compute
+
+    return pyarrow.compute
+
+
+def _cast(cells: pa.Array, kind: str) -> pa.Array | None:
+    """The numbers of cells; None where one of them is none."""
+    try:
+        return _compute().cast(cells, kind)
+    except ValueError:
+        return None
 
 
 def _decoded(array: pa.Array) -> pa.Array:
