@@ -1,5 +1,5 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
-`lossary.check`, accuracy.md, benchmarks.md and versions.md as measured, the list of losses in both READMEs, the stub of
+`lossary.check`, report_files.md from its test, accuracy.md, benchmarks.md and versions.md as measured, the list of losses in both READMEs, the stub of
 lossary.nn, the catalogues of translations, where new texts wait for theirs.
 
 Run: make docs
@@ -21,8 +21,12 @@ from benchmarks.picture import picture
 from docs.stub import stub
 from lossary.cli.page import Difference, page
 from lossary.misuse import RULES
+from lossary.report.formats.rows import MOST_COLUMNS
+from lossary.report.formats.stored import BOMB_RATIO, BOMB_SIZE, MOST_ARRAYS
+from lossary.report.frame import MOST_SCORES
 from lossary.translations import Language
 from lossary.translations.texts import by_catalogue, written
+from tests.test_report_files import FORMS
 
 HERE = Path(__file__).parent
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -167,6 +171,26 @@ yet.
 """
 
 
+def report_files() -> str:
+    def rows() -> Iterator[list[str]]:
+        for form in FORMS:
+            yield [form.by, form.what, "read" if form.gives else "refused", f"“{form.says}”" if form.says else ""]
+
+    return f"""# Files that `lossary report` reads
+<!-- `make docs` writes this page from the table in tests/test_report_files.py, which is a test; edit that. -->
+Arrays: `.npz`, `.npy`, `.safetensors`, `.pt` (with torch, by `weights_only`). Tables, through pyarrow (`lossary[files]`):
+`.csv`, `.tsv`, `.txt`, `.parquet`, `.feather`, `.arrow`, `.json`, `.jsonl`, and `.xlsx` (`lossary[excel]`); text may be
+compressed (`.gz`, `.zst`, `.bz2`). `lossary check` reads the same.
+
+What was understood is printed first, each guess with the option that overrides it. Nothing is ever unpickled. What is
+refused is refused in one line that says what mends it. Limits: {MOST_ARRAYS:,} arrays in a file, {MOST_COLUMNS:,}
+columns of a table, {MOST_SCORES:,} scores of one sample; files that unpack to over {BOMB_SIZE >> 20} MB and {BOMB_RATIO}
+times their size are refused.
+
+{table(("written by", "form", "", "the report says"), rows())}
+"""
+
+
 def readme(path: Path) -> str:
     """The page as it stands, with the losses of today between its markers: a family on each line."""
     families = groupby(lossary.catalogue(), key=lambda loss: loss.family)
@@ -190,6 +214,7 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "differs_from_torch.md": differs_from_torch(),
         HERE / "misuse.md": misuse(),
+        HERE / "report_files.md": report_files(),
         HERE / "accuracy.md": accuracy(measured("accuracy")),
         HERE / "benchmarks.md": benchmarks(measured("benchmarks")),
         HERE / "versions.md": versions(measured("versions"), measured("installs")),

@@ -139,3 +139,18 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     assert "a single number" in run(single, "--loss", "mse_loss", code=2)
     words = saved(tmp_path, logits=LOGITS[:2], labels=np.array(["cat", "dog"]))
     assert "2 different words for 10 columns" in run(words, "--loss", "cross_entropy", code=2)
+
+
+def test_reads_what_the_report_reads(tmp_path: Path) -> None:
+    """Columns named as the classes, and words as targets; yes and no; a pipe is refused."""
+    names = [chr(97 + k) for k in range(10)]
+    rows = [[*map(str, row), names[y]] for row, y in zip(LOGITS, LABELS, strict=True)]
+    path = tmp_path / "saved.csv"
+    path.write_text("\n".join(",".join(row) for row in [[*names, "target"], *rows]))
+    shown = run(str(path), "--loss", "cross_entropy")
+    assert "64 int64" in shown and "64 × 10 float64" in shown
+    assert "'a,b'" in run(str(path), "--loss", "mse_loss", "--pred-key", "a,b", "--target-key", "c,d")
+    yes = rng.random(64) < 1 / (1 + np.exp(-LOGITS[:, 0]))
+    words = saved(tmp_path, logits=LOGITS[:, 0], labels=np.where(yes, "yes", "no"))
+    assert "'labels' of saved.npz, 64 int64" in run(words, "--loss", "soft_margin_loss", code=1)
+    assert "regular file" in run("/dev/zero", "--loss", "cross_entropy", code=2)

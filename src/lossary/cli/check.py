@@ -23,7 +23,6 @@ from lossary.report.read import open_input
 
 MOST = 2**24
 """Elements of an array that are read: 128 MB in float64."""
-TABLES = (".csv", ".tsv")
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 
@@ -41,7 +40,10 @@ def check_files(
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the loss; may be given again.")
     ] = None,
-    pred_key: Annotated[str | None, typer.Option(help="Array of the predictions.", show_default="guessed")] = None,
+    pred_key: Annotated[
+        str | None,
+        typer.Option(help="Array or columns of the predictions: NAME, A,B,C or PROB_*.", show_default="guessed"),
+    ] = None,
     target_key: Annotated[str | None, typer.Option(help="Array of the targets.", show_default="guessed")] = None,
     fail_on: Annotated[
         str, typer.Option(metavar="error|warning|note|never", help="Least severe finding that makes the exit code 1.")
@@ -112,15 +114,14 @@ def _rows(record: Loss, predictions: Stored) -> tuple[int, int]:
 
 
 def _read(array: Stored, rows: tuple[int, int], record: Loss, name: str) -> np.ndarray:
-    """The first samples; in the place of class indices, whole numbers of a table, which knows none, as such."""
+    """The first samples; in the place of class indices, whole numbers of a table as such: a gap makes them float."""
     array.require_numbers()
     require_rows(array.file, array.key, array.shape)
     if not array.shape[0]:
         return np.zeros(array.shape, array.dtype)
     x = next(array.blocks(rows[1] if array.shape[0] == rows[0] else array.shape[0]))
     takes_integers = any(spec.domain.dtype == "integer" for spec in record.data[name])
-    is_table = array.file.lower().endswith(TABLES)
-    return x.astype(np.int64) if takes_integers and is_table and bool(np.all(x == np.rint(x))) else x
+    return x.astype(np.int64) if takes_integers and array.table is not None and bool(np.all(x == np.rint(x))) else x
 
 
 def _said(array: Stored, rows: tuple[int, int]) -> str:

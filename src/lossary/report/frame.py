@@ -62,7 +62,7 @@ class Frame:
             usable: np.ndarray = np.ones(targets.shape, bool)
         else:
             usable = (np.abs(scores) <= LARGEST) | np.isneginf(scores)
-            usable = usable if self.elementwise else usable.all(axis=1)
+            usable = usable if self.elementwise else np.asarray(usable.all(axis=1))
         return np.logical_and(usable, np.abs(targets) <= LARGEST) if targets.dtype.kind == "f" else usable
 
     def position(self, row: int, column: int | None = None) -> str:
