@@ -1,6 +1,6 @@
 """Writes the pages that say what the code says: differs_from_torch.md from the docstrings, misuse.md from the rules of
-`lossary.check`, report_files.md from its test, accuracy.md, benchmarks.md and versions.md as measured, the list of losses in both READMEs, the stub of
-lossary.nn, the catalogues of translations, where new texts wait for theirs.
+`lossary.check`, report_files.md from the test of its table, accuracy.md, benchmarks.md and versions.md as measured, the
+list of losses in both READMEs, the stub of lossary.nn, the catalogues of translations, where new texts wait for theirs.
 
 Run: make docs
 """
@@ -178,14 +178,14 @@ def report_files() -> str:
 
     return f"""# Files that `lossary report` reads
 <!-- `make docs` writes this page from the table in tests/test_report_files.py, which is a test; edit that. -->
-Arrays: `.npz`, `.npy`, `.safetensors`, `.pt` (with torch, by `weights_only`). Tables, through pyarrow (`lossary[files]`):
-`.csv`, `.tsv`, `.txt`, `.parquet`, `.feather`, `.arrow`, `.json`, `.jsonl`, and `.xlsx` (`lossary[excel]`); text may be
-compressed (`.gz`, `.zst`, `.bz2`). `lossary check` reads the same.
+Arrays: `.npz`, `.npy`, `.safetensors`, `.pt` (with torch, by `weights_only`). Tables, through pyarrow
+(`lossary[files]`): `.csv`, `.tsv`, `.txt`, `.parquet`, `.feather`, `.arrow`, `.json`, `.jsonl`, and `.xlsx`
+(`lossary[excel]`); text may be compressed (`.gz`, `.zst`, `.bz2`). `lossary check` reads the same.
 
 What was understood is printed first, each guess with the option that overrides it. Nothing is ever unpickled. What is
 refused is refused in one line that says what mends it. Limits: {MOST_ARRAYS:,} arrays in a file, {MOST_COLUMNS:,}
-columns of a table, {MOST_SCORES:,} scores of one sample; files that unpack to over {BOMB_SIZE >> 20} MB and {BOMB_RATIO}
-times their size are refused.
+columns of a table, {MOST_SCORES:,} scores of one sample; files that unpack to over {BOMB_SIZE >> 20} MB and
+{BOMB_RATIO} times their size are refused.
 
 {table(("written by", "form", "", "the report says"), rows())}
 """

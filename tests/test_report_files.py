@@ -52,7 +52,9 @@ def picked(log_probs: np.ndarray, labels: np.ndarray) -> float:
     return -float(np.take_along_axis(log_probs, labels[..., None], axis=-1).mean())
 
 
+TOKEN_LOG_PROBS = [row[: 3 + k % 4].tolist() for k, row in enumerate(-rng.exponential(size=(N // LENGTH, LENGTH)))]
 EXPECTED = {
+    "tokens": -float(np.mean([x for row in TOKEN_LOG_PROBS for x in row])),
     "classes": picked(LOG_PROBS, LABELS),
     "binary": -float(np.log(np.where(YES, P, 1 - P)).mean()),
     "multilabel": -float(np.log(np.where(TAGS, MANY, 1 - MANY)).mean()),
@@ -732,6 +734,60 @@ FORMS = [
         ),
         "classes",
         "matched with the names",
+    ),
+    Form(LM, "`token_logprobs`", lines([{"token_logprobs": [None, *row]} for row in TOKEN_LOG_PROBS]), "tokens"),
+    Form(
+        LM,
+        "OpenAI, chat",
+        lines(
+            [
+                {"choices": [{"logprobs": {"content": [{"token": "a", "logprob": x} for x in row]}}]}
+                for row in TOKEN_LOG_PROBS
+            ]
+        ),
+        "tokens",
+        "for each token",
+    ),
+    Form(
+        LM,
+        "OpenAI, a batch of completions",
+        lines(
+            [{"response": {"body": {"choices": [{"logprobs": {"token_logprobs": row}}]}}} for row in TOKEN_LOG_PROBS]
+        ),
+        "tokens",
+    ),
+    Form(
+        LM,
+        "vLLM, `prompt_logprobs=0`",
+        lines(
+            [{"prompt_logprobs": [None, *({"7": {"logprob": x, "rank": 1}} for x in row)]} for row in TOKEN_LOG_PROBS]
+        ),
+        "tokens",
+    ),
+    Form(
+        LM,
+        "vLLM, `prompt_logprobs=1`",
+        lines([{"prompt_logprobs": [None, {"7": {"logprob": -2.0}, "8": {"logprob": -0.1}}]}]),
+        "",
+        "prompt_logprobs=0",
+    ),
+    Form(
+        LM,
+        "lm-evaluation-harness, answers to choose from",
+        lines(
+            [
+                {"doc_id": k, "target": str(y), "filtered_resps": [[str(x), "False"] for x in row]}
+                for k, (row, y) in enumerate(zip(LOG_PROBS.tolist(), LABELS, strict=True))
+            ]
+        ),
+        "classes",
+    ),
+    Form(
+        LM,
+        "lm-evaluation-harness, one continuation",
+        lines([{"target": "a", "filtered_resps": [[str(x), "True"]]} for row in TOKEN_LOG_PROBS for x in row]),
+        "",
+        "cannot tell",
     ),
     Form(
         OTHERS,

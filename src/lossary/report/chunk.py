@@ -69,6 +69,8 @@ class Chunk:
     @cached_property
     def loss(self) -> np.ndarray:
         """(n,): the loss that the task is trained with, unreduced."""
+        if self.task == "tokens":
+            return -self.scores
         if self.task == "regression":
             return F.mse_loss(self.scores, self.target, reduction="none")
         if self.scores.ndim == 1 and self.kind == "probs":

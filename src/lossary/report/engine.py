@@ -15,7 +15,7 @@ from lossary.report.bad_input import BadInput
 from lossary.report.chunk import chunks
 from lossary.report.page import render
 from lossary.report.result import SEVERITIES, Finding, Result
-from lossary.report.sections import SECTIONS
+from lossary.report.sections import OF_TOKENS, SECTIONS
 from lossary.report.understand import Understanding
 
 SCHEMA_VERSION = 1
@@ -102,8 +102,9 @@ def run(
         finding = Finding("error", text, "check the labels, or say --ignore-index")
         empty = Result("losses", "The losses", "There is nothing to take a mean over.", [finding])
         return Report(understanding, [empty], [], seed)
-    sections = [section(understanding, seed) for section in SECTIONS if section.applies(understanding)]
-    skipped = [(section.title, section.needs) for section in SECTIONS if not section.applies(understanding)]
+    possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
+    sections = [section(understanding, seed) for section in possible if section.applies(understanding)]
+    skipped = [(section.title, section.needs) for section in possible if not section.applies(understanding)]
     for chunk in chunks(understanding, advance):
         for section in sections:
             section.update(chunk)

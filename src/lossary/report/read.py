@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+import numpy as np
 
 from lossary.report.bad_input import BadInput
 from lossary.report.classes import as_classes
 from lossary.report.formats.columns import SEPARATORS
 from lossary.report.formats.files import open_arrays
 from lossary.report.formats.stored import Stored, text_of
+from lossary.report.formats.token_log_probs import KEY as TOKENS
+from lossary.report.formats.token_log_probs import RECORD
 from lossary.report.join import joined
 
 # The usual names, the most telling first. Case and the separators "_", "-", "." and " " do not matter.
-PREDICTION_NAMES = ["logits", "logit", "log_probs", "log_prob", "logprobs", "probabilities", "probability", "probs",
-                    "prob", "proba", "pred_probs", "y_proba", "y_prob", "y_score", "scores", "score", "predictions",
-                    "prediction", "predicted", "preds", "pred", "outputs", "output", "y_pred", "y_hat", "forecast",
-                    "oof", "p"]  # fmt: skip
+PREDICTION_NAMES = ["logits", "logit", "log_probs", "log_prob", "logprobs", "loglikelihoods", "probabilities",
+                    "probability", "probs", "prob", "proba", "pred_probs", "y_proba", "y_prob", "y_score", "scores",
+                    "score", "predictions", "prediction", "predicted", "preds", "pred", "outputs", "output", "y_pred",
+                    "y_hat", "forecast", "oof", "p"]  # fmt: skip
 TARGET_NAMES = ["labels", "label", "targets", "target", "y_true", "ground_truth", "truth", "gt", "label_ids",
                 "label_id", "y", "y_test", "soft_labels", "soft_targets", "answers", "actual", "true",
                 "input_ids"]  # fmt: skip
@@ -47,6 +51,7 @@ class Input:
     ids: Stored | None = None
     class_names: tuple[str, ...] = ()
     decisions: Stored | None = None
+    of_tokens: bool = False
 
     @property
     def bytes(self) -> int:
@@ -66,6 +71,8 @@ def open_input(
     """
     files = tuple(str(path) for path in paths)
     arrays = open_arrays(files)
+    if tokens := [array for array in arrays if array.key == TOKENS and len(array.shape) == 1 and not array.table]:
+        return _of_tokens(files, arrays, tokens)
     _refuse_mixture(arrays)
     ids = [array for array in arrays if _is_id(array)]
     classes = _one(CLASS_NAMES, [array for array in arrays if array.is_text and _plain(array.label) in CLASS_WORDS])
@@ -80,6 +87,21 @@ def open_input(
     decisions = next((a for a in arrays if a not in (predictions, targets) and not _is_score(a)
                       and DECISION.fullmatch(a.label.lower())), None)  # fmt: skip
     return Input(files, predictions, targets, _id_of(predictions, ids) or _id_of(targets, ids), found, decisions)
+
+
+def _of_tokens(files: tuple[str, ...], arrays: list[Stored], tokens: list[Stored]) -> Input:
+    """Log-probabilities of what occurred: each counts as a yes."""
+    if len(files) > 1:
+        raise BadInput(
+            "log-probabilities of tokens need no other file", file=", ".join(files), fix="report on one at a time"
+        )
+    predictions = tokens[0]
+    occurred = replace(
+        predictions,
+        dtype=np.dtype(np.int64),
+        read=lambda rows: (np.ones(len(b), np.int64) for b in predictions.read(rows)),
+    )
+    return Input(files, predictions, occurred, next(a for a in arrays if a.key == RECORD), of_tokens=True)
 
 
 def _roles(

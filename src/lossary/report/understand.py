@@ -17,7 +17,7 @@ from lossary.report.result import Finding
 from lossary.report.survey import ROUNDING, Survey, blocks
 
 Kind = Literal["logits", "probs", "logprobs", "values"]
-Task = Literal["classification", "soft", "binary", "multilabel", "regression"]
+Task = Literal["classification", "soft", "binary", "multilabel", "regression", "tokens"]
 
 KIND_WORDS: dict[Kind, str] = {
     "logits": "logits",
@@ -31,6 +31,7 @@ TASK_WORDS: dict[Task, str] = {
     "binary": "binary classification",
     "multilabel": "multi-label classification (each label is a yes or no of its own)",
     "regression": "regression",
+    "tokens": "log-probabilities of what occurred, without those of anything else",
 }
 KINDS_OF: dict[Task, tuple[Kind, ...]] = {
     "classification": ("logits", "probs", "logprobs"),
@@ -38,6 +39,7 @@ KINDS_OF: dict[Task, tuple[Kind, ...]] = {
     "binary": ("logits", "probs"),
     "multilabel": ("logits", "probs"),
     "regression": ("values",),
+    "tokens": ("logprobs",),
 }
 
 
@@ -62,7 +64,7 @@ class Understanding:
     @property
     def classes(self) -> int:
         """Number of classes that compete for one target; 0 for regression."""
-        return {"regression": 0, "binary": 2, "multilabel": 2}.get(self.task, self.frame.columns)
+        return {"regression": 0, "tokens": 0, "binary": 2, "multilabel": 2}.get(self.task, self.frame.columns)
 
     @property
     def units(self) -> int:
@@ -79,6 +81,8 @@ class Understanding:
     @property
     def unit(self) -> str:
         """What one loss belongs to, for captions."""
+        if self.task == "tokens":
+            return "token"
         if self.units_per_sample == 1:
             return "sample"
         return {"multilabel": "label", "regression": "value"}.get(self.task, "position")
@@ -114,6 +118,7 @@ class Understanding:
             "multilabel": "a yes or no per label",
             "binary": "0 for no and 1 for yes" if self.survey.targets_are_01 else "-1 for no and 1 for yes",
             "regression": "real values",
+            "tokens": "occurred",
         }
         seen = int((self.survey.counts > 0).sum())
         all_seen = "all" if seen == self.classes else f"{seen:,} of them"
@@ -159,12 +164,13 @@ def understand(
             "not one finite prediction with a target", position=survey.first_places["not a number"],
             fix="find out why the model returns NaN or infinity",
         )  # fmt: skip
-    _refuse_decisions(task, source, survey)
+    if not source.of_tokens:
+        _refuse_decisions(task, source, survey)
     if (other := _in_usual_units(source, kind, task, survey)) is not None:
         return understand(
             other, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names
         )
-    chosen_task, one_hot = _task(task, layout, survey)
+    chosen_task, one_hot = ("tokens", False) if source.of_tokens else _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
     _refuse_impossible(chosen_task, chosen_kind, survey)
     if names and len(class_names) != _names_needed(chosen_task, layout):
@@ -308,6 +314,8 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
     enough = survey.rows * survey.frame.columns >= FEW
     if task == "regression":
         guess = "values"
+    elif task == "tokens":
+        guess = given = "logprobs"
     elif called == "probs" and not survey.scores_are_shares and given is None:
         low, high = survey.lowest, survey.highest
         raise survey.predictions.error(

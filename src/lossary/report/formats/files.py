@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from lossary.report.bad_input import BadInput
 from lossary.report.formats.npy import open_npy, open_npz
-from lossary.report.formats.rows import COMPRESSED, SOURCES, row_suffix
+from lossary.report.formats.rows import COMPRESSED, SOURCES, json_records, refusing, row_suffix
 from lossary.report.formats.safetensors import open_safetensors
 from lossary.report.formats.stored import Stored
 from lossary.report.formats.table import Table
+from lossary.report.formats.token_log_probs import open_token_log_probs
 from lossary.report.formats.torch_file import open_torch
 
 OPENERS: dict[str, Callable[[str], list[Stored]]] = {
@@ -22,6 +24,7 @@ OPENERS: dict[str, Callable[[str], list[Stored]]] = {
     ".pt": open_torch,
     ".pth": open_torch,
     **dict.fromkeys(SOURCES, lambda path: Table(path).arrays()),
+    **dict.fromkeys((".jsonl", ".ndjson"), lambda path: _open_json_lines(path)),
 }
 BINARY = {".npz", ".npy", ".parquet"}  # which do not begin with the byte that begins a pickle
 PICKLES = {".pkl", ".pickle", ".bin", ".joblib"}
@@ -29,6 +32,11 @@ ELSEWHERE = {
     ".h5": "h5py", ".hdf5": "h5py", ".mat": "scipy.io.loadmat", ".xls": "pandas.read_excel",
     ".rds": "R's readRDS and write.csv", ".zip": "unzip", ".tar": "tar",
 }  # fmt: skip
+
+
+def _open_json_lines(path: str) -> list[Stored]:
+    with refusing(path):
+        return open_token_log_probs(path, partial(json_records, path)) or Table(path).arrays()
 
 
 def open_arrays(paths: Sequence[str | Path]) -> list[Stored]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossary.report.bad_input import BadInput, MissingExtra
 from lossary.report.formats.stored import refuse_bomb
+from lossary.report.formats.token_log_probs import choices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,16 +204,17 @@ def _arrow(path: str) -> Rows:
 
 
 def _json_lines(path: str) -> Rows:
-    def records() -> Iterator[dict[str, Any]]:
-        with _stream(path) as stream:
-            lines = iter(partial(io.BufferedReader(stream).readline, BLOCK + 1), b"")
-            for number, line in enumerate(lines, 1):
-                if len(line) > BLOCK:
-                    raise BadInput(f"a line of more than {BLOCK:,} bytes", file=path, fix="one record on each line")
-                if line.strip():
-                    yield _record(path, line.removeprefix(codecs.BOM_UTF8), f"line {number}")
+    return _of_records(path, lambda: (_flat(choices(record)) for record in json_records(path)))
 
-    return _of_records(path, records)
+
+def json_records(path: str) -> Iterator[dict[str, Any]]:
+    with _stream(path) as stream:
+        lines = iter(partial(io.BufferedReader(stream).readline, BLOCK + 1), b"")
+        for number, line in enumerate(lines, 1):
+            if len(line) > BLOCK:
+                raise BadInput(f"a line of more than {BLOCK:,} bytes", file=path, fix="one record on each line")
+            if line.strip():
+                yield _record(path, line.removeprefix(codecs.BOM_UTF8), f"line {number}")
 
 
 def _record(path: str, line: bytes, position: str) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def _record(path: str, line: bytes, position: str) -> dict[str, Any]:
         raise BadInput(f"not JSON ({error})", file=path, position=position, fix="one record on each line") from None
     if not isinstance(record, dict):
         raise BadInput("not a record", file=path, position=position, fix='write {"probs": [...], "label": 1}')
-    return _flat(record)
+    return record
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def open_safetensors(path: str) -> list[Stored]:
     try:
         header = json.loads(header_bytes)
         parsed = [_entry(key, entry) for key, entry in header.items() if key != "__metadata__"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise _damaged(path) from None
     if len(parsed) > MOST_ARRAYS:
         raise BadInput(

@@ -10,6 +10,7 @@ from lossary.report.sections.highest import Highest
 from lossary.report.sections.losses import Losses
 from lossary.report.sections.mistakes import Mistakes
 from lossary.report.sections.residuals import Residuals
+from lossary.report.sections.tokens import Tokens
 
 SECTIONS: tuple[type[Section], ...] = (
     Mistakes,
@@ -22,3 +23,6 @@ SECTIONS: tuple[type[Section], ...] = (
     Frequencies,
     Hazards,
 )
+
+OF_TOKENS: tuple[type[Section], ...] = (Tokens,)
+"""Of log-probabilities without those of the alternatives."""
