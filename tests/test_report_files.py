@@ -787,7 +787,7 @@ FORMS = [
         "lm-evaluation-harness, one continuation",
         lines([{"target": "a", "filtered_resps": [[str(x), "True"]]} for row in TOKEN_LOG_PROBS for x in row]),
         "",
-        "cannot tell",
+        "targets are text",
     ),
     Form(
         OTHERS,

@@ -1,6 +1,7 @@
 """What the report reads: all formats give the same numbers, and what cannot be used is refused in one clear line."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+import openpyxl
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
@@ -284,6 +287,9 @@ def refused(*paths):
     return str(caught.value)
 
 
+SUFFIXES = ["npz", "npy", "safetensors", "csv", "parquet", "jsonl", "feather", "xlsx"]
+
+
 class TestFilesThatCannotBeRead:
     def test_missing_empty_and_of_no_known_kind(self, tmp_path):
         assert "cannot be read" in refused(tmp_path / "absent.npz")
@@ -315,7 +321,7 @@ class TestFilesThatCannotBeRead:
         np.save(tmp_path / "labels.npy", labels)
         assert "pickle" in refused(tmp_path / "logits.npy", tmp_path / "labels.npy")
 
-    @pytest.mark.parametrize("suffix", ["npz", "npy", "safetensors", "csv", "parquet"])
+    @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_truncated(self, tmp_path, logits, labels, suffix):
         whole = complete_file(tmp_path, logits, labels, suffix)
         content = whole.read_bytes()
@@ -330,7 +336,7 @@ class TestFilesThatCannotBeRead:
         np.save(tmp_path / "labels.npy", labels)
         assert "after row 49: truncated: 120 rows promised, 50 are there" in refused(path, tmp_path / "labels.npy")
 
-    @pytest.mark.parametrize("suffix", ["npz", "npy", "safetensors", "csv", "parquet"])
+    @pytest.mark.parametrize("suffix", [*SUFFIXES, "pt"])
     def test_damaged_bytes_give_a_report_or_one_clear_line(self, tmp_path, logits, labels, suffix):
         path = complete_file(tmp_path, logits, labels, suffix)
         content = np.frombuffer(path.read_bytes(), np.uint8)
@@ -411,6 +417,96 @@ def complete_file(folder, logits, labels, suffix):
         safetensors.numpy.save_file({"logits": logits, "labels": labels}, path)
     elif suffix == "csv":
         write_csv(path, ["p_0", "p_1", "p_2", "p_3", "label"], table_rows(logits, labels))
-    else:
+    elif suffix == "parquet":
         pq.write_table(pa.table({"logits": list(logits), "labels": labels}), path)
+    elif suffix == "feather":
+        pyarrow.feather.write_feather(pa.table({"logits": list(logits), "labels": labels}), str(path))
+    elif suffix == "jsonl":
+        records = [{"logits": row, "label": y} for row, y in zip(logits.tolist(), labels.tolist(), strict=True)]
+        path.write_text("\n".join(map(json.dumps, records)))
+    elif suffix == "pt":
+        torch.save({"logits": torch.tensor(logits), "labels": torch.tensor(labels)}, path)
+    else:
+        book = openpyxl.Workbook()
+        for row in [["p_0", "p_1", "p_2", "p_3", "label"], *np.column_stack([logits, labels]).tolist()]:
+            book.active.append(row)
+        book.save(path)
     return path
+
+
+class TestHostileFiles:
+    """Refused in one line, before what they promise is held in memory."""
+
+    def test_an_archive_of_thousands_of_arrays(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            for k in range(1001):
+                archive.writestr(f"{k}.npy", b"")
+        assert "1,001 arrays" in refused(tmp_path / "a.npz")
+        header = {f"{k}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for k in range(1001)}
+        text = json.dumps(header).encode()
+        (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+        assert "1,001 arrays" in refused(tmp_path / "a.safetensors")
+
+    @pytest.mark.parametrize(
+        "header", [b"[" * 100_000, b'{"a":' * 40_000, b'{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,4]}}']
+    )
+    def test_headers_that_cannot_be_parsed(self, tmp_path, header):
+        (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        assert "not a readable .safetensors" in refused(tmp_path / "a.safetensors")
+
+    @pytest.mark.parametrize(("name", "depth"), [("a.json", 10**5), ("a.jsonl", 10**5)])
+    def test_deep_json(self, tmp_path, name, depth):
+        (tmp_path / name).write_bytes(b'{"a":' * depth)
+        assert "nested too deeply" in refused(tmp_path / name)
+
+    def test_bombs(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("lossary.report.formats.stored.BOMB_SIZE", 2**22)
+        np.savez_compressed(tmp_path / "a.npz", logits=np.zeros((2**17, 10)), labels=np.zeros(2**17, int))
+        assert "unpack to" in refused(tmp_path / "a.npz")
+        (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"p_0,p_1,label\n" + b"0.5,0.5,1\n" * 2**20))
+        assert "unpack to" in refused(tmp_path / "a.csv.gz")
+        words = pa.array(["x" * 1000] * 2**14).dictionary_encode()
+        pq.write_table(pa.table({"label": words, "p": np.zeros(2**14)}), tmp_path / "a.parquet")
+        assert "unpack to" in refused(tmp_path / "a.parquet")
+        (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"a":"' + b"x" * 2**23))
+        assert "a line of more than" in refused(tmp_path / "a.jsonl.gz")
+
+    def test_what_is_too_wide(self, tmp_path):
+        (tmp_path / "a.csv").write_text(",".join(f"c{k}" for k in range(20_001)) + "\n")
+        assert "20,001 columns" in refused(tmp_path / "a.csv")
+        np.savez_compressed(tmp_path / "a.npz", logits=np.zeros((1, 2**25 + 1), np.int8), labels=np.zeros(1, int))
+        assert "scores for one sample" in refused(tmp_path / "a.npz")
+        assert "no columns" in str(bad(tmp_path, {"logits": np.zeros((5, 0)), "labels": np.zeros(5, int)}))
+
+    def test_an_expanding_spreadsheet(self, tmp_path):
+        openpyxl.Workbook().save(tmp_path / "plain.xlsx")
+        entities = "".join(f'<!ENTITY e{k} "{f"&e{k - 1};" * 10 if k else "lol"}">' for k in range(10))
+        sheet = f'<?xml version="1.0"?><!DOCTYPE x [{entities}]><worksheet><sheetData>&e9;</sheetData></worksheet>'
+        with zipfile.ZipFile(tmp_path / "plain.xlsx") as plain, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+            for name in plain.namelist():
+                archive.writestr(name, sheet if "sheet1" in name else plain.read(name))
+        assert "not a readable table" in refused(tmp_path / "a.xlsx")
+
+    def test_the_page_never_takes_the_place_of_the_input(self, tmp_path, logits, labels):
+        path = tmp_path / "a.npz"
+        np.savez(path, logits=logits, labels=labels)
+        before = path.read_bytes()
+        (tmp_path / "link").symlink_to(path)
+        for out in (path, tmp_path / "link"):
+            with pytest.raises(BadInput, match="overwrite the input"):
+                report(path, out=out)
+        assert path.read_bytes() == before
+        with pytest.raises(BadInput, match="seed -1 is negative"):
+            report(path, seed=-1)
+
+    def test_names_are_cut(self, tmp_path):
+        names = [letter * 10_000 for letter in "ab"]
+        probs = np.array([[0.2, 0.8], [0.6, 0.4]])
+        result = report(saved_table(tmp_path, dict(zip(names, probs.T, strict=True)) | {"label": names}))
+        assert result.understanding.names == tuple(letter * 79 + "…" for letter in "ab")
+        assert len(result.understanding.text) < 1000
+
+
+def saved_table(folder, columns):
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    return folder / "a.parquet"

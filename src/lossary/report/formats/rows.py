@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +32,8 @@ RECORDS = 4096  # of JSON or Excel in a batch
 WHOLE = 128 * 2**20  # bytes of a JSON document, which is read whole
 COMPRESSED = {".gz", ".zst", ".bz2", ".lz4"}
 COMMON_HAN = re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")  # the 3,755 frequent characters of GB 2312
+DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SyntaxError,
+           NotImplementedError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -64,7 +68,7 @@ def refusing(path: str, key: str = "") -> Iterator[None]:
         yield
     except (BadInput, MissingExtra):
         raise
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError, EOFError) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())[:200]
         raise BadInput(f"not a readable table ({reason})", file=path, key=key, fix="save it again") from None
     except RecursionError:
@@ -263,25 +267,16 @@ def _excel(path: str) -> Rows:
         import openpyxl
     except ImportError:
         raise MissingExtra("openpyxl", "excel", "reading an .xlsx file") from None
-    import zipfile
-
-    with refusing(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                refuse_bomb(path, sum(member.file_size for member in archive.infolist()), os.path.getsize(path))
-        except zipfile.BadZipFile as error:
-            raise ValueError(error) from None
+    with refusing(path), zipfile.ZipFile(path) as archive:
+        refuse_bomb(path, sum(member.file_size for member in archive.infolist()), os.path.getsize(path))
 
     def records() -> Iterator[dict[str, Any]]:
-        with refusing(path):
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            try:
-                rows = book.worksheets[0].iter_rows(values_only=True)
-                header = ["" if cell is None else str(cell) for cell in next(rows, ())]
-                refuse_duplicates(path, header)
-                yield from (dict(zip(header, row, strict=True)) for row in rows if any(x is not None for x in row))
-            finally:
-                book.close()
+        with refusing(path), open(path, "rb") as stream:
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+            rows = book.worksheets[0].iter_rows(values_only=True)
+            header = ["" if cell is None else str(cell) for cell in next(rows, ())]
+            refuse_duplicates(path, header)
+            yield from (dict(zip(header, row, strict=True)) for row in rows if any(x is not None for x in row))
 
     return _of_records(path, records)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,9 @@ def open_torch(path: str) -> list[Stored]:
     except ImportError:
         raise MissingExtra("torch", "torch", "reading a .pt file") from None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles, which are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError:
         raise BadInput("holds more than tensors, and other pickles are not read", file=path, fix=FIX) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,

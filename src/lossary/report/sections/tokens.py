@@ -43,7 +43,8 @@ class Tokens(Section):
         rows = list(zip(records.tolist(), places.tolist(), loss.tolist(), np.exp(-loss).tolist(), strict=True))
         perplexity = exp(mean) if mean < 700 else float("inf")
         interval = f"95 % interval {low:.4g} to {high:.4g}, " if low == low else ""
-        text = f"The loss is {mean:.4g} nats for each token ({interval}{mean / log(2):.4g} bits, perplexity {perplexity:.4g})."
+        other_units = f"{mean / log(2):.4g} bits, perplexity {perplexity:.4g}"
+        text = f"The loss is {mean:.4g} nats for each token ({interval}{other_units})."
         return self.result(
             text=f"{text} Whether the model is calibrated needs the log-probabilities of all tokens.",
             findings=[Finding("note", text)],
