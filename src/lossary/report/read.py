@@ -13,8 +13,8 @@ import numpy as np
 
 from lossary.report.bad_input import BadInput
 from lossary.report.classes import as_classes
-from lossary.report.formats.columns import SEPARATORS
 from lossary.report.formats.files import open_arrays
+from lossary.report.formats.groups import SEPARATORS
 from lossary.report.formats.stored import Stored, text_of
 from lossary.report.formats.token_log_probs import KEY as TOKENS
 from lossary.report.formats.token_log_probs import RECORD
@@ -236,7 +236,7 @@ def _is_id(array: Stored) -> bool:
     plain = _plain(array.label) if array.key or not array.table else ""
     if plain in TARGET_WORDS or len(array.shape) != 1:
         return False
-    if array.table and not array.key and array.table.rows.has_header:
+    if array.table and not array.key and array.table.has_header:
         return True  # the index that pandas writes without a name
     return plain in ID_WORDS or ID.fullmatch(array.label) is not None
 
@@ -272,7 +272,7 @@ def _by_key(key: str, arrays: list[Stored], flag: str, files: tuple[str, ...]) -
         return exact[0]
     patterns = [part.strip() for part in key.split(",")]
     for table in dict.fromkeys(array.table for array in arrays if array.table):
-        members = [name for pattern in patterns for name in table.columns if fnmatchcase(name, pattern)]
+        members = [name for pattern in patterns for name in table.names if fnmatchcase(name, pattern)]
         if members and all(any(fnmatchcase(name, pattern) for name in members) for pattern in patterns):
             return table.array(members, key, _names_of(members))
     matching = [array for array in arrays if any(fnmatchcase(array.label, pattern) for pattern in patterns)]
@@ -318,7 +318,7 @@ def _by_shape(
         first, second = free
         swapped = (len(first.shape), not _is_target_like(first)) < (len(second.shape), not _is_target_like(second))
         return (second, first) if swapped else (first, second)
-    if any(array.table and not array.table.rows.has_header for array in free):
+    if any(array.table and not array.table.has_header for array in free):
         raise BadInput(
             "the first line holds numbers, not column names",
             file=", ".join(files),

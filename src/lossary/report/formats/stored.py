@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from lossary.report.bad_input import BadInput
 
-if TYPE_CHECKING:
-    from lossary.report.formats.table import Table
-
 MOST_ARRAYS = 1000  # in a file
 BOMB_SIZE, BOMB_RATIO = 2**28, 200  # bytes that unpack to more than both are refused; weights do not shrink 200 times
+
+
+class OfColumns(Protocol):
+    """The table that an array is part of."""
+
+    has_header: bool
+    names: tuple[str, ...]
+
+    def array(self, members: Sequence[str], key: str, names: tuple[str, ...] = ()) -> Stored: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Stored:
     columns: tuple[str, ...] = ()
     remark: str = ""
     values: tuple[str, ...] = ()
-    table: Table | None = None
+    table: OfColumns | None = None
 
     @property
     def label(self) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lossary.report.formats.table import Column
+from lossary.report.formats.column import Column
 
 SCORE_STEMS = ("logits", "logit", "log_probs", "log_prob", "logprobs", "logprob", "probabilities", "probability",
                "probs", "prob", "proba", "pred", "prediction", "score", "output", "p")  # fmt: skip
