@@ -5,7 +5,8 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   const { latex, display } = JSON.parse(line);
   let answer;
   try {
-    answer = { html: katex.renderToString(latex, { displayMode: display, strict: false, throwOnError: true }) };
+    const html = katex.renderToString(latex, { displayMode: display, strict: false, throwOnError: true });
+    answer = { html: html.replace(/<annotation.*?<\/annotation>/s, "") };
   } catch (error) {
     answer = { error: error.message };
   }

@@ -14,6 +14,8 @@ from sphinx.util import logging
 
 HERE = Path(__file__).parent
 logger = logging.getLogger(__name__)
+UNUSED = "KaTeX_(?:Fraktur|SansSerif|Script)"
+"""Fonts that no formula is set in."""
 
 
 def install(folder: Path) -> None:
@@ -31,10 +33,12 @@ def install(folder: Path) -> None:
     made = folder / "node_modules" / "katex" / "dist"
     (folder / "katex" / "fonts").mkdir(parents=True, exist_ok=True)
     for font in (made / "fonts").glob("*.woff2"):
-        shutil.copy(font, folder / "katex" / "fonts")
+        if not re.search(UNUSED, font.name):
+            shutil.copy(font, folder / "katex" / "fonts")
     style = (made / "katex.min.css").read_text(encoding="utf-8")
     only_woff2 = re.sub(r',url\([^)]*\) format\("(?:woff|truetype)"\)', "", style)
-    (folder / "katex" / "katex.min.css").write_text(only_woff2, encoding="utf-8")
+    used = re.sub(rf"@font-face\{{[^}}]*{UNUSED}[^}}]*\}}", "", only_woff2)
+    (folder / "katex" / "katex.min.css").write_text(used, encoding="utf-8")
 
 
 class Katex:

@@ -34,7 +34,7 @@ def notebook(text: str, sources: Path) -> str | None:
     numbered = [{**cell, "id": f"cell-{place}"} for place, cell in enumerate(cells)]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": numbered}
-    return json.dumps(book, ensure_ascii=False, indent=1)
+    return json.dumps(book, ensure_ascii=False)
 
 
 def _prose(text: str, sources: Path) -> dict[str, Any]:

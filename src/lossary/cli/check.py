@@ -17,8 +17,8 @@ from lossary.cli.terminal import FINDINGS, AsJson, Refusal, bullets, heading, in
 from lossary.core.record import Loss
 from lossary.misuse import RULES, Finding, Findings, Rule, check
 from lossary.misuse.finding import SEVERITIES
-from lossary.report.formats.stored import Stored, require_rows
 from lossary.report.formats.files import open_arrays
+from lossary.report.formats.stored import Stored, require_rows
 from lossary.report.read import open_input
 
 MOST = 2**24

@@ -20,7 +20,8 @@ from lossary.core.record import Loss
 from lossary.identities import IDENTITIES, Checked, Identity, family_of
 from lossary.identities.checking import DTYPES, LIBRARIES
 from lossary.report.chunk import Chunk, chunks
-from lossary.report.read import OPENERS, open_input
+from lossary.report.formats.files import OPENERS
+from lossary.report.read import open_input
 from lossary.report.understand import understand
 from lossary.translations import Language
 

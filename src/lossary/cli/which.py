@@ -14,7 +14,7 @@ from lossary.cli.language import Lang, language_of
 from lossary.cli.names import find
 from lossary.cli.terminal import AsJson, Refusal, bullets, did_you_mean, heading, indented, show, show_json
 from lossary.cli.words import word
-from lossary.report.read import OPENERS
+from lossary.report.formats.files import OPENERS
 from lossary.translations import Language, translate
 from lossary.which import TASKS, Answer
 from lossary.which.answers import AND, sections

@@ -100,6 +100,8 @@ def _of_both(understood: Understanding, chunk: Chunk, note: _Notes) -> Seen:
             if understood.classes == 2:
                 seen.task = "binary"
                 seen.circumstances["two-outputs"] = note("two-outputs")
+        case "tokens":
+            return Seen("language-model", circumstances={})
     if understood.kind == "logprobs":
         seen.circumstances["log-probabilities"] = note("log-probabilities")
     return seen
