@@ -426,7 +426,7 @@ class TestMistakes:
             ({"logits": np.arange(12.0).reshape(4, 3), "labels": np.full(4, 2)}, "of class 2"),
             ({"probs": np.array([0.0, 1, 1, 0]), "labels": np.array([0, 1, 1, 0])}, "decision"),
             ({"y_pred": np.array([3, 1, 2]), "y_true": np.array([3, 1, 4])}, "whole numbers"),
-            ({"logits": np.array([[9.0, 0], [0, 9], [9, 0]]), "labels": np.array([1, 0, 1])}, "worse than"),
+            ({"logits": 9.0 * np.eye(2)[[0, 0, 1, 1] * 50], "labels": np.arange(200) // 5 % 2}, "worse than"),
         ],
     )
     def test_other_mistakes(self, tmp_path, arrays, words):

@@ -2,6 +2,7 @@
 
 from lossary.report.sections.base import Section as Section
 from lossary.report.sections.calibration import Calibration
+from lossary.report.sections.causes import Causes
 from lossary.report.sections.classes import Classes
 from lossary.report.sections.decomposition import Decomposition
 from lossary.report.sections.frequencies import Frequencies
@@ -12,6 +13,7 @@ from lossary.report.sections.mistakes import Mistakes
 from lossary.report.sections.residuals import Residuals
 
 SECTIONS: tuple[type[Section], ...] = (
+    Causes,
     Mistakes,
     Losses,
     Decomposition,
