@@ -198,7 +198,7 @@ def _standardised(rows: Values, x: np.ndarray, which: str, how: str = "standardi
         text=lambda mse: (
             f"The {which} look {how} and the {'targets' if which == 'predictions' else 'predictions'} do not: "
             f"correlation {rows.correlation:.2f}, mean {rows.x.mean():.3g} of the predictions and {rows.y.mean():.3g} "
-            f"of the targets; on one scale, the error would be {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))}."
+            f"of the targets; on one scale, the error would be {_rmse(mse)} and not {_rmse(float(rows.loss.mean()))}."
         ),
         fix="invert the transformation of the targets: scaler.inverse_transform(predictions)",
         structural=True,

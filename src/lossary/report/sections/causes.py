@@ -139,7 +139,7 @@ class Causes(Section):
     def _constant(self) -> list[Finding]:
         fix = "check that the model saw the samples, and that its output is not saturated"
         if self.u.survey.scores_are_constant and self.u.units > 1:
-            return [Finding("warning", "Every sample has the same prediction.", fix)]
+            return [Finding("warning", "Every sample has the same prediction.", fix, "constant")]
         if self.regression or self.seen < 100:
             return []
         overall = entropy(self.mean_probs / self.seen)
@@ -147,7 +147,7 @@ class Causes(Section):
         if told >= NEARLY_CONSTANT * overall or not overall > 0:
             return []
         text = f"All samples have nearly the same prediction: together they tell {told:.2g} of {overall:.4g} nats."
-        return [Finding("warning", text, fix)]
+        return [Finding("warning", text, fix, "nearly_constant")]
 
     def _suspects(self, rows: Rows, causes: Sequence[Cause[Rows]]) -> Table:
         """The labels that are likeliest to be wrong, of the sample as it is without what was found before."""
@@ -179,7 +179,7 @@ class Causes(Section):
         causes = [] if constant else ledger(rows, hypotheses)
         result = self._result(causes, float(rows.loss.mean()), "squared units of the target", constant)
         if of_counts is not None:
-            result.findings.append(Finding("note", of_counts.text, of_counts.fix))
+            result.findings.append(Finding("note", of_counts.text, of_counts.fix, "counts"))
             result.values["counts"] = of_counts.dispersion
         return result
 
@@ -193,15 +193,14 @@ class Causes(Section):
             if not self.regression:
                 text += f", with certainty; the others' loss is {self.certainty.loss_of_others:.4g}"
             fix = "the target reached the model: look for it among the inputs, or for rows filled in from the targets"
-            findings.append(Finding("warning", f"{text}: a leak.", fix))
+            findings.append(Finding("warning", f"{text}: a leak.", fix, "leak"))
         copied, evidence = self.copies.found() if self.copies else (0.0, 0.0)
         if evidence >= CONVINCING and copied >= 0.01:
             factor = (1 / (1 - copied)) ** 0.5 if copied < 1 else float("inf")
             text = f"{copied:.1%} of the rows are copies of others, prediction and target alike"
             text += f": intervals are too narrow by a factor of about {factor:.2g}."
-            findings.append(
-                Finding("warning" if copied >= COPIED else "note", text, "drop_duplicates() before scoring")
-            )
+            severity = "warning" if copied >= COPIED else "note"
+            findings.append(Finding(severity, text, "drop_duplicates() before scoring", "copies"))
         return findings
 
     def _distinct(self) -> bool:
@@ -211,7 +210,7 @@ class Causes(Section):
 
     def _result(self, causes: Sequence[Cause[Any]], loss: float, unit: str, constant: list[Finding]) -> Result:
         causes = [cause for cause in causes if cause.amount >= FLOOR * loss or not cause.amount]
-        findings = constant + [Finding(cause.severity(loss), cause.text, cause.fix) for cause in causes]
+        findings = constant + [Finding(cause.severity(loss), cause.text, cause.fix, cause.id) for cause in causes]
         findings += self._facts() if not constant else []
         columns = (Column("cause"), Column(unit, "#.3g"), Column("± 95 %", "#.2g"), Column("fix"))
         lines: list[tuple[str | float, ...]] = [(c.name, c.amount, c.error, c.fix) for c in causes]
