@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import e, log
+from math import e, log, sqrt
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def columns_in_another_order(rows: Rows) -> Cause[Rows] | None:
         if gain >= len(cycle) * log(rows.classes) + EVIDENCE:
             order[cycle] = column_of[cycle]
             moved += len(cycle)
-    if not moved:
+    if not moved or (abs(rows.association) < CERTAIN and _fits_by_chance(rows)):
         return None
     shift = (order - np.arange(rows.classes)) % rows.classes
     seen = rows.counts > 0
@@ -101,6 +101,18 @@ def columns_in_another_order(rows: Rows) -> Cause[Rows] | None:
     )
 
 
+def _fits_by_chance(rows: Rows) -> bool:
+    """Whether the best order gains no more than it does with shuffled targets, where some order fits, too."""
+    shuffled = replace(rows, label=np.random.default_rng(0).permutation(rows.label))
+    return _gain_of_best(rows.of_label) < (1 + 2 / sqrt(rows.classes)) * _gain_of_best(shuffled.of_label)
+
+
+def _gain_of_best(cost: np.ndarray) -> float:
+    from scipy.optimize import linear_sum_assignment
+
+    return float(np.trace(cost) - cost[linear_sum_assignment(cost)].sum())
+
+
 def _cycles(permutation: np.ndarray) -> list[list[int]]:
     seen, cycles = np.zeros(permutation.size, bool), []
     for start in range(permutation.size):
@@ -127,7 +139,10 @@ def _shifted(rows: Rows, which: str) -> Cause[Rows] | None:
         return None
     label = np.where(has, moved, rows.label)
     after = replace(rows, label=label, before=np.full_like(label, -1), after=np.full_like(label, -1))
-    if after.loss.mean() >= min(log(rows.classes), 0.9 * float(rows.loss.mean())) or after.association < CERTAIN:
+    best, clearly = float(after.loss.mean()), 0.9 * float(rows.loss.mean())
+    if best >= log(rows.classes) or after.association < 1.5 * CERTAIN:
+        return None
+    if best >= clearly and abs(rows.association) >= CERTAIN:  # neighbours are alike
         return None
     place = "position" if rows.unit_name == "position" else "row"
     fix = "shift the labels exactly once, in the model or in the loss, not in both or neither"
@@ -149,8 +164,10 @@ def _shifted(rows: Rows, which: str) -> Cause[Rows] | None:
 
 def softmax_twice(rows: Rows) -> Cause[Rows] | None:
     """q = softmax(p): then p = log q + (1 - Σ log q) / C lies in [0, 1], row for row."""
-    if not rows.probabilities or rows.single:
+    if not rows.probabilities:
         return None
+    if rows.single:
+        return _sigmoid_twice(rows)
     classes = rows.classes
     inner = rows.log_probs + ((1 - rows.log_probs.sum(axis=1)) / classes)[:, None]
     if inner.min() < -0.02 or inner.max() > 1.02 or inner.max() < min(0.9, 5 / classes):
@@ -167,6 +184,26 @@ def softmax_twice(rows: Rows) -> Cause[Rows] | None:
             f"highest is {highest:.3g}; taken once they would score {loss:.4g} instead of {rows.loss.mean():.4g}."
         ),
         fix="save the softmax of the logits, once; and look whether the model was trained so",
+        structural=True,
+    )
+
+
+def _sigmoid_twice(rows: Rows) -> Cause[Rows] | None:
+    inner = rows.log_probs[:, 1] - rows.log_probs[:, 0]
+    if inner.min() < -0.02 or inner.max() > 1.02 or np.ptp(inner) < 0.5:
+        return None
+    inner = np.clip(inner, 1e-6, 1 - 1e-6)
+    low, high = np.exp(rows.log_probs[:, 1].min()), np.exp(rows.log_probs[:, 1].max())
+    return rows.explained(
+        "softmax_twice",
+        rows.with_scores(np.log(np.stack([1 - inner, inner], axis=1))),
+        cost=log(2),
+        name="a sigmoid that was taken twice",
+        text=lambda loss: (
+            f"The sigmoid was taken twice: every probability lies between 0.5 and 0.731, from {low:.3g} to {high:.3g}; "
+            f"taken once they would score {loss:.4g} instead of {rows.loss.mean():.4g}."
+        ),
+        fix="save the sigmoid of the logits, once; and look whether the model was trained so",
         structural=True,
     )
 

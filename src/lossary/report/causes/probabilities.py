@@ -18,14 +18,12 @@ SUSPECT = 0.5  # probability of being wrong from which a label is listed
 
 
 def temperature(rows: Rows) -> Cause[Rows] | None:
+    if rows.association < CERTAIN:  # what is left fits the shares of the classes
+        return None
     fit = fit_temperature(rows.log_probs, rows.label)
     if not fit.exists:
         return None
     after = rows.with_scores(rows.log_probs / fit.temperature)
-    q = np.exp(after.log_probs)
-    variance = np.sum(q * rows.log_probs**2, axis=1) - np.sum(q * rows.log_probs, axis=1) ** 2
-    if 1 / fit.temperature * np.sqrt(variance.sum()) < CERTAIN:  # that of an unrelated prediction is 0
-        return None
     which = "Over" if fit.temperature > 1 else "Under"
     return rows.explained(
         "temperature",

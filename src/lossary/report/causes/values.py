@@ -263,7 +263,7 @@ def offset(rows: Values) -> Cause[Values] | None:
         cost=cost_of_parameters(1, rows.size),
         name=f"an offset of {-shift:+.4g}",
         text=lambda mse: (
-            f"The predictions are {'too high' if shift < 0 else 'too low'} by {abs(shift):.4g} on average; "
+            f"The predictions are biased: {'too high' if shift < 0 else 'too low'} by {abs(shift):.4g} on average; "
             f"without that offset the error would be {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))}."
         ),
         fix=f"add {shift:.4g}, after finding out why: another period, a loss whose optimum is not the mean",
@@ -299,35 +299,24 @@ def slope(rows: Values) -> Cause[Values] | None:
 
 
 def clipped(rows: Values) -> Cause[Values] | None:
-    causes = [cause for end in ("largest", "smallest") if (cause := _clipped(rows, end)) is not None]
-    return max(causes, key=lambda cause: cause.nats, default=None)
-
-
-def _clipped(rows: Values, end: str) -> Cause[Values] | None:
-    bound = float(rows.x.max() if end == "largest" else rows.x.min())
-    at = rows.x == bound
-    count, others = int(at.sum()), rows.size - int(at.sum())
-    if count < max(10, BOUND * rows.size) or others < count / 9:
-        return None
-    beyond = rows.y > bound if end == "largest" else rows.y < bound
-    if np.mean(beyond[at]) < 0.6:
-        return None
-    x = rows.x.copy()
-    x[at] = rows.y[at].mean()
-    noise = float(rows.loss[~at].mean())
-    if float(rows.loss[at].mean()) < 1.2 * noise:
+    """Many predictions are exactly the largest or the smallest, and their targets lie beyond."""
+    x, ends = rows.x.copy(), []
+    for bound, beyond in ((rows.x.max(), rows.y > rows.x.max()), (rows.x.min(), rows.y < rows.x.min())):
+        at = rows.x == bound
+        if max(10, BOUND * rows.size) <= at.sum() <= 0.9 * rows.size and np.mean(beyond[at]) >= 0.6:
+            x[at] = rows.y[at].mean()
+            share = f"{np.mean(beyond[at]):.0%} of their targets lie beyond"
+            ends.append((float(bound), f"{int(at.sum()):,} predictions are exactly {bound:.6g}, and {share}"))
+    if not ends:
         return None
     return rows.explained(
         "clipped",
         x,
-        cost=cost_of_parameters(1, rows.size) + log(2),
-        name=f"predictions that are clipped at {bound:.4g}",
-        text=lambda mse: (
-            f"{count:,} predictions are exactly {bound:.6g}, the {end}, and {np.mean(beyond[at]):.0%} of their "
-            f"targets lie beyond: the predictions are clipped there."
-        ),
+        cost=cost_of_parameters(len(ends), rows.size) + log(3),
+        name=f"predictions that are clipped at {' and '.join(f'{bound:.4g}' for bound, _ in ends)}",
+        text=lambda mse: f"The predictions are clipped: {'; '.join(said for _, said in ends)}.",
         fix="take the clip, or the activation that saturates, out of the model; or scale the targets into its range",
-        parameters=1,
+        parameters=len(ends),
         structural=True,
     )
 
@@ -359,8 +348,8 @@ def uneven_noise(rows: Values) -> Cause[Values] | None:
         0.0,
         0.0,
         "noise that grows with the prediction" if high > low else "noise that falls with the prediction",
-        f"The noise is not the same everywhere: residuals have a standard deviation of {low:.3g} at the lowest tenth "
-        f"of the predictions and {high:.3g} at the highest; a model that says so would gain {nats:.2g} nats a value.",
+        f"The noise is not the same everywhere (heteroscedastic): residuals have a standard deviation of {low:.3g} at "
+        f"the lowest tenth of the predictions and {high:.3g} at the highest; a model that says so would gain {nats:.2g} nats a value.",
         "gaussian_nll_loss with a second output for the variance; the logarithm of the targets if it grows with them",
         rows,
     )

@@ -13,7 +13,7 @@ from lossary.report.causes import pairing, probabilities, values
 from lossary.report.causes.cause import FLOOR, Cause, Hypothesis, ledger
 from lossary.report.causes.counts import counts
 from lossary.report.causes.facts import Certainty, Copies
-from lossary.report.causes.rows import Rows
+from lossary.report.causes.rows import CERTAIN, Rows
 from lossary.report.causes.values import Values
 from lossary.report.chunk import Chunk
 from lossary.report.result import Column, Finding, Result, Table
@@ -24,6 +24,7 @@ from lossary.report.understand import Understanding
 SAMPLE_SCORES, SAMPLE_ROWS = 2_000_000, 50_000
 ABSENT = 1e-7  # what a probability of 0 counts as here; its loss is infinite, and said elsewhere
 NEARLY_CONSTANT = 1e-4  # of the entropy of the mean prediction: what all predictions together tell about a target
+NEARLY_CONSTANT_VALUE = 3e-3  # of the targets' standard deviation
 COPIED = 0.05  # share of rows from which copies are a warning
 CONVINCING = 30.0  # nats
 SUSPECTS = 25
@@ -105,7 +106,7 @@ class Causes(Section):
         scores, target, unit, sample = columns
         absent = np.nan if self.regression else -1
         before, after = (np.full(target.shape, absent, target.dtype) for _ in range(2))
-        near = np.diff(unit) == 1
+        near = (np.diff(unit) == 1) & (self.u.frame.columns == 1 or self.u.task == "classification")
         if self.u.units_per_sample > 1:
             near &= np.diff(sample) == 0
         before[1:] = np.where(near, target[:-1], absent)
@@ -129,24 +130,31 @@ class Causes(Section):
         rows = Rows(
             floored, label, before, after, unit, sample, single, u.kind == "probs", u.name, u.unit if u.unit else "row"
         )
-        constant = self._constant()
+        constant = self._constant(rows.association)
         causes = [] if constant else ledger(rows, OF_CLASSES)
         result = self._result(causes, float(rows.loss.mean()), "nats", constant)
         if any(cause.id == "label_noise" for cause in causes):
             result.tables.append(self._suspects(rows, causes))
         return result
 
-    def _constant(self) -> list[Finding]:
+    def _constant(self, association: float) -> list[Finding]:
         fix = "check that the model saw the samples, and that its output is not saturated"
         if self.u.survey.scores_are_constant and self.u.units > 1:
             return [Finding("warning", "Every sample has the same prediction.", fix, "constant")]
-        if self.regression or self.seen < 100:
+        if self.seen < 100 or abs(association) >= CERTAIN:
             return []
-        overall = entropy(self.mean_probs / self.seen)
-        told = overall - self.entropy / self.seen
-        if told >= NEARLY_CONSTANT * overall or not overall > 0:
-            return []
-        text = f"All samples have nearly the same prediction: together they tell {told:.2g} of {overall:.4g} nats."
+        text = "All samples have nearly the same prediction"
+        if self.regression:
+            x, y, *_ = self.sample.rows()
+            if x.std() >= NEARLY_CONSTANT_VALUE * y.std():
+                return []
+            text += f": its standard deviation is {x.std():.2g}, that of the targets {y.std():.4g}."
+        else:
+            overall = entropy(self.mean_probs / self.seen)
+            told = overall - self.entropy / self.seen
+            if told >= NEARLY_CONSTANT * overall:
+                return []
+            text += f": together they tell {told:.2g} of {overall:.4g} nats."
         return [Finding("warning", text, fix, "nearly_constant")]
 
     def _suspects(self, rows: Rows, causes: Sequence[Cause[Rows]]) -> Table:
@@ -173,7 +181,7 @@ class Causes(Section):
 
     def _of_values(self) -> Result:
         rows = Values(*self.sample.rows())
-        constant = self._constant()
+        constant = self._constant(rows.association)
         of_counts = counts(rows.x, rows.y, rows.association >= 4)
         hypotheses = [h for h in OF_VALUES if of_counts is None or h is not values.uneven_noise]
         causes = [] if constant else ledger(rows, hypotheses)
@@ -197,7 +205,7 @@ class Causes(Section):
         copied, evidence = self.copies.found() if self.copies else (0.0, 0.0)
         if evidence >= CONVINCING and copied >= 0.01:
             factor = (1 / (1 - copied)) ** 0.5 if copied < 1 else float("inf")
-            text = f"{copied:.1%} of the rows are copies of others, prediction and target alike"
+            text = f"{copied:.1%} of the rows are copies of others (duplicates), prediction and target alike"
             text += f": intervals are too narrow by a factor of about {factor:.2g}."
             severity = "warning" if copied >= COPIED else "note"
             findings.append(Finding(severity, text, "drop_duplicates() before scoring", "copies"))
