@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -23,16 +23,7 @@ FEW_SAMPLES = 8
 """Samples of many values each, below which their dependence cannot be estimated."""
 
 
-class Sampled(Protocol):
-    """Rows of a file: `loss` is what is explained, in `nats` or the square of the target's units."""
-
-    @property
-    def sample(self) -> np.ndarray: ...
-    @property
-    def loss(self) -> np.ndarray: ...
-
-
-S = TypeVar("S", bound=Sampled)
+S = TypeVar("S")  # a sample of the rows of a file
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lossary.misuse.measures import association
 from lossary.report.causes.cause import EVIDENCE, FLOOR, Cause, gained, half_width
 from lossary.report.sections.temperature import log_softmax
 
@@ -67,14 +68,8 @@ class Rows:
 
     @cached_property
     def association(self) -> float:
-        """How many standard errors the predictions fit their own targets better than targets drawn from the others
-        (Hoeffding's combinatorial central limit theorem 1951)."""
-        share = self.counts / self.size
-        scores = np.maximum(self.log_probs, -30.0)  # one row must not decide
-        scores = scores - (scores @ share)[:, None]
-        scores -= scores.mean(axis=0)
-        own = scores[np.arange(self.size), self.label]
-        variance = float(np.sum(scores**2 @ share)) * self.size / max(1, self.size - 1)
+        """How many standard errors the predictions fit their own targets better than targets drawn from the others."""
+        own, variance = association(self.log_probs, self.label)
         effect = gained(own, self.sample)[2]
         return float(own.sum()) / np.sqrt(variance * effect) if variance > 0 else 0.0
 

@@ -348,8 +348,9 @@ def uneven_noise(rows: Values) -> Cause[Values] | None:
         0.0,
         0.0,
         "noise that grows with the prediction" if high > low else "noise that falls with the prediction",
-        f"The noise is not the same everywhere (heteroscedastic): residuals have a standard deviation of {low:.3g} at "
-        f"the lowest tenth of the predictions and {high:.3g} at the highest; a model that says so would gain {nats:.2g} nats a value.",
+        f"The noise is not the same everywhere (heteroscedastic): residuals have a standard deviation of {low:.3g} "
+        f"at the lowest tenth of the predictions and {high:.3g} at the highest; "
+        f"a model that says so would gain {nats:.2g} nats a value.",
         "gaussian_nll_loss with a second output for the variance; the logarithm of the targets if it grows with them",
         rows,
     )
