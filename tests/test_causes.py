@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit, log_softmax, softmax
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
+
 from benchmarks.report.faults import first_cause, reported, warnings_of
 from benchmarks.report.files import FAULTS, classes, correct_files, drawn
-from scipy.special import expit, log_softmax, softmax
-from sklearn.metrics import roc_auc_score
-
 from lossary.report import report, survey
 from lossary.report.causes.cause import gained
 from lossary.report.causes.pairing import _auc
 from lossary.report.causes.rows import Rows
 from lossary.report.resolution import Resolution
+from lossary.report.sections.performance import auc_and_ap
 
 N = 2_000
 
@@ -138,11 +139,13 @@ class TestFacts:
 
     def test_zeros_that_come_from_rounding_are_a_note(self, tmp_path):
         rng = np.random.default_rng(1)
-        logits, labels = classes(rng, 20_000, 10, 5.0)
-        result = said(tmp_path, probs=np.round(softmax(logits, axis=1), 4), labels=labels)
+        logits, labels = classes(rng, N, 10, 2.0)
+        path = tmp_path / "rounded.npz"
+        np.savez(path, probs=np.round(softmax(logits, axis=1), 2), labels=labels)
+        result = report(path, kind="probs")
         texts = {f.severity: f.text for _, f in result.findings if "probability 0" in f.text}
         assert list(texts) == ["note"]
-        assert "rounded to 4 digits" in texts["note"]
+        assert "rounded to 2 digits" in texts["note"]
 
     def test_equal_predictions_of_different_targets_are_no_copies(self, tmp_path):
         rng = np.random.default_rng(2)
@@ -169,3 +172,57 @@ class TestFacts:
 
     def test_shipped_predictions_have_no_warning(self):
         assert not warnings_of(report())
+
+
+class TestDecisions:
+    @pytest.fixture
+    def made(self):
+        logits, labels = classes(np.random.default_rng(0), N, 5, 1.5)
+        return logits, labels
+
+    def test_they_are_those_of_scikit_learn(self, tmp_path, made):
+        logits, labels = made
+        result = said(tmp_path, logits=logits, labels=labels)["performance"]
+        guess, probs = logits.argmax(axis=1), softmax(logits, axis=1)
+        precision, recall, f1, _ = precision_recall_fscore_support(labels, guess)
+        for k in range(5):
+            found = result.values["per_class"][str(k)]
+            assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((precision[k], recall[k], f1[k]))
+            assert found["auc"] == pytest.approx(roc_auc_score(labels == k, probs[:, k]), abs=2e-4)
+            assert found["ap"] == pytest.approx(average_precision_score(labels == k, probs[:, k]), abs=2e-3)
+        overall = {row[0]: row[1] for row in result.tables[0].rows}
+        assert overall["accuracy"] == pytest.approx(np.mean(guess == labels))
+        assert overall["macro F1"] == pytest.approx(f1.mean())
+
+    def test_labels_of_their_own(self, tmp_path):
+        rng = np.random.default_rng(1)
+        logits = rng.normal(size=(500, 3))
+        labels = (rng.random((500, 3)) < expit(logits - 0.5)).astype(int)
+        found = said(tmp_path, logits=logits, labels=labels)["performance"].values["per_class"]
+        precision, recall, *_ = precision_recall_fscore_support(labels, logits > 0)
+        assert [found[str(k)]["precision"] for k in range(3)] == pytest.approx(list(precision))
+        assert [found[str(k)]["recall"] for k in range(3)] == pytest.approx(list(recall))
+        assert found["2"]["auc"] == pytest.approx(roc_auc_score(labels[:, 2], logits[:, 2]), abs=5e-4)
+
+    def test_intervals_of_auc_and_ap_cover_in_95_of_100(self):
+        rng = np.random.default_rng(3)
+
+        def counted(n):
+            label = rng.random(n) < 0.3
+            return [
+                np.bincount((40 * expit(rng.normal(size=n) + label)).astype(int)[label == k], minlength=40)
+                for k in (0, 1)
+            ]
+
+        (area, *_), (precision, *_) = auc_and_ap(*counted(400_000))
+        found = [auc_and_ap(*counted(400)) for _ in range(400)]
+        for i, truth in enumerate((area, precision)):
+            covered = np.mean([pair[i][1] <= truth <= pair[i][2] for pair in found])
+            assert 0.92 < covered < 0.98, (i, covered)
+
+    def test_a_class_that_is_not_recognised_is_said_so(self, tmp_path):
+        rng = np.random.default_rng(2)
+        logits = np.log([0.6, 0.36, 0.04]) + 0.5 * rng.normal(size=(N, 3))
+        result = said(tmp_path, logits=logits, labels=drawn(rng, logits))
+        assert not warnings_of(result)
+        assert any("2 is not recognised at all: 0 of" in finding.text for _, finding in result.findings)

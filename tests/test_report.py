@@ -558,6 +558,8 @@ class TestCommand:
         result = run()
         assert result.exit_code == 0
         assert result.stdout.startswith("Understood")
+        assert "The losses" not in result.stdout
+        assert "The losses" in run("--full", "--no-html").stdout
         assert "digits.lossary.html" in result.stdout
         assert (tmp_path / "digits.lossary.html").read_text("utf-8") == report().to_html()
         assert result.stderr == ""

@@ -10,6 +10,7 @@ from lossary.report.sections.hazards import Hazards
 from lossary.report.sections.highest import Highest
 from lossary.report.sections.losses import Losses
 from lossary.report.sections.mistakes import Mistakes
+from lossary.report.sections.performance import Performance
 from lossary.report.sections.residuals import Residuals
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -17,6 +18,7 @@ SECTIONS: tuple[type[Section], ...] = (
     Mistakes,
     Losses,
     Decomposition,
+    Performance,
     Calibration,
     Residuals,
     Classes,
