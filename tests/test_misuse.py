@@ -26,6 +26,8 @@ X = torch.randn(64, 10, generator=generator)
 Y = torch.arange(64) % 10
 P = X.softmax(1)
 SURE = 40.0 * F.one_hot(Y, 10) + X
+FITTING = 4.0 * F.one_hot(Y, 10) + 2 * X
+SHUFFLED = Y[torch.randperm(64, generator=torch.Generator().manual_seed(4))]
 TEACHER = (2 * X).softmax(1)
 Z = 2 * torch.randn(64, generator=generator)
 YES = (torch.arange(64) % 4 == 0).float()
@@ -233,6 +235,7 @@ CASES = (
         meant=(Z.sigmoid(), YES),
     ),
     wrong("LS120", "cross_entropy", 3.0 * F.one_hot(Y, 10), Y, said=("640 values", "{0, 3}"), meant=(X, Y)),
+    wrong("LS121", "mse_loss", SHUFFLED.float(), Y.float(), said=("10 values", "cross_entropy"), meant=(Z, Z + 1)),
     wrong(
         "LS122",
         "triplet_margin_loss",
@@ -392,6 +395,7 @@ CASES = (
     ),
     wrong("LS135", "cross_entropy", X, torch.where(Y == 3, -1, Y), said=("ignore_index=-1", "{-1}"), meant=(X, Y)),
     wrong("LS135", "cross_entropy", X[:, :8], Y, said=("10 outputs", "{8, 9}"), meant=(X, Y)),
+    wrong("LS135", "cross_entropy", X, torch.where(Y == 3, 255, Y), said=("ignore_index=255",), meant=(X, Y)),
     wrong("LS140", "cross_entropy", X, torch.full((64,), -100), said=("all 64 targets are -100",), meant=(X, Y)),
     wrong(
         "LS140",
@@ -452,6 +456,16 @@ CASES = (
         said=("99.50%", "0.03148"),
         meant=(torch.zeros(1000, 2), torch.arange(1000) % 2),
     ),
+    wrong("LS145", "cross_entropy", X, 0 * Y + 3, said=("all 64", "class 3"), meant=(X, Y)),
+    wrong(
+        "LS146",
+        "cross_entropy",
+        -FITTING,
+        Y,
+        said=("cross_entropy(-input, target)", f"{float(F.cross_entropy(FITTING, Y)):.4g}", "2.303"),
+        meant=(FITTING, Y),
+    ),
+    wrong("LS147", "cross_entropy", 2 * FITTING, SHUFFLED, said=("2.303", "z = "), meant=(FITTING, Y)),
     wrong(
         "LS150",
         "binary_cross_entropy_with_logits",
@@ -682,6 +696,15 @@ CASES = (
         YES,
         said=("64 of 64", "0.6931"),
         meant=(Z, YES),
+    ),
+    wrong("LS176", "cross_entropy", X[:1].expand(64, 10), Y, said=("64 rows",), meant=(X, Y)),
+    wrong(
+        "LS177",
+        "mse_loss",
+        Z,
+        (Z + 1).requires_grad_(),
+        said=("target needs a gradient",),
+        meant=((Z + 1).requires_grad_(), Z),
     ),
     wrong(
         "LS180",

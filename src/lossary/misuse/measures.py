@@ -2,6 +2,8 @@
 
 import numpy as np
 
+ONE_ROW = 30.0
+"""Nats by which a score counts below the highest of its row at the most: no row decides alone."""
 FEW = 8
 """Rows below which two numbers may sum to 1 by chance."""
 
@@ -41,3 +43,14 @@ def log_softmax(rows: np.ndarray) -> np.ndarray:
 
 def are_whole(x: np.ndarray) -> bool:
     return bool(np.all(x == np.rint(x)))
+
+
+def association(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    """What each row's own score adds beyond a score of its row and a class of other rows, and the variance of the sum
+    of these where labels are shuffled (Hoeffding 1951): how much better rows of scores (R, C) fit their own labels."""
+    share = np.bincount(labels, minlength=scores.shape[1]) / labels.size
+    centred = np.maximum(scores, scores.max(axis=1, keepdims=True) - ONE_ROW)
+    centred = centred - (centred @ share)[:, None]
+    centred -= centred.mean(axis=0)
+    variance = float(np.sum(centred**2 @ share)) * labels.size / max(1, labels.size - 1)
+    return centred[np.arange(labels.size), labels], variance

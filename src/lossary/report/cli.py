@@ -60,6 +60,7 @@ def report_command(
         Path | None, typer.Option("--out", "-o", help="Where the page goes.", show_default="FILE.lossary.html, here")
     ] = None,
     no_html: Annotated[bool, typer.Option("--no-html", help="Write no page.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print every section, not only the verdict.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the samples and the bootstrap.")] = 0,
     fail_on: Annotated[
@@ -103,7 +104,7 @@ def report_command(
     if as_json:
         typer.echo(result.to_json())
     else:
-        print_report(console, result)
+        print_report(console, result, full=full)
     if page is not None:
         typer.echo(f"{'' if as_json else chr(10)}Page: {page.resolve()}", err=as_json)
     raise typer.Exit(code)

@@ -45,6 +45,11 @@ class Report:
         return self.findings[:SENTENCES]
 
     @property
+    def lead(self) -> str:
+        """What the loss comes from, in a sentence; empty where no cause was found."""
+        return next((result.text for result in self.results if result.id == "causes"), "")
+
+    @property
     def title(self) -> str:
         return " + ".join(Path(file).name for file in self.understanding.input.files)
 
@@ -82,6 +87,7 @@ class Report:
                 "names": list(u.names),
             },
             "seed": self.seed,
+            "lead": self.lead,
             "findings": [{"section": result.id, **asdict(finding)} for result, finding in self.findings],
             "sections": [_section(result) for result in self.results],
             "not_checked": [{"section": title, "needs": needs} for title, needs in self.skipped],

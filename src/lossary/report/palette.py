@@ -31,5 +31,5 @@ DARK = {
     "note": "#8ab4f1",
 }
 
-INK, MUTED, RULE = LIGHT["ink"], LIGHT["muted"], LIGHT["rule"]
+PAPER, INK, MUTED, RULE = LIGHT["paper"], LIGHT["ink"], LIGHT["muted"], LIGHT["rule"]
 ACCENT, WASH, WARM, LEAF = LIGHT["accent"], LIGHT["wash"], LIGHT["warm"], LIGHT["leaf"]

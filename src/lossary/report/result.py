@@ -20,11 +20,13 @@ class Finding:
     """One sentence that somebody may want to act on.
 
     "error": the numbers mean nothing until this is fixed. "warning": probably a mistake. "note": worth knowing.
+    cause: a lasting name of what is wrong, where the finding names a cause.
     """
 
     severity: Severity
     text: str
     fix: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True)

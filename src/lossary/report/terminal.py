@@ -20,15 +20,17 @@ def print_understanding(console: Console, understanding: Understanding) -> None:
     console.print(Padding(Text(understanding.text), (0, 0, 1, 2)))
 
 
-def print_report(console: Console, report: Report) -> None:
-    """The verdict, then every section; names from files are printed as they are, never as markup."""
+def print_report(console: Console, report: Report, *, full: bool = False) -> None:
+    """The verdict, and every section where `full`; names from files are printed as they are, never as markup."""
     console.print(Text("Verdict", style="bold"))
+    if report.lead:
+        console.print(Padding(Text(report.lead), (0, 0, 1, 2)))
     for _, finding in report.verdict:
         console.print(Padding(_finding(finding), (0, 0, 0, 2)))
-    for result in report.results:
+    for result in report.results if full else ():
         console.print()
         _print_section(console, result)
-    for title, needs in report.skipped:
+    for title, needs in report.skipped if full else ():
         console.print(Text(f"Not checked: {title} (needs {needs}).", style="dim"))
 
 

@@ -13,6 +13,8 @@ SEEN_OFTEN = 10
 EVEN = 0.2
 """Share of an even split that the rarest class seen must have: where classes are rare, one may be missing by chance."""
 DOMINATES = 0.99
+MANY = 64
+"""Targets of one class from which it is no small batch of a common class."""
 
 
 def _counted(call: Call, name: str) -> np.ndarray:
@@ -124,3 +126,19 @@ def dominates(call: Call, name: str) -> Iterator[Seen]:
         f"answering with the class shares, whatever the input, costs {entropy:.4g} nats: a model whose loss is near "
         "that has learnt nothing from its inputs",
     )
+
+
+@rule(
+    "LS145",
+    "all targets of one class",
+    "note",
+    words=("class indices",),
+    when=_has_classes,
+    why="the loss falls by answering this class whatever the input: nothing else can be learnt from such a batch",
+    fix="shuffle the samples, and check that labels are read from the right column",
+)
+def one_class_only(call: Call, name: str) -> Iterator[Seen]:
+    counts = _counted(call, name)
+    total = int(counts.sum())
+    if total >= MANY and counts.max() == total and len(call.rows_axes) == 1:
+        yield Seen(f"all {total:,} targets are of class {int(counts.argmax())}")

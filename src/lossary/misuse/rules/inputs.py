@@ -58,7 +58,8 @@ def softmax_twice(call: Call, name: str) -> Iterator[Seen]:
 def sigmoid_twice(call: Call, name: str) -> Iterator[Seen]:
     x = call.rows(name)
     # Untrained logits may all lie around 0.5, but then they do not reach both ends.
-    if x.size < MANY or not (0 <= x.min() <= 0.1 and 0.9 <= x.max() <= 1) or are_whole(x):
+    spread = 0.2 if x.size >= 2 * MANY else 0.1
+    if x.size < MANY or not (0 <= x.min() <= spread and 1 - spread <= x.max() <= 1) or are_whole(x):
         return
     why = "the sigmoid of a probability lies in [0.5, 0.731]: no prediction of 'no' can be made"
     if call.loss.name in BINARY_CROSS_ENTROPIES:
@@ -125,3 +126,21 @@ def decisions(call: Call, name: str) -> Iterator[Seen]:
         return
     seen = f"each of its {x.size:,} values is a whole number, {distinct(x)}"
     yield Seen(seen + (", and it needs no gradient" if is_tensor(call, name) else ""))
+
+
+@rule(
+    "LS121",
+    "decisions in a regression",
+    "warning",
+    words=("real numbers",),
+    when=lambda call, name: name == call.first and call.is_required(name) and "target" in call.specs,
+    why="argmax or rounding has no gradient, and the distance of two classes has no meaning",
+    fix="cross_entropy(logits, target) of the scores before argmax",
+)
+def decisions_in_regression(call: Call, name: str) -> Iterator[Seen]:
+    x, y = call.rows(name).ravel(), call.rows("target").ravel()
+    if x.size < MANY or call.needs_grad(name) or not (are_whole(x) and are_whole(y)) or x.min() == x.max():
+        return
+    if np.abs(x).max() >= whole_from(call, name) or set(np.unique(x)) - set(np.unique(y)) or np.unique(y).size > MANY:
+        return
+    yield Seen(f"predictions and targets are whole numbers of the same {np.unique(y).size} values, {distinct(y)}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossary.core.arrays import dtype_name, is_array
+from lossary.core.arrays import dtype_name, is_array, is_torch
 from lossary.misuse.call import Call
 from lossary.misuse.rule import Seen, rule
 from lossary.misuse.wording import paste, row_places, share
@@ -14,6 +14,7 @@ HALF_MAX = 65504.0
 CERTAIN = 17.0
 """Difference of logits from which float32 rounds 1 - p to 0."""
 STEP_OF_TWO = {"float16": 2.0**11, "bfloat16": 2.0**8}
+STEP_OF_TWO_OF_WIDE = {"float32": 2.0**24, "float64": 2.0**53}
 """Magnitude from which neighbours are 2 apart, and rounding moves a number by up to 1."""
 
 
@@ -54,7 +55,7 @@ def _hold(names: list[str]) -> str:
 
 def whole_from(call: Call, name: str) -> float:
     """Magnitude from which every number of an argument's dtype is whole."""
-    return STEP_OF_TWO.get(dtype_name(call.arguments[name]), np.inf) / 2
+    return (STEP_OF_TWO | STEP_OF_TWO_OF_WIDE).get(dtype_name(call.arguments[name]), np.inf) / 2
 
 
 def _is_half(call: Call, name: str) -> bool:
@@ -161,3 +162,35 @@ def saturated(call: Call, name: str) -> Iterator[Seen]:
         f"in {share(gap > CERTAIN)} rows the prediction is certain to within float32, and the mean loss is "
         f"{losses.mean():.4g}, where guessing costs {guessing:.4g}"
     )
+
+
+@rule(
+    "LS176",
+    "every row is the same",
+    "warning",
+    words=("logits", "log-probabilities"),
+    when=lambda call, name: call.has_classes(name) and call.is_required(name),
+    why="the output does not depend on the input: the best that can be learnt are the class shares",
+    fix="check that the model sees its inputs, and that no layer before is saturated or dead",
+)
+def equal_rows(call: Call, name: str) -> Iterator[Seen]:
+    rows = call.rows(name)
+    if len(rows) < 16 or rows.shape[-1] < 2 or not np.isfinite(rows).all():
+        return
+    if (rows == rows[0]).all() and rows[0].min() < rows[0].max():  # an output layer that begins at 0 has equal scores
+        yield Seen(f"its {len(rows):,} rows are equal to the last bit")
+
+
+@rule(
+    "LS177",
+    "a gradient for the target alone",
+    "error",
+    when=lambda call, name: is_array(call.arguments[call.first]) and is_torch(call.arguments[call.first]),
+    why="the input needs no gradient, so nothing reaches the model through it",
+    fix="pass the model's output first, without detach(), .data or no_grad(), and the target second",
+)
+def gradient_of_target(call: Call, name: str) -> Iterator[Seen]:
+    others = [n for n in call.specs if n != call.first and n.startswith("target")]
+    learning = [n for n in others if is_torch(call.arguments[n]) and call.needs_grad(n)]
+    if learning and not call.needs_grad(call.first):
+        yield Seen(f"{learning[0]} needs a gradient, and {call.first} needs none")

@@ -64,6 +64,8 @@ def shifted_targets(call: Call, name: str) -> Iterator[Seen]:
     }
     means = {shift: float(losses.mean()) for shift, losses in by_shift.items()}
     best = better_shift(means)
+    if best and means[best] >= np.log(call.dims["C"]):  # both are no better than guessing
+        return
     gain = here - by_shift[best]
     if not best or not np.isfinite(gain).all() or gain.mean() < 5 * gain.std() / np.sqrt(gain.size):
         return

@@ -22,6 +22,8 @@ NEITHER = {
 OF_SIGNS = (({0.0, 1.0}, "2 * {} - 1"), ({1.0, 2.0}, "2 * {} - 3"))
 OF_PROBABILITIES = (({-1.0, 1.0}, "({} + 1) / 2"), ({0.0, 255.0}, "{} / 255"), ({1.0, 2.0}, "{} - 1"))
 """Codes of labels, and what makes them the labels that are meant."""
+VOID = 255
+"""The label of what does not count in masks of bytes (Pascal VOC, Cityscapes)."""
 
 
 @rule(
@@ -202,6 +204,8 @@ def no_such_class(call: Call, name: str) -> Iterator[Seen]:
     fix = ""
     if (lowest, highest) == (1, classes):
         fix = f"labels counted from 1: {paste(call, **{name: f'{name} - 1'})}"
+    elif np.unique(labels[wrong]).tolist() == [VOID] and "ignore_index" in call.loss.options:
+        fix = f"{VOID} marks what does not count: {paste(call, ignore_index=str(VOID))}"
     elif lowest >= 0:
         fix = f"give the model {highest + 1} outputs, if {highest + 1} is the number of classes"
     elif np.unique(labels[wrong]).size == 1 and "ignore_index" in call.loss.options:

@@ -11,7 +11,7 @@ import numpy as np
 from lossary.report.accumulate import Mean, Reservoir, histogram
 from lossary.report.chunk import Chunk
 from lossary.report.palette import ACCENT, INK, MUTED
-from lossary.report.result import Column, Figure, Finding, Result, Table
+from lossary.report.result import Column, Figure, Result, Table
 from lossary.report.sections.base import Section
 from lossary.report.sections.reliability import Reliability
 from lossary.report.sections.temperature import Fit, fit_temperature, nll
@@ -82,7 +82,6 @@ class Calibration(Section):
                 "ece_by_chance": by_chance,
                 "histogram": histogram("margin", _log_odds(logits, label)),
             },
-            findings=self._findings(gap, z, fit),
             figures=self.reliability.figures(),
             method="Entropy gap: score test of T = 1, z = sum(loss - H) / sqrt(sum Var(-log q)). Temperature: Newton's "
             f"method on 1/T (Guo et al. 2017). {self.reliability.method}",
@@ -116,15 +115,6 @@ class Calibration(Section):
             return f"No evidence of over- or under-confidence in {self.gap.n:,} {self.u.unit}s."
         surer = "The predictions are surer than they are right."
         return surer if gap > 0 else "The predictions are right more often than they say."
-
-    def _findings(self, gap: float, z: float, fit: Fit) -> list[Finding]:
-        if not self._matters(gap, z):
-            return []
-        which = f"{'Over' if gap > 0 else 'Under'}-confident by {abs(gap):.3g} nats (z = {z:+.1f})"
-        if not fit.exists:
-            return [Finding("note", f"{which}, and no temperature mends it.")]
-        cure = f"dividing the logits by {fit.temperature:.3g} would make the loss {fit.nll_after:.4g} on this file"
-        return [Finding("note", f"{which}: {cure}.", "fit the temperature on held-out data before using it")]
 
 
 def _log_odds(logits: np.ndarray, label: np.ndarray) -> np.ndarray:

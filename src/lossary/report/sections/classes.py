@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.report.accumulate import NORMAL_95, GroupMeans, Mean
+from lossary.report.causes.probabilities import LARGEST as MOST_BIASES
 from lossary.report.chunk import Chunk
 from lossary.report.palette import ACCENT, MUTED, WASH
 from lossary.report.result import Column, Figure, Finding, Result, Table
@@ -134,7 +135,7 @@ class Classes(Section):
         rows = self._counts() if self._multilabel else np.full(self.groups, self._counts().sum())
         size = np.abs(shift) / np.maximum(rows, 1)
         strange = (np.abs(z) > 3 + np.log10(self.groups)) & (size > 0.01)
-        if strange.any() and self.u.task != "soft":
+        if strange.any() and self.u.task != "soft" and self.groups > MOST_BIASES:
             k = int(np.argmax(np.where(strange, size, 0)))
             shares = f"with {self.predicted[k] / rows[k]:.1%} on average but seen in {self.seen[k] / rows[k]:.1%}"
             text = f"{what.capitalize()} {self.u.name(k)} is predicted {shares} (z = {z[k]:+.1f})"

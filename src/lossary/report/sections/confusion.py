@@ -20,13 +20,6 @@ class Confusion:
             pairs = np.bincount(label * self.classes + predicted, minlength=self.classes**2)
             self.counts += pairs.reshape(self.classes, self.classes)
 
-    @property
-    def total(self) -> int:
-        return int(self.counts.sum())
-
-    def of_label(self, label: int) -> int:
-        return int(self.counts[label].sum())
-
     def taken_for(self, label: int) -> int | None:
         """The class that `label` is most often mistaken for."""
         if not self.counted:
@@ -34,14 +27,3 @@ class Confusion:
         others = self.counts[label].copy()
         others[label] = 0
         return int(others.argmax()) if others.any() else None
-
-    @property
-    def accuracy(self) -> float:
-        return float(np.trace(self.counts) / max(1, self.total))
-
-    def best_order(self) -> tuple[float, np.ndarray]:
-        """Accuracy with the columns in the best order, and the column for each label."""
-        from scipy.optimize import linear_sum_assignment
-
-        rows, columns = linear_sum_assignment(self.counts, maximize=True)
-        return float(self.counts[rows, columns].sum() / max(1, self.total)), columns

@@ -94,7 +94,8 @@ class Hazards(Section):
         )
 
     def _findings(self, rows: list[tuple[str, str, int, int, float]]) -> list[Finding]:
-        name, dtype, lost, _, _ = max(rows, key=lambda row: (row[2], row[1]))
+        bites = [row for row in rows if row[1] == "float32" or self.u.input.predictions.dtype == np.float16]
+        name, dtype, lost, _, _ = max(bites, key=lambda row: (row[2], row[1]))
         if not lost or self.u.kind == "probs":
             return []
         count = f"{lost:,} of {self.units:,} {self.u.unit}s"

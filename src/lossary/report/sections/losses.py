@@ -11,6 +11,7 @@ from lossary import functional as F
 from lossary.misuse import floors
 from lossary.report.accumulate import GroupMeans, Mean, Reservoir
 from lossary.report.chunk import Chunk
+from lossary.report.resolution import Resolution
 from lossary.report.result import Column, Figure, Finding, Result, Table
 from lossary.report.sections.base import Section
 from lossary.report.sections.drawing import labelled_bars
@@ -45,12 +46,15 @@ class Losses(Section):
         self.class_mass = np.zeros((labels, max(1, self.u.classes)))
         self.target_entropy = Mean(seed)
         self.target_moments = GroupMeans(1)
+        self.resolution = Resolution()
         self.target_sample = Reservoir(100_000, seed)
 
     def update(self, chunk: Chunk) -> None:
         for name, (values, meaning) in _losses(chunk).items():
             self.meaning[name] = meaning
             self.means.setdefault(name, Mean(self.seed)).add(values, chunk.sample)
+        if chunk.kind == "probs":
+            self.resolution.add(chunk.scores)
         if chunk.task == "regression":
             self.target_moments.add(chunk.target, np.zeros(chunk.target.size, np.int64))
             self.target_sample.add(chunk.target)
@@ -167,15 +171,20 @@ class Losses(Section):
         low, high = mean.interval
         if mean.infinite:
             count = f"{mean.infinite:,} of {mean.n + mean.infinite:,} {self.u.unit}s"
-            text = f"{main} is infinite: {count} give their target the probability 0."
-            return [Finding("error", text, "save logits rather than probabilities, in float32")]
+            text = f"{main} is infinite: {count} give their target the probability 0"
+            fix = "save logits rather than probabilities, in float32"
+            rest = f"the mean of the others is {mean.finite_mean:.4g}." if mean.n else "no other is left."
+            if self.resolution.explains(mean.infinite):
+                rounded = f", as probabilities rounded to {self.resolution.digits} digits do"
+                return [Finding("note", f"{text}{rounded}; {rest}", fix)]
+            return [Finding("error", f"{text}; {rest}", fix)]
         interval = f" (95 % interval {low:.4g} to {high:.4g})" if low == low else ""
         findings = [
             Finding(
                 "note", f"{main} is {mean.mean:.4g}{interval}; always answering the {null_name} would score {null:.4g}."
             )
         ]
-        if low > null:
+        if self.u.task == "soft" and low > null:
             text = f"The predictions are worse than always answering the {null_name}."
             fix = "check that predictions and targets belong to the same samples, in the same order"
             findings.append(Finding("warning", text, fix))

@@ -4,44 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from lossary.misuse import floors
-from lossary.misuse.rules.sequences import better_shift
-from lossary.report.accumulate import Mean
 from lossary.report.chunk import Chunk
 from lossary.report.result import Column, Finding, Result, Table
 from lossary.report.sections.base import Section
-from lossary.report.sections.confusion import Confusion
-from lossary.report.understand import Understanding
 
-GAINED = 0.2  # accuracy that another order of the columns must add before it is suspected
 COLUMNS = (Column("check"), Column("answer"))
 
 
 class Mistakes(Section):
     id, title = "mistakes", "Checks for mistakes"
 
-    def __init__(self, understanding: Understanding, seed: int) -> None:
-        super().__init__(understanding, seed)
-        self.confusion = Confusion(understanding.classes)
-        self.is_sequence = understanding.task == "classification" and len(understanding.frame.target_shape) == 2
-        self.shifted = {shift: Mean() for shift in (-1, 0, 1)}
-
     def update(self, chunk: Chunk) -> None:
-        if chunk.task == "classification":
-            self.confusion.add(chunk.label, chunk.predicted)
-        if self.is_sequence:
-            self._shift(chunk)
-
-    def _shift(self, chunk: Chunk) -> None:
-        """Loss of each prediction for the target one place earlier, at its place, and one place later."""
-        neighbours = (np.diff(chunk.unit) == 1) & (np.diff(chunk.sample) == 0)
-        here = np.flatnonzero(neighbours)
-        loss, label, sample = -chunk.log_probs, chunk.label, chunk.sample[here]
-        self.shifted[1].add(loss[here, label[here + 1]], sample)
-        self.shifted[0].add(loss[here, label[here]], sample)
-        self.shifted[-1].add(loss[here + 1, label[here]], sample)
+        """The survey has seen all that is looked for."""
 
     def finish(self) -> Result:
         checks = list(self._checks())
@@ -52,7 +27,6 @@ class Mistakes(Section):
 
     def _checks(self) -> Iterator[tuple[str, Finding | None]]:
         survey, task, kind = self.u.survey, self.u.task, self.u.kind
-        yield "Do all samples have the same prediction?", self._constant()
         if task != "regression":
             yield "Are all targets of one class?", self._one_class()
             yield "Are probabilities passed for logits?", self._probabilities_as_logits()
@@ -61,19 +35,6 @@ class Mistakes(Section):
             yield "Are the predictions whole numbers?", self._whole_numbers()
         if kind == "probs" and task in ("classification", "soft"):
             yield "Do the probabilities of a row sum to something else than 1?", self._sums(survey.row_sum_error)
-        if task == "classification" and self.confusion.counted:
-            yield "Are the columns in another order than the labels?", self._order()
-        if self.is_sequence and self.shifted[0].n:
-            yield "Do targets shifted by one position fit better?", self._shifts()
-
-    def _constant(self) -> Finding | None:
-        if not (self.u.survey.scores_are_constant and self.u.units > 1):
-            return None
-        return Finding(
-            "warning",
-            "Every sample has the same prediction.",
-            "check that the model saw the samples, and that its output is not saturated",
-        )
 
     def _one_class(self) -> Finding | None:
         survey = self.u.survey
@@ -123,29 +84,3 @@ class Mistakes(Section):
             return None
         text = f"Rows of probabilities do not sum to 1 (off by up to {error:.3g}); they were divided by their sum."
         return Finding("warning", text, "save logits, or --task multilabel if every label is a yes or no of its own")
-
-    def _order(self) -> Finding | None:
-        accuracy, enough = self.confusion.accuracy, self.confusion.total >= 10 * self.u.classes
-        if not enough or accuracy > 1 - GAINED:
-            return None
-        matched, column_of = self.confusion.best_order()
-        if matched < 0.5 or matched - accuracy < GAINED:
-            return None
-        moved = [(k, int(c)) for k, c in enumerate(column_of) if k != c and self.confusion.of_label(k)]
-        pairs = ", ".join(f"{self.u.name(label)} in column {column}" for label, column in moved[:4])
-        compared = f"accuracy {accuracy:.1%} as saved, {matched:.1%} with {pairs}"
-        text = f"The columns seem to be in another order than the labels: {compared}."
-        return Finding("warning", text, "use one list of class names for training and for labels")
-
-    def _shifts(self) -> Finding | None:
-        best = better_shift({shift: losses.mean for shift, losses in self.shifted.items()})
-        if not best:
-            return None
-        loss, unshifted = self.shifted[best].mean, self.shifted[0].mean
-        which = "next" if best == 1 else "previous"
-        text = (
-            f"Predictions fit the {which} position's targets better: loss {loss:.4g} against {unshifted:.4g} unshifted."
-        )
-        return Finding(
-            "warning", text, "shift the labels exactly once, in the model or in the loss, not in both or neither"
-        )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.report.accumulate import GroupMeans, Reservoir, histogram
+from lossary.report.causes.counts import counts
+from lossary.report.causes.values import correlation
 from lossary.report.chunk import Chunk
 from lossary.report.palette import ACCENT, LEAF, WARM, WASH
 from lossary.report.result import Column, Figure, Finding, Result, Table
@@ -50,10 +52,10 @@ class Residuals(Section):
         residual = chunk.scores - chunk.target
         self.moments.add(residual, np.zeros(residual.size, np.int64))
         self.largest = max(self.largest, float(np.abs(residual).max()))
-        self.sample.add(residual)
+        self.sample.add(residual, chunk.scores, chunk.target)
 
     def finish(self) -> Result:
-        (residual,) = self.sample.rows()
+        residual, predicted, target = self.sample.rows()
         summary = self._summary(residual)
         drawn = "all" if self.sample.is_everything else f"{residual.size:,} drawn from"
         result = self.result(
@@ -67,7 +69,8 @@ class Residuals(Section):
         fits = fit_all(residual) if residual.size >= SMALLEST else []
         if fits:
             result.tables.append(Table("Noise models, the best first", NOISE_COLUMNS, self._noise_rows(fits)))
-            result.findings = self._findings(fits)
+            if counts(predicted, target, correlation(predicted, target) > 0) is None:
+                result.findings = self._findings(fits)
             result.values |= {"noise_model": fits[0].name, "fits": {fit.name: fit.mean for fit in fits}}
         else:
             result.text += f" Noise models need {SMALLEST} residuals that are not all alike."

@@ -1,0 +1,1 @@
+"""What the report says of files whose faults are known."""
