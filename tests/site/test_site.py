@@ -77,7 +77,7 @@ def test_no_page_scrolls_sideways_on_a_phone(visited: dict[str, Visit]) -> None:
 
 
 def test_chinese_pages_are_in_chinese(visited: dict[str, Visit]) -> None:
-    """Of the letters of the prose; code, formulas and sources aside."""
+    """Of the characters and Latin words of the prose, as Chinese text is counted; code, formulas, sources aside."""
     shares = {
         page: round(found.chinese / max(found.chinese + found.latin, 1), 2)
         for page, found in of_sphinx(visited).items()
