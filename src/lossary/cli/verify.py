@@ -20,7 +20,7 @@ from lossary.core.record import Loss
 from lossary.identities import IDENTITIES, Checked, Identity, family_of
 from lossary.identities.checking import DTYPES, LIBRARIES
 from lossary.report.chunk import Chunk, chunks
-from lossary.report.formats.files import OPENERS
+from lossary.report.formats.files import is_file
 from lossary.report.read import open_input
 from lossary.report.understand import understand
 from lossary.translations import Language
@@ -62,8 +62,8 @@ def verify(
     language = language_of(lang)
     libraries = [_known(library, LIBRARIES, "--library")] if library else [n for n in LIBRARIES[:3] if find_spec(n)]
     dtypes = [_known(dtype, DTYPES, "--dtype")] if dtype else DTYPES
-    files = [Path(name) for name in names or () if _is_file(name)]
-    meant = [identity for name in names or () if not _is_file(name) for identity in _identities(name)]
+    files = [Path(name) for name in names or () if is_file(name)]
+    meant = [identity for name in names or () if not is_file(name) for identity in _identities(name)]
     data, source = _data(files, pred_key, target_key) if files else (None, word("random", language))
     checked: list[Checked] = []
     with Console(stderr=True).status("") as status:  # shows itself only in a terminal
@@ -82,10 +82,6 @@ def verify(
         show(indented(bullets(f"{i.name}: {i.statement} Domain: {i.domain}." for i in failing)))
     if failures:
         raise typer.Exit(FINDINGS)
-
-
-def _is_file(name: str) -> bool:
-    return Path(name).suffix.lower() in OPENERS or Path(name).exists()
 
 
 def _identities(name: str) -> list[Identity]:

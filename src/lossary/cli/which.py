@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from lossary.cli.language import Lang, language_of
 from lossary.cli.names import find
 from lossary.cli.terminal import AsJson, Refusal, bullets, did_you_mean, heading, indented, show, show_json
 from lossary.cli.words import word
-from lossary.report.formats.files import OPENERS
+from lossary.report.formats.files import is_file
 from lossary.translations import Language, translate
 from lossary.which import TASKS, Answer
 from lossary.which.answers import AND, sections
@@ -46,7 +45,7 @@ def which(
     language = language_of(lang)
     flags = [word[2:] for word in words or () if word.startswith("--")]
     names = [word for word in words or () if not word.startswith("--")]
-    files = [name for name in names if Path(name).suffix.lower() in OPENERS or Path(name).exists()]
+    files = [name for name in names if is_file(name)]
     if files:
         seen = look(files, prediction_key=pred_key, target_key=target_key, language=language)
         _show_answer(_answer(task or seen.task, [*seen.circumstances, *flags], language), language, as_json, seen)

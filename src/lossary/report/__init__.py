@@ -68,7 +68,7 @@ def report(
     paths = _paths(path_or_paths)
     if out is not None:
         refuse_overwriting(out, paths)
-    source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names)
+    source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True)
     samples = source.predictions.shape[0] if source.predictions.shape else 0
     with progress_bar("reading", samples, source.bytes, progress) as advance:
         understanding = understand(

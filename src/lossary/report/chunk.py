@@ -74,7 +74,7 @@ class Chunk:
         if self.task == "regression":
             return F.mse_loss(self.scores, self.target, reduction="none")
         if self.scores.ndim == 1 and self.kind == "probs":
-            return -self.log_prob_of_label  # not binary_cross_entropy, which is 100 where it is infinite
+            return -self.log_prob_of_label  # infinite, where binary_cross_entropy answers 100
         if self.scores.ndim == 1:
             return F.binary_cross_entropy_with_logits(self.scores, self.target, reduction="none")
         return F.cross_entropy(self.logits, self.target, reduction="none")

@@ -64,14 +64,18 @@ def open_input(
     prediction_key: str | None = None,
     target_key: str | None = None,
     names: Sequence[str] | None = None,
+    without_targets: bool = False,
 ) -> Input:
     """Find predictions and targets by the given keys, by the usual names, or by shape and type.
 
-    Targets that are text, or values that the columns are named after, become class indices.
+    Targets that are text, or values that the columns are named after, become class indices. without_targets: whether
+    log-probabilities of the tokens that occurred will do.
     """
     files = tuple(str(path) for path in paths)
     arrays = open_arrays(files)
     if tokens := [array for array in arrays if array.key == TOKENS and len(array.shape) == 1 and not array.table]:
+        if not without_targets:
+            raise tokens[0].error("log-probabilities of what occurred alone", fix="save the scores of all classes")
         return _of_tokens(files, arrays, tokens)
     _refuse_mixture(arrays)
     ids = [array for array in arrays if _is_id(array)]

@@ -8,7 +8,8 @@ import numpy as np
 
 from lossary.report.bad_input import BadInput
 from lossary.report.chunk import Chunk, chunks
-from lossary.report.read import open_arrays, open_input
+from lossary.report.formats.files import open_arrays
+from lossary.report.read import open_input
 from lossary.report.understand import Understanding, understand
 from lossary.translations import Language, translate
 
@@ -61,7 +62,8 @@ def look(
         found = _of_targets(next(arrays[0].blocks(ROWS), np.zeros(0)), _Notes(language))
         found.read = f"{Path(arrays[0].file).name}, {' × '.join(map(str, arrays[0].shape))}"
         return found
-    understood = understand(open_input(files, prediction_key=prediction_key, target_key=target_key))
+    source = open_input(files, prediction_key=prediction_key, target_key=target_key, without_targets=True)
+    understood = understand(source)
     chunk = next(chunks(understood), None)
     if chunk is None:
         raise understood.input.targets.error("every target is ignored", fix="save targets that count")

@@ -39,6 +39,11 @@ def _open_json_lines(path: str) -> list[Stored]:
         return open_token_log_probs(path, partial(json_records, path)) or Table(path).arrays()
 
 
+def is_file(name: str) -> bool:
+    """Whether a word of the command line is a file, and not what else it could be."""
+    return row_suffix(name) in OPENERS or Path(name).exists()
+
+
 def open_arrays(paths: Sequence[str | Path]) -> list[Stored]:
     """All arrays of the files, still in them."""
     return [array for path in paths for array in _open(str(path))]
