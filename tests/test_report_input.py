@@ -208,7 +208,7 @@ class TestValuesThatCannotBeUsed:
         np.savez(tmp_path / "rest.npz", logits=np.array(logits, float)[rest], labels=labels[rest])
         result = report(tmp_path / "broken.npz")
         (finding,) = result["reading"].findings
-        assert finding.text == "2 of 120 rows are NaN or infinite and do not count, the first at row 17."
+        assert finding.text == "2 of 120 rows are NaN or infinite in float32 and do not count, the first at row 17."
         assert result.exit_code() == 1
         assert result.understanding.units == N - 2
         loss = report(tmp_path / "rest.npz")["losses"].values["cross_entropy"]
@@ -225,7 +225,7 @@ class TestValuesThatCannotBeUsed:
         assert result["losses"].values["mse_loss"]["mean"] == 1
 
     def test_nothing_but_nan(self, tmp_path, labels):
-        assert "not one finite" in str(bad(tmp_path, {"logits": np.full((N, C), np.nan), "labels": labels}))
+        assert "not one prediction that is finite" in str(bad(tmp_path, {"logits": np.full((N, C), np.nan), "labels": labels}))
 
     def test_infinities(self, tmp_path, logits, labels):
         assert "ruled out" in str(bad(tmp_path, {"logits": with_value(logits, 5, -np.inf), "labels": labels}))
@@ -385,7 +385,7 @@ class TestFilesThatCannotBeRead:
             ("0.1,0.9,1\n0.2,0.8,1\n", "not column names"),
             ("p_0,p_1,label\n", "no rows"),
             ('p_0,p_1,label\n0.1,"0.9,1\n', "2 fields where the header has 3"),
-            ("p_0,p_1,label\n0.1,,1\n", "not one finite prediction"),
+            ("p_0,p_1,label\n0.1,,1\n", "not one prediction that is finite"),
         ],
     )
     def test_csv(self, tmp_path, text, words):

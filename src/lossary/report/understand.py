@@ -161,7 +161,7 @@ def understand(
         advance(len(block[0]))
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
-            "not one finite prediction with a target", position=survey.first_places["not a number"],
+            "not one prediction that is finite in float32 and has a target", position=survey.first_places["not a number"],
             fix="find out why the model returns NaN or infinity",
         )  # fmt: skip
     if not source.of_tokens:
@@ -251,7 +251,7 @@ def _doubts(found: Understanding, guessed: bool) -> Iterator[Finding]:
     if survey.unusable:
         of = survey.unusable_rows, "row" if found.frame.columns > 1 or not found.frame.elementwise else "value"
         text = (
-            f"{of[0]:,} of {survey.rows:,} {of[1]}s are NaN or infinite and do not count, the first at "
+            f"{of[0]:,} of {survey.rows:,} {of[1]}s are NaN or infinite in float32 and do not count, the first at "
             f"{survey.first_places['not a number']}."
         )
         yield Finding("warning", text, "find out which samples make the model, or the dtype (float16?), overflow")
