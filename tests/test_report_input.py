@@ -225,7 +225,8 @@ class TestValuesThatCannotBeUsed:
         assert result["losses"].values["mse_loss"]["mean"] == 1
 
     def test_nothing_but_nan(self, tmp_path, labels):
-        assert "not one prediction that is finite" in str(bad(tmp_path, {"logits": np.full((N, C), np.nan), "labels": labels}))
+        error = bad(tmp_path, {"logits": np.full((N, C), np.nan), "labels": labels})
+        assert "not one prediction that is finite" in str(error)
 
     def test_infinities(self, tmp_path, logits, labels):
         assert "ruled out" in str(bad(tmp_path, {"logits": with_value(logits, 5, -np.inf), "labels": labels}))

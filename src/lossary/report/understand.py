@@ -96,9 +96,12 @@ class Understanding:
         survey, p, t = self.survey, self.input.predictions, self.input.targets
         scores = f"{KIND_WORDS[self.kind]} from {survey.lowest:.4g} to {survey.highest:.4g}" if self.units else "unused"
         ignored = f"{survey.ignored:,} ignored (--ignore-index)" if not self.frame.elementwise or survey.ignored else ""
+        targets = (
+            f"Targets: {_describe(t)} (--target-key), read as {self._targets()}{'; ' if ignored else ''}{ignored}."
+        )
         parts = [
             f"Predictions: {_describe(p)} (--pred-key), read as {scores} (--kind).",
-            f"Targets: {_describe(t)} (--target-key), read as {self._targets()}{'; ' if ignored else ''}{ignored}.",
+            *([] if self.task == "tokens" else [targets]),
             f"Task: {TASK_WORDS[self.task]}{self._size()} (--task).",
             *(f"{printable(array.remark, 500)}." for array in (p, t) if array.remark),
         ]
@@ -118,7 +121,6 @@ class Understanding:
             "multilabel": "a yes or no per label",
             "binary": "0 for no and 1 for yes" if self.survey.targets_are_01 else "-1 for no and 1 for yes",
             "regression": "real values",
-            "tokens": "occurred",
         }
         seen = int((self.survey.counts > 0).sum())
         all_seen = "all" if seen == self.classes else f"{seen:,} of them"
@@ -161,9 +163,10 @@ def understand(
         advance(len(block[0]))
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
-            "not one prediction that is finite in float32 and has a target", position=survey.first_places["not a number"],
+            "not one prediction that is finite in float32 and has a target",
+            position=survey.first_places["not a number"],
             fix="find out why the model returns NaN or infinity",
-        )  # fmt: skip
+        )
     if not source.of_tokens:
         _refuse_decisions(task, source, survey)
     if (other := _in_usual_units(source, kind, task, survey)) is not None:
