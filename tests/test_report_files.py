@@ -59,6 +59,7 @@ EXPECTED = {
     "binary": -float(np.log(np.where(YES, P, 1 - P)).mean()),
     "multilabel": -float(np.log(np.where(TAGS, MANY, 1 - MANY)).mean()),
     "soft": -float((SOFT * LOG_PROBS).sum(axis=1).mean()),
+    "soft, of 0.9": -0.9 * float((SOFT * LOG_PROBS).sum(axis=1).mean()),
     "values": float(((PREDICTED - ACTUAL) ** 2).mean()),
     "positions": picked(scipy.special.log_softmax(TOKEN_LOGITS, axis=-1), TOKENS),
     "shifted": picked(scipy.special.log_softmax(TOKEN_LOGITS[:, :-1], axis=-1), TOKENS[:, 1:]),
@@ -260,6 +261,9 @@ FORMS = [
         npz(logits=LOGITS, labels=SOFT.round(2)),
         "soft",
         within=0.01,
+    ),
+    Form(
+        NUMPY, "soft targets of sum 0.9", npz(logits=LOGITS, soft_labels=0.9 * SOFT), "soft, of 0.9", "do not sum to 1"
     ),
     Form(NUMPY, "regression", npz(y_pred=PREDICTED, y_true=ACTUAL), "values"),
     Form(NUMPY, "regression, (N, 1) against (N,)", npz(y_pred=PREDICTED[:, None], y_true=ACTUAL), "values"),
@@ -838,3 +842,26 @@ def test_forms(tmp_path: Path, form: Form) -> None:
     if form.gives:
         loss = next(iter(result["losses"].values.values()))["mean"]
         assert loss == pytest.approx(EXPECTED[form.gives], rel=form.within)
+
+
+def test_numbered_columns_come_in_numeric_order_beyond_ten(tmp_path: Path) -> None:
+    scores = np.random.default_rng(5).normal(size=(60, 12))
+    labels = np.arange(60) % 12
+    order = np.random.default_rng(6).permutation(12)
+    path = table({**{f"logit_{k}": scores[:, k] for k in order}, "label": labels})(tmp_path)
+    loss = report(path)["losses"].values["cross_entropy"]["mean"]
+    assert loss == pytest.approx(picked(scipy.special.log_softmax(scores, axis=1), labels))
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+@pytest.mark.parametrize("two_columns", [False, True])
+def test_a_probability_of_0_has_one_answer(tmp_path: Path, two_columns: bool, as_table: bool) -> None:
+    p = np.where(np.arange(N) == np.argmax(YES), 0.0, P)
+    both_columns = np.stack([1 - p, p], axis=1)
+    scores: dict[str, Any] = {"probs": both_columns if two_columns else p}
+    if as_table:
+        scores = columns(both_columns, "prob_0", "prob_1") if two_columns else {"prob": p}
+    write = table({**scores, "label": YES}) if as_table else npz(**scores, label=YES)
+    result = report(write(tmp_path))
+    (error,) = [finding.text for _, finding in result.findings if finding.severity == "error"]
+    assert "infinite: 1 of 120 samples give their target the probability 0" in error
