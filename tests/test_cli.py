@@ -793,7 +793,7 @@ def test_verify_takes_values_of_a_regression(tmp_path: Path) -> None:
     "logits, labels, words",
     [
         (np.zeros((3, 2)), np.array([0, 1, 2]), "labels"),
-        (np.array([[0, np.nan], [0, 1]]), np.array([0, 1]), "row 0"),
+        (np.full((2, 2), np.nan), np.array([0, 1]), "row 0"),
         (np.zeros((3, 2)), np.array([0, 1]), "do not fit"),
         (np.zeros((3, 2)), np.full(3, -100), "every target is ignored"),
     ],
