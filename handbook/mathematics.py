@@ -14,7 +14,7 @@ from sphinx.util import logging
 
 HERE = Path(__file__).parent
 logger = logging.getLogger(__name__)
-UNUSED = "KaTeX_(?:Fraktur|SansSerif|Script)"
+UNUSED = r"KaTeX_(?:Fraktur|SansSerif|Script|\w+-BoldItalic|Caligraphic-Bold)"
 """Fonts that no formula is set in."""
 
 
