@@ -6,6 +6,7 @@ import numpy as np
 
 MOST = 6  # digits; more than float32 can tell apart
 RARE = 1e-3
+CLOSE = 0.03  # half precision moves 0.99 by a fortieth of its last digit
 FEWEST = 100  # probabilities between 0 and 1, which would not all end after a few digits by chance
 
 
@@ -22,7 +23,7 @@ class Resolution:
         self.between += int(np.count_nonzero((probs > 0) & (probs < 1)))
         for digits in list(self._possible):
             scaled = probs * 10**digits
-            if np.any(np.abs(scaled - np.rint(scaled)) > 0.02 * np.minimum(1, scaled)):
+            if np.any(np.abs(scaled - np.rint(scaled)) > CLOSE * np.minimum(1, scaled)):
                 self._possible.remove(digits)
 
     @property

@@ -120,7 +120,7 @@ def never_predicted(rows: Rows) -> Cause[Rows] | None:
             f"Class {rows.name(k)} is {hardly} predicted: {hits} of its {rows.counts[k]:,} {rows.unit_name}s "
             f"are recognised{others}. Without that the loss would be {loss:.4g}."
         ),
-        fix="was the class in the training data, and is its column the right one?",
+        fix="check that the class was in the training data, and that its column is the right one",
         parameters=missing.size,
         structural=True,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN, DRAWN, WRITTEN, PAIRS = 50, 20, 12, 20
 RANKED = 100  # classes whose scores are ranked
 BINS, LOGIT = 4096, 40.0
+BY_CHANCE = 1e-3  # that a class is never recognised, had it the recall of the others
 RARE = 20  # targets of a class, from which that it is never recognised is worth a sentence
 COLUMNS = (
     Column("count", ",d"),
@@ -146,6 +147,9 @@ class Performance(Section):
     def _findings(self, rows: dict[int, tuple[float, ...]]) -> list[Finding]:
         """Classes that are never recognised, the commonest first; a wrong score of theirs is a cause of its own."""
         missed = sorted((k for k in rows if self.count[k] >= RARE and not self.right[k]), key=lambda k: -self.count[k])
+        others = sum(self.count[k] for k in rows if k not in missed)
+        recall = float(self.right.sum()) / others if others else 0.0
+        missed = [k for k in missed if (1 - recall) ** self.count[k] < BY_CHANCE]
         if not missed or len(missed) > max(1, len(rows) // 2):
             return []
         k = missed[0]
