@@ -8,10 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 from handbook import mathematics, words
+from handbook.contents import FOLDERS
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "build" / "handbook"
@@ -33,23 +35,29 @@ def build(language: str) -> int:
     from sphinx.cmd.build import build_main
 
     from handbook.pages import Writer
+    from lossary import explorer
 
     sources = WORK / language
     guides = ROOT / "handbook" / language
     written = {p.relative_to(guides).as_posix(): p.read_bytes() for p in guides.rglob("*") if p.suffix in GUIDES}
     made = {place: text.encode() for place, text in Writer(language).sources().items()}
     made |= {f"reference/images/{p.name}": p.read_bytes() for p in (ROOT / "docs" / "images").glob("*.svg")}
-    if find_spec("lossary.explorer"):
-        made["explorer.md"] = words.speaker(language)("# Explorer", "# 损失函数探索器").encode()
-    lay(sources, made | written)
+    made["explorer.md"] = words.speaker(language)("# Explorer", "# 损失函数探索器").encode()
+    files = made | written
+    lay(sources, files | {f"{folder}/index.md": listed(folder, files, language).encode() for folder in FOLDERS})
+    shutil.rmtree(SITE / language, ignore_errors=True)
     options = ["-b", "html", "-W", "--keep-going", "-q", "-t", language, "-c", str(ROOT / "handbook")]
     doctrees = WORK / "doctrees" / language
     failed = build_main([*options, "-d", str(doctrees), str(sources), str(SITE / language)])
-    if find_spec("lossary.explorer"):
-        from lossary import explorer
-
-        (SITE / language / "explorer.html").write_text(explorer.page(), encoding="utf-8")
+    (SITE / language / "explorer.html").write_text(explorer.page(), encoding="utf-8")
     return failed
+
+
+def listed(folder: str, files: Iterable[str], language: str) -> str:
+    """The page of a folder: its title, and a link to each page in it, which Sphinx gives that page's title."""
+    inside = sorted(place for place in files if fnmatch(place, f"{folder}/*.md") and place.count("/") == 1)
+    more = [place for place in files if fnmatch(place, f"{folder}/*/index.md")]
+    return "\n".join([f"# {words.speaker(language)(*FOLDERS[folder])}", "", *(f"- [](/{p})" for p in inside + more)])
 
 
 def lay(folder: Path, files: dict[str, bytes]) -> None:

@@ -130,6 +130,8 @@ def context(app: Sphinx, pagename: str, template: str, values: dict[str, Any], d
     values["say"] = words.speaker(language_of(app))
 
 
+UNREAD = ("base-stemmer.js", "english-stemmer.js", "debug.css", "skeleton.css", "file.png", "minus.png", "plus.png")
+"""What no page asks for."""
 HAN = re.compile(r"\\u([3-9][0-9a-f]{3})")
 
 
@@ -138,7 +140,8 @@ def slim(app: Sphinx, error: Exception | None) -> None:
     the style sheet has too. A fifth of the site."""
     if error is not None:
         return
-    for path in Path(app.outdir).rglob("*.map"):
+    static = Path(app.outdir) / "_static"
+    for path in [*static.rglob("*.map"), *(static / name for name in UNREAD)]:
         path.unlink()
     index = Path(app.outdir) / "searchindex.js"
     index.write_text(HAN.sub(lambda found: chr(int(found[1], 16)), index.read_text("utf-8")), "utf-8")

@@ -6,7 +6,8 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
   let answer;
   try {
     const html = katex.renderToString(latex, { displayMode: display, strict: false, throwOnError: true });
-    answer = { html: html.replace(/<annotation.*?<\/annotation>/s, "") };
+    const needless = /<annotation.*?<\/annotation>|<\/?semantics>| xmlns="[^"]*"/gs; // in a page of HTML
+    answer = { html: html.replace(needless, "") };
   } catch (error) {
     answer = { error: error.message };
   }
