@@ -5,7 +5,7 @@ CONTENTS: dict[str, list[tuple[tuple[str, str], list[str]]]] = {
         (("", ""), ["start", "losses/index", "explorer"]),
         (("Understand", "理解"), ["why/index", "entropy/index", "ctc", "articles/index"]),
         (("Practice", "实践"), ["stuck/index", "cookbook/index", "integrations/index", "migration/index"]),
-        (("Reference", "参考"), ["reference/index", "glossary"]),
+        (("Look up", "查阅"), ["reference/index", "glossary"]),
     ],
     "why/index": [
         (("", ""), ["why/noise", "why/classes", "why/binary", "why/regression", "why/imbalance", "why/kl"]),
@@ -19,7 +19,7 @@ CONTENTS: dict[str, list[tuple[tuple[str, str], list[str]]]] = {
     "reference/decisions/index": [(("", ""), ["reference/decisions/*"])],
 }
 FOLDERS = {
-    "cookbook": ("Cookbook", "实用配方"),
+    "cookbook": ("Cookbook", "实用示例"),
     "migration": ("From other libraries", "从其他库迁移"),
     "reference": ("Reference", "参考"),
 }

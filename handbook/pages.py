@@ -136,7 +136,9 @@ class Writer:
             if self.language == "en":
                 files[f"reference/{place}"] = relinked(text, place)
             elif not (ROOT / "handbook" / "zh" / "reference" / place).exists():
-                files[f"reference/{place}"] = self.write("english_only.md", title=title.replace("`", ""), place=place)
+                files[f"reference/{place}"] = self.write(
+                    "english_only.md", title=self.of(words.REFERENCE, title), place=place
+                )
         files["reference/decisions/index.md"] = self.write("decisions.md", decisions=decisions)
         return files
 

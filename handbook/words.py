@@ -31,6 +31,16 @@ PROPERTIES = {
     "proper": "严格的评分规则",
     "rows_coupled": "样本之间相互影响",
 }
+REFERENCE = {
+    "Accuracy": "精度",
+    "Benchmarks": "基准测试",
+    "Conventions": "约定",
+    "Differs from torch": "与 torch 的差异",
+    "Known issues of loss functions": "损失函数的已知问题",
+    "Files that `lossary report` reads": "`lossary report` 能读的文件",
+    "Versions": "版本",
+}
+"""The titles of pages that are in English alone."""
 SEVERITIES = {"error": "错误", "warning": "警告", "note": "提示"}
 AXES = {
     "logit of the true class, the other being 0": "真实类别的 logit（另一类为 0）",
