@@ -14,10 +14,19 @@ for (const section of document.querySelectorAll("article section")) {
   };
 }
 
+// The theme cuts off what is too wide: what reaches over the edge counts, unless it scrolls in a box of its own.
+const scrolls = (element) => ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+const reaches = (element) => {
+  for (let e = element.parentElement; e && e !== article; e = e.parentElement) if (scrolls(e)) return 0;
+  return element.closest(".katex-mathml") ? 0 : element.getBoundingClientRect().right;
+};
+const inside = article ? [...article.querySelectorAll("*")] : [];
+const right = Math.max(document.documentElement.scrollWidth, ...inside.map(reaches));
+
 return {
   language: document.documentElement.lang,
   other: document.querySelector("a.language")?.href ?? "",
-  wider: document.documentElement.scrollWidth - window.innerWidth,
+  wider: Math.floor(right - window.innerWidth),
   chinese: (words.match(/[\u3400-\u9fff]/g) || []).length,
   latin: (words.match(/[A-Za-z]\w*/g) || []).length,
   headings,

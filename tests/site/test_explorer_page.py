@@ -34,7 +34,7 @@ def opened(browser: Chrome, explorer: Path) -> Open:
     """Opens the page at a state; after the test nothing may have been asked of the network or complained of."""
 
     def at(fragment: str = "", width: int = 1280, query: str = "", path: Path = explorer) -> Path:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         forget(browser)
         browser.get(f"{path.as_uri()}{query}#{fragment}")
