@@ -57,7 +57,8 @@ def listed(folder: str, files: Iterable[str], language: str) -> str:
     """The page of a folder: its title, and a link to each page in it, which Sphinx gives that page's title."""
     inside = sorted(place for place in files if fnmatch(place, f"{folder}/*.md") and place.count("/") == 1)
     more = [place for place in files if fnmatch(place, f"{folder}/*/index.md")]
-    return "\n".join([f"# {words.speaker(language)(*FOLDERS[folder])}", "", *(f"- [](/{p})" for p in inside + more)])
+    title, about = (words.speaker(language)(*said) for said in FOLDERS[folder])
+    return "\n".join([f"# {title}", "", about, "", *(f"- [](/{p})" for p in inside + more)])
 
 
 def lay(folder: Path, files: dict[str, bytes]) -> None:

@@ -4,6 +4,7 @@ identities, the reference. Each is Markdown by its place in the handbook."""
 import inspect
 import re
 import sys
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from handbook.curves import Panel, drawing, panels, thumbnail
 from handbook.drawing import VARIABLES
 from handbook.example import example
 from handbook.figures import drawn
-from lossary.cli.page import call, page, stated
+from lossary.cli.page import Stated, call, page, stated
 from lossary.core.record import CATALOGUE, FAMILIES, Loss
-from lossary.identities import IDENTITIES
+from lossary.identities import IDENTITIES, Identity
 from lossary.misuse import RULES
 from lossary.misuse.finding import Finding
 from lossary.translations import Language, translate
@@ -30,6 +31,7 @@ SPECIAL = re.compile(r"([\\*\[\]<>|$~]|(?<!\w)_|_(?!\w))")
 LINKED = re.compile(
     r"(?P<code>`[^`]+`)|(?P<math>\$[^$]+\$)|(?P<page>docs/(?P<file>\w+)\.md)|(?P<rule>\bLS\d{3}\b)"
     r"|(?P<thread>(?:[\w.-]+/[\w.-]+)?#\d{2,})|(?P<url>\b(?:arxiv|doi|github|jmlr)\.org/\S+|github\.com/\S+)"
+    r"|(?P<option>\b\w+=(?:'[^']*'|\"[^\"]*\"|-?\w[\w.]*)|'[a-z][a-z_]*'|\"[a-z]+\")"
     r"|(?P<name>\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b)"
 )
 
@@ -100,7 +102,11 @@ class Writer:
             example=example(record),
             options=together,
             arguments=record.signature.parameters,
-            names=[name for name in shown.aliases if self.language == "zh" or name.isascii()],
+            names=[
+                f"`{name}`" if name.isidentifier() and name.isascii() else name
+                for name in shown.aliases
+                if self.language == "zh" or name.isascii()
+            ],
         )
 
     def gallery(self) -> str:
@@ -113,10 +119,16 @@ class Writer:
 
     def identities(self) -> str:
         families = [
-            (family, [(stated(identity, self.t), identity.losses) for identity in together])
+            (family, [(self.identity(identity), identity.losses) for identity in together])
             for family, together in groupby(IDENTITIES, key=lambda i: i.left.__module__.rpartition(".")[2])
         ]
         return self.write("identities.md", families=families)
+
+    def identity(self, identity: Identity) -> Stated:
+        """With the arguments in its domain as code."""
+        said = stated(identity, self.t)
+        names = "|".join(inspect.signature(identity.left).parameters)
+        return replace(said, domain=re.sub(rf"(?<!\w)({names})(?!\w)", r"`\1`", said.domain))
 
     def api(self) -> str:
         public = [(name, getattr(lossary, name)) for name in lossary.__all__ if name not in CATALOGUE]
@@ -132,7 +144,7 @@ class Writer:
             text = path.read_text(encoding="utf-8")
             title = text.partition("\n")[0].removeprefix("# ")
             if place.parent.name == "decisions":
-                decisions.append((place, title))
+                decisions.append((place, self.of(words.REFERENCE, title)))
             if self.language == "en":
                 files[f"reference/{place}"] = relinked(text, place)
             elif not (ROOT / "handbook" / "zh" / "reference" / place).exists():

@@ -39,6 +39,19 @@ REFERENCE = {
     "Known issues of loss functions": "损失函数的已知问题",
     "Files that `lossary report` reads": "`lossary report` 能读的文件",
     "Versions": "版本",
+    "0001 Cross-entropy with class indices is a softplus": "0001 类别下标的交叉熵写成 softplus",
+    "0002 Where values cannot be read, a class out of range is NaN": "0002 读不到数值时，越界的类别给出 NaN",
+    "0003 A signature declares options that its body does not read": "0003 签名声明了函数体并不读取的选项",
+    "0004 `patch_torch` lends torch's functions another body": "0004 `patch_torch` 借给 torch 的函数另一个函数体",
+    "0005 A call is written down before it runs, and one like it skips the check": "0005 调用先记下再执行，"
+    "同样的调用不再检查",
+    "0006 The memory of large gradients is kept": "0006 大梯度的内存留着再用",
+    "0007 What the kernels leave out: digits that storage drops, infinities that are not there, lines that nobody "
+    "keeps": "0007 内核省去了什么：存不下的位数、并不存在的无穷、没人留用的缓存行",
+    "0008 CTC computes in numbers of their own exponent": "0008 CTC 用自带指数的数来计算",
+    "0009 Who reduces what": "0009 归约由谁来做",
+    "0010 One loss of each kind": "0010 每一类各做一个损失",
+    "0011 Kernels for CUDA are written in Triton": "0011 CUDA 上的内核一律用 Triton 编写",
 }
 """The titles of pages that are in English alone."""
 SEVERITIES = {"error": "错误", "warning": "警告", "note": "提示"}

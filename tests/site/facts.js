@@ -28,7 +28,7 @@ return {
   other: document.querySelector("a.language")?.href ?? "",
   wider: Math.floor(right - window.innerWidth),
   chinese: (words.match(/[\u3400-\u9fff]/g) || []).length,
-  latin: (words.match(/[A-Za-z]\w*/g) || []).length,
+  latin: (words.match(/[A-Za-z]/g) || []).length,
   headings,
   links: [...document.querySelectorAll("a[href]")].map((a) => a.href).filter((href) => href.startsWith("file:")),
 };

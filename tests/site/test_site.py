@@ -31,8 +31,6 @@ KINDS = (
 )
 BUDGET = 15 * 2**20
 SHARE_OF_CHINESE = 0.6
-IN_ENGLISH = ("zh/reference/decisions/", "zh/reference/api")
-"""Signatures, and what explains the code to those who change it."""
 
 
 def of_sphinx(visited: dict[str, Visit]) -> dict[str, Visit]:
@@ -79,11 +77,11 @@ def test_no_page_scrolls_sideways_on_a_phone(visited: dict[str, Visit]) -> None:
 
 
 def test_chinese_pages_are_in_chinese(visited: dict[str, Visit]) -> None:
-    """Of the characters and Latin words of the prose, as Chinese text is counted; code, formulas, sources aside."""
+    """Of the letters of the prose; code, formulas and sources aside."""
     shares = {
         page: round(found.chinese / max(found.chinese + found.latin, 1), 2)
         for page, found in of_sphinx(visited).items()
-        if page.startswith("zh/") and not page.endswith("search.html") and not page.startswith(IN_ENGLISH)
+        if page.startswith("zh/") and not page.endswith("search.html")
     }
     assert {page: share for page, share in shares.items() if share < SHARE_OF_CHINESE} == {}
 

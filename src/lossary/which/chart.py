@@ -9,6 +9,7 @@ from lossary.which.answers import AND, Answer, answer, sections
 from lossary.which.tasks import TASKS
 
 WORDS = {"what": "What is predicted?", "otherwise": "none of these", "command": "On the command line"}
+NAME = r"\1"
 CODES = {"en": "en", "zh": "zh-CN"}
 
 
@@ -23,12 +24,18 @@ def chart(language: Language = "en", losses: str = "losses/") -> str:
 
 
 def _leaf(leaf: Answer, language: Language, losses: str) -> str:
-    def html(text: str) -> str:
-        link = rf'<a href="{escape(losses)}\1.html">\1</a>'
+    def linked(text: str, name: str) -> str:
+        link = rf'<a href="{escape(losses)}\1.html">{name}</a>'
         return re.sub(rf"\b({'|'.join(CATALOGUE)})\b", link, escape(text))
 
+    def html(text: str) -> str:
+        """What holds a reason stands behind it in brackets, and is code."""
+        said, _, held = text.removesuffix("]").partition(" [") if text.endswith("]") else (text, "", "")
+        proof = f" [<code>{linked(held, NAME)}</code>]" if held else ""
+        return linked(said, f"<code>{NAME}</code>") + proof
+
     asked = translate(AND, language).join(leaf.circumstances.values()) or translate(WORDS["otherwise"], language)
-    parts = [f"<details><summary>{escape(f'{asked}: {leaf.loss}')}</summary>"]
+    parts = [f"<details><summary>{escape(asked)}: <code>{leaf.loss}</code></summary>"]
     parts.append(f"<p>{html(f'{leaf.loss}: {leaf.title}')}</p><p>{html(leaf.says)}</p>")
     for heading, points in sections(leaf, language):
         parts.append(f"<p>{escape(heading)}</p><ul>{''.join(f'<li>{html(point)}</li>' for point in points)}</ul>")
