@@ -26,7 +26,7 @@ from lossary.core.contract import (
     weights,
 )
 from lossary.core.elementary import is_number, shifted_by_maximum, times
-from lossary.core.record import Loss
+from lossary.core.record import Loss, Minimiser
 from lossary.core.reduce import Unreduced, row_sums
 
 INPUT = logits("?N C *d")
@@ -50,6 +50,17 @@ LETTERS = {
     "t": "target: the mask of the class",
     "x": "input",
 }
+
+
+EXACT = (
+    "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
+    "masks it is more."
+)
+"""The least value."""
+ALL_OR_NOTHING = Minimiser(
+    "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
+    "costs least at 1 where q² n > smooth · (1 - 2q), and else at 0."
+)
 
 
 def symbols(letters: str) -> dict[str, str]:

@@ -3,6 +3,8 @@ from typing import Annotated
 from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, weights
 from lossary.core.overlap import (
+    ALL_OR_NOTHING,
+    EXACT,
     INPUT,
     PIXEL_WEIGHT,
     SMOOTH,
@@ -17,7 +19,7 @@ from lossary.core.overlap import (
     overlap_loss,
     symbols,
 )
-from lossary.core.record import Elsewhere, Example, Expect, Minimiser, Plot, Source
+from lossary.core.record import Elsewhere, Example, Expect, Plot, Source
 from lossary.dispatch.loss import loss
 from lossary.kernels.families import OverlapSums
 
@@ -96,13 +98,9 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.5079365079365079,
             "p = ½ for both classes, 3 pixels and 1: (2 / (3 + ½ + 1) + 2 / (1 + 1½ + 1)) / 2",
         ),
-        "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
-        "masks it is more.",
+        EXACT,
     ),
-    minimiser=Minimiser(
-        "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
-        "costs least at 1 where q² n > smooth · (1 - 2q), and else at 0."
-    ),
+    minimiser=ALL_OR_NOTHING,
     aliases=(
         "JaccardLoss",
         "Jaccard",

@@ -4,6 +4,7 @@ from lossary.core.arrays import A, Array, Impl, Reduction, namespace
 from lossary.core.contract import Range, weights
 from lossary.core.overlap import (
     COEFFICIENT,
+    EXACT,
     INPUT,
     PIXEL_WEIGHT,
     SMOOTH,
@@ -116,8 +117,7 @@ HALVES = {"input": [[[0.5, 0.5]]], "target": [[[1.0, 0.0]]], "activation": "none
             0.34285714285714286,
             "p = ½ for both classes, 3 pixels and 1: (1 / (1½ + 1 + 1) + 1 / (½ + 1 + 1)) / 2",
         ),
-        "0, where each mask is predicted exactly, which logits near as they grow. With overlap='product' and soft "
-        "masks it is more.",
+        EXACT,
     ),
     minimiser=Minimiser(
         "none: no share of classes is best. One probability for all n pixels of a mask, of which a share q is true, "
