@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from benchmarks.cases import COMPILE, DTYPES, EAGER, JAX, KERAS, LOSSARY
 from benchmarks.page import over_limit, size
 from lossary.plots import STYLE
-from lossary.report.palette import INK, MUTED, RULE
+from lossary.reports.palette import INK, MUTED, RULE
 
 # Okabe and Ito, Color Universal Design, 2008; and a shape for each, for those who see no colours.
 MARKS = {

@@ -21,9 +21,9 @@ from benchmarks.picture import picture
 from docs.stub import stub
 from lossary.cli.page import Difference, page
 from lossary.misuse import RULES
-from lossary.report.formats.rows import MOST_COLUMNS
-from lossary.report.formats.stored import BOMB_RATIO, BOMB_SIZE, MOST_ARRAYS
-from lossary.report.frame import MOST_SCORES
+from lossary.reports.formats.rows import MOST_COLUMNS
+from lossary.reports.formats.stored import BOMB_RATIO, BOMB_SIZE, MOST_ARRAYS
+from lossary.reports.frame import MOST_SCORES
 from lossary.translations import Language
 from lossary.translations.texts import by_catalogue, written
 from tests.test_report_files import FORMS

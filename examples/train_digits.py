@@ -1,6 +1,6 @@
 """Trains a small network on scikit-learn's digits and saves its held-out logits, which ship with Lossary.
 
-python examples/train_digits.py [FILE]     # default: src/lossary/report/data/digits.npz
+python examples/train_digits.py [FILE]     # default: src/lossary/reports/data/digits.npz
 lossary report FILE
 """
 

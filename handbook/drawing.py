@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossary.plots import COLOURS, STYLE
-from lossary.report.palette import ACCENT, INK, LEAF, MUTED, RULE, WARM, WASH
+from lossary.reports.palette import ACCENT, INK, LEAF, MUTED, RULE, WARM, WASH
 
 VARIABLES = {
     INK: "ink",

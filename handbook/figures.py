@@ -17,7 +17,7 @@ from handbook.words import Say, speaker
 from lossary import functional as F
 from lossary import information
 from lossary.plots import COLOURS, STYLE
-from lossary.report.palette import INK, MUTED, RULE
+from lossary.reports.palette import INK, MUTED, RULE
 
 Drawn = Figure | Sequence[Figure]
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -7,12 +7,12 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from benchmarks.report.faults import first_cause, reported, warnings_of
 from benchmarks.report.files import FAULTS, classes, correct_files, drawn
-from lossary.report import report, survey
-from lossary.report.causes.cause import gained
-from lossary.report.causes.pairing import _auc
-from lossary.report.causes.rows import Rows
-from lossary.report.resolution import Resolution
-from lossary.report.sections.performance import auc_and_ap
+from lossary.reports import report, survey
+from lossary.reports.causes.cause import gained
+from lossary.reports.causes.pairing import _auc
+from lossary.reports.causes.rows import Rows
+from lossary.reports.resolution import Resolution
+from lossary.reports.sections.performance import auc_and_ap
 
 N = 2_000
 

@@ -29,7 +29,7 @@ from lossary.core.record import CATALOGUE, Loss, catalogue
 from lossary.explorer import COMPUTING, SHOWING, page
 from lossary.explorer.data import OF_THE_INPUT, OF_VECTORS, WITHOUT_EFFECT, content
 from lossary.plots import axes, overlay
-from lossary.report import report
+from lossary.reports import report
 
 DRAWN = [pytest.param(record, id=record.name) for record in catalogue() if record.plot]
 OPTIONS = {record.name: content()["losses"][record.name]["options"] for record in catalogue() if record.plot}

@@ -11,7 +11,7 @@ import pytest
 
 TOP = """
 __main__ alignment cli contract explorer functional identities information log_probs misuse modules nn ops patch plots
-report testing translations weights which
+reports testing translations version weights which
 """
 LAYERS = (["core"], ["kernels"], ["dispatch"], ["losses"], ["", *TOP.split()])
 """What stands in the package, which is "" itself, from the lowest layer to the top."""

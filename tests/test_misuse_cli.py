@@ -14,7 +14,7 @@ import lossary
 from lossary.cli.app import app
 from lossary.misuse import RULES
 
-DIGITS = str(files("lossary.report") / "data" / "digits.npz")
+DIGITS = str(files("lossary.reports") / "data" / "digits.npz")
 rng = np.random.default_rng(0)
 LOGITS = rng.normal(size=(64, 10))
 LABELS = np.arange(64) % 10

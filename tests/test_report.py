@@ -14,12 +14,12 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import lossary
-from lossary.report import report, survey
-from lossary.report.accumulate import Mean, Reservoir
-from lossary.report.cli import report_command
-from lossary.report.sections.frequencies import scheme_weights
-from lossary.report.sections.noise import fit_all
-from lossary.report.sections.temperature import fit_temperature
+from lossary.reports import report, survey
+from lossary.reports.accumulate import Mean, Reservoir
+from lossary.reports.cli import report_command
+from lossary.reports.sections.frequencies import scheme_weights
+from lossary.reports.sections.noise import fit_all
+from lossary.reports.sections.temperature import fit_temperature
 
 N, C = 600, 5
 
@@ -173,7 +173,7 @@ class TestLosses:
 
 class TestShippedPredictions:
     def test_they_are_of_scikit_learns_digits(self):
-        shipped = np.load(files("lossary.report") / "data" / "digits.npz")
+        shipped = np.load(files("lossary.reports") / "data" / "digits.npz")
         assert list(shipped["labels"]) == list(load_digits().target[shipped["sample_ids"]])
         assert np.mean(shipped["logits"].argmax(axis=1) == shipped["labels"]) > 0.95
         loss = -log_softmax(shipped["logits"].astype(float))[np.arange(899), shipped["labels"]]

@@ -25,7 +25,7 @@ import safetensors.numpy
 import scipy.special
 import torch
 
-from lossary.report import BadInput, report
+from lossary.reports import BadInput, report
 
 N, C, LENGTH = 120, 3, 6
 NAMES = ("ant", "bee", "cat")

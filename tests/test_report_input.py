@@ -21,7 +21,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from lossary.report import BadInput, MissingExtra, report
+from lossary.reports import BadInput, MissingExtra, report
 
 N, C = 120, 4
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -200,7 +200,7 @@ def with_value(array, place, value):
 class TestValuesThatCannotBeUsed:
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
     def test_rows_that_are_not_numbers_do_not_count(self, tmp_path, logits, labels, value, monkeypatch):
-        monkeypatch.setattr("lossary.report.survey.BLOCK", 40)
+        monkeypatch.setattr("lossary.reports.survey.BLOCK", 40)
         broken = np.array(logits, float)
         broken[17, 2] = broken[93] = value
         np.savez(tmp_path / "broken.npz", logits=broken, labels=labels)
@@ -461,7 +461,7 @@ class TestHostileFiles:
         assert "nested too deeply" in refused(tmp_path / name)
 
     def test_bombs(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("lossary.report.formats.stored.BOMB_SIZE", 2**22)
+        monkeypatch.setattr("lossary.reports.formats.stored.BOMB_SIZE", 2**22)
         np.savez_compressed(tmp_path / "a.npz", logits=np.zeros((2**17, 10)), labels=np.zeros(2**17, int))
         assert "unpack to" in refused(tmp_path / "a.npz")
         (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"p_0,p_1,label\n" + b"0.5,0.5,1\n" * 2**20))

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.report.files import FAULTS, Arrays, correct_files
-from lossary import __version__
-from lossary.report import Report, report
+from lossary.version import __version__
+from lossary.reports import Report, report
 
 
 def reported(folder: Path, arrays: Arrays) -> Report:

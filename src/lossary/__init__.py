@@ -22,27 +22,31 @@ from lossary.log_probs import log_prob as log_prob
 from lossary.losses.all_losses import *  # noqa: F403
 from lossary.misuse import check as check
 from lossary.patch import patch_torch as patch_torch
+from lossary.version import __version__ as __version__
 from lossary.weights import class_weights as class_weights
 from lossary.weights import pos_weight as pos_weight
-
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossary import identities as identities
     from lossary import information as information
     from lossary import nn as nn
+    from lossary.reports import report as report
 else:  # a type checker would take every name for one of these
     __all__ = [name for name, x in globals().items() if name[0] != "_" and not isinstance(x, _Module | bool)]
-    _LATER = ("identities", "information", "nn")  # imported when they are asked for: nn imports torch
+    # Imported when they are asked for: nn imports torch, reports import SciPy.
+    _MODULES_LATER = ("identities", "information", "nn")
+    _NAMES_LATER = {"report": "reports"}
 
-    def __getattr__(name: str) -> _Module:
+    def __getattr__(name: str) -> object:
         why = f"lossary has no {name!r}; lossary.catalogue() lists the losses, dir(lossary) the rest"
-        if name in _LATER:
-            try:
+        try:
+            if name in _MODULES_LATER:
                 return _importlib.import_module(f"lossary.{name}")
-            except ImportError as error:
-                why = str(error)
+            if name in _NAMES_LATER:
+                return getattr(_importlib.import_module(f"lossary.{_NAMES_LATER[name]}"), name)
+        except ImportError as error:
+            why = str(error)
         raise AttributeError(why, name=name, obj=_importlib.import_module(__name__))
 
     def __dir__() -> list[str]:
-        return sorted([*__all__, *_LATER, "functional", "__version__"])
+        return sorted([*__all__, *_MODULES_LATER, *_NAMES_LATER, "functional", "__version__"])

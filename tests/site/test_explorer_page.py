@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import lossary.functional as F
 from lossary.explorer import page
-from lossary.report import report
+from lossary.reports import report
 from tests.site.visit import asked_elsewhere, complaints, forget, low_contrasts
 
 VIEWS = ("curves", "expect", "outlier", "entropy", "floats", "lattice")

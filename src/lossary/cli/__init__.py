@@ -21,7 +21,7 @@ def main() -> None:
 def _without(missing: list[str], arguments: list[str]) -> int:
     """What a bug report needs is said without the packages of the command line too."""
     if arguments == ["--version"]:
-        from lossary import __version__
+        from lossary.version import __version__
 
         print(f"lossary {__version__}")
         return 0

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lossary import __version__
+from lossary.version import __version__
 from lossary.cli.check import check_files
 from lossary.cli.doctor import doctor
 from lossary.cli.explain import explain
@@ -15,7 +15,7 @@ from lossary.cli.show import show_loss
 from lossary.cli.terminal import Commands
 from lossary.cli.verify import verify
 from lossary.cli.which import which
-from lossary.report.cli import report_command
+from lossary.reports.cli import report_command
 
 app = typer.Typer(
     cls=Commands,

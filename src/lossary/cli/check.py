@@ -17,9 +17,9 @@ from lossary.cli.terminal import FINDINGS, AsJson, Refusal, bullets, heading, in
 from lossary.core.record import Loss
 from lossary.misuse import RULES, Finding, Findings, Rule, check
 from lossary.misuse.finding import SEVERITIES
-from lossary.report.formats.files import open_arrays
-from lossary.report.formats.stored import Stored, require_rows
-from lossary.report.read import open_input
+from lossary.reports.formats.files import open_arrays
+from lossary.reports.formats.stored import Stored, require_rows
+from lossary.reports.read import open_input
 
 MOST = 2**24
 """Elements of an array that are read: 128 MB in float64."""

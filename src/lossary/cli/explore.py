@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lossary.cli.terminal import Refusal
-from lossary.report.write import write_whole
+from lossary.reports.write import write_whole
 
 HOST = "127.0.0.1"
 

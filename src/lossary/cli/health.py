@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lossary import __version__
+from lossary.version import __version__
 from lossary.cli.page import call
 from lossary.core.arrays import imported
 from lossary.core.record import Example, Loss, catalogue

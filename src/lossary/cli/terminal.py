@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from lossary.report.bad_input import BadInput, MissingExtra
+from lossary.core.extras import MissingExtra
+from lossary.reports.bad_input import BadInput
 
 FINDINGS, BAD_INPUT = 1, 2
 """Exit codes; 0 says that all is well."""

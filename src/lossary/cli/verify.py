@@ -19,10 +19,10 @@ from lossary.cli.words import word
 from lossary.core.record import Loss
 from lossary.identities import IDENTITIES, Checked, Identity, family_of
 from lossary.identities.checking import DTYPES, LIBRARIES
-from lossary.report.chunk import Chunk, chunks
-from lossary.report.formats.files import is_file
-from lossary.report.read import open_input
-from lossary.report.understand import understand
+from lossary.reports.chunk import Chunk, chunks
+from lossary.reports.formats.files import is_file
+from lossary.reports.read import open_input
+from lossary.reports.understand import understand
 from lossary.translations import Language
 
 MOST = 40

@@ -13,7 +13,7 @@ from lossary.cli.language import Lang, language_of
 from lossary.cli.names import find
 from lossary.cli.terminal import AsJson, Refusal, bullets, did_you_mean, heading, indented, show, show_json
 from lossary.cli.words import word
-from lossary.report.formats.files import is_file
+from lossary.reports.formats.files import is_file
 from lossary.translations import Language, translate
 from lossary.which import TASKS, Answer
 from lossary.which.answers import AND, sections

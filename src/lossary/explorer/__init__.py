@@ -9,7 +9,7 @@ import json
 from importlib.resources import files
 
 from lossary.explorer.data import content
-from lossary.report.palette import DARK, LIGHT
+from lossary.reports.palette import DARK, LIGHT
 
 COMPUTING = ("numbers.js", "formulas.js", "quantities.js", "dtypes.js", "comparison.js")
 """The scripts that know nothing of browsers, in the order in which they build on each other."""

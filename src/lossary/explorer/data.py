@@ -10,7 +10,7 @@ from lossary.cli.page import page as page_of
 from lossary.core.contract import Choice, Domain, Flag, Levels, Range, target_distribution
 from lossary.core.record import FAMILIES, Loss, Plot, catalogue
 from lossary.identities import IDENTITIES
-from lossary.report.bad_input import MissingExtra
+from lossary.core.extras import MissingExtra
 from lossary.translations import translate
 
 # Of one row of one number they change nothing, or are refused.

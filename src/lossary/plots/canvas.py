@@ -8,8 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossary.report.bad_input import MissingExtra
-from lossary.report.palette import INK, MUTED, RULE
+from lossary.core.extras import MissingExtra
+from lossary.reports.palette import INK, MUTED, RULE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

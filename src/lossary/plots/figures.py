@@ -11,8 +11,8 @@ from lossary.alignment import ctc_align
 from lossary.core.elementary import logsumexp
 from lossary.plots.canvas import COLOURS, DASHES, canvas, dress
 from lossary.plots.overlay import curves
-from lossary.report.bad_input import MissingExtra
-from lossary.report.palette import INK, MUTED
+from lossary.core.extras import MissingExtra
+from lossary.reports.palette import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,21 +2,47 @@
 
 >>> translate("nonnegative", "en")
 'nonnegative'
+>>> say("{n:,} rows", n=12000)
+'12,000 rows'
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from lossary.report.bad_input import MissingExtra
+from lossary.core.extras import MissingExtra
 
 Language = Literal["en", "zh"]
 FOLDER = Path(__file__).parent
+
+_spoken: ContextVar[Language] = ContextVar("_spoken", default="en")
 
 
 def translate(text: str, language: Language) -> str:
     """The text in a language; in English where there is no translation."""
     return text if language == "en" else translations(language).get(text, text)
+
+
+def say(text: str, **values: Any) -> str:
+    """A text in the language that is spoken (`speaking`), with its values in place: `say("{n:,} rows", n=5)`.
+
+    The text is a literal, so that the catalogues find it.
+    """
+    text = translate(text, _spoken.get())
+    return text.format(**values) if values else text
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Within, `say` answers in this language."""
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 @cache

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lossary.report.bad_input import BadInput
-from lossary.report.chunk import Chunk, chunks
-from lossary.report.formats.files import open_arrays
-from lossary.report.read import open_input
-from lossary.report.understand import Understanding, understand
+from lossary.reports.bad_input import BadInput
+from lossary.reports.chunk import Chunk, chunks
+from lossary.reports.formats.files import open_arrays
+from lossary.reports.read import open_input
+from lossary.reports.understand import Understanding, understand
 from lossary.translations import Language, translate
 
 UNEVEN = 10

@@ -1,0 +1,168 @@
+"""Classes: probabilities that are off, and labels that are."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from lossary.reports.causes.cause import Cause, cost_of_parameters
+from lossary.reports.causes.rows import CERTAIN, Rows
+from lossary.reports.sections.temperature import fit_temperature, log_softmax
+
+ENOUGH = 20  # rows for each class whose bias is fitted
+OFTEN = 10  # times that a class occurs, from which "never predicted" is worth a sentence
+NEARLY = 0.1  # of the times that a class occurs: predicted less often is nearly never
+LARGEST = 200  # classes whose biases are fitted
+SUSPECT = 0.5  # probability of being wrong from which a label is listed
+
+
+def temperature(rows: Rows) -> Cause[Rows] | None:
+    if rows.association < CERTAIN:  # what is left fits the shares of the classes
+        return None
+    fit = fit_temperature(rows.log_probs, rows.label)
+    if not fit.exists:
+        return None
+    after = rows.with_scores(rows.log_probs / fit.temperature)
+    which = "Over" if fit.temperature > 1 else "Under"
+    return rows.explained(
+        "temperature",
+        after,
+        cost=cost_of_parameters(1, rows.size),
+        name=f"a temperature (T = {fit.temperature:.3g})",
+        text=lambda loss: (
+            f"{which}-confident by {abs(_gap(rows)):.3g} nats: dividing the logits by "
+            f"{fit.temperature:.3g} would make the loss {loss:.4g} on this file."
+        ),
+        fix="fit the temperature on held-out data before using it",
+        parameters=1,
+    )
+
+
+def _gap(rows: Rows) -> float:
+    return float(rows.loss.mean() + np.sum(np.exp(rows.log_probs) * rows.log_probs) / rows.size)
+
+
+def bias(rows: Rows) -> Cause[Rows] | None:
+    """One number for each class, added to its score."""
+    seen = np.flatnonzero(rows.counts)
+    if not 2 <= seen.size <= LARGEST or rows.size < ENOUGH * seen.size or seen.size < rows.classes:
+        return None
+    fitted = fit_bias(rows, seen)
+    name, text, fix = _why_biased(rows, fitted)
+    return rows.explained(
+        "bias",
+        rows.with_scores(rows.log_probs + fitted),
+        cost=cost_of_parameters(seen.size - 1, rows.size),
+        name=name,
+        text=lambda loss: f"{text}: a bias for each class would make the loss {loss:.4g} on this file.",
+        fix=fix,
+        parameters=seen.size - 1,
+    )
+
+
+def _why_biased(rows: Rows, fitted: np.ndarray) -> tuple[str, str, str]:
+    share = rows.counts / rows.size
+    mean = np.exp(rows.log_probs).mean(axis=0)
+    k = int(np.argmax(np.abs(mean - share)))
+    text = f"Class {rows.name(k)} is predicted with {mean[k]:.1%} on average but seen in {share[k]:.1%}"
+    name, fix = "a bias per class", "add to the logits the log of the ratio of the two mixes of classes"
+    spread = np.log(share) - np.sum(share * np.log(share))
+    if np.sum(share * spread**2) > 0.05:
+        slope = float(np.sum(share * spread * fitted) / np.sum(share * spread**2))
+        residual = fitted - np.sum(share * fitted) - slope * spread
+        total = fitted - np.sum(share * fitted)
+        if np.sum(share * residual**2) < 0.2 * np.sum(share * total**2) and 0.25 < slope < 1.5:
+            name = "a bias per class, as training with class weights leaves it"
+            power = "" if abs(slope - 1) < 0.25 else f" to the power {slope:.2g}"
+            text += (
+                f"; the bias follows the class shares{power}, as after training with class weights or on balanced data"
+            )
+            fix = "add the log of the class shares to the logits, or train without weights and move the threshold"
+    return name, text, fix
+
+
+def fit_bias(rows: Rows, free: np.ndarray) -> np.ndarray:
+    """The biases of the classes `free`, by Newton's method; those of the others are 0."""
+    bias, share = np.zeros(rows.classes), rows.counts / rows.size
+    for _ in range(50):
+        q = np.exp(log_softmax(rows.log_probs + bias))
+        chosen = q[:, free]
+        slope = chosen.mean(axis=0) - share[free]
+        curvature = np.diag(chosen.mean(axis=0)) - chosen.T @ chosen / rows.size
+        step = np.linalg.lstsq(curvature + 1e-9 * np.eye(free.size), slope, rcond=None)[0]
+        step = np.clip(step, -2, 2)
+        bias[free] -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    return bias - bias.mean() if free.size == rows.classes else bias
+
+
+def never_predicted(rows: Rows) -> Cause[Rows] | None:
+    """Classes that occur, and whose score is too low ever to be the highest."""
+    if rows.classes < 3 and not rows.single:
+        return None
+    guessed = np.bincount(rows.predicted, minlength=rows.classes)
+    missing = np.flatnonzero((rows.counts >= OFTEN) & (guessed <= NEARLY * rows.counts))
+    if not 0 < missing.size <= max(1, rows.classes // 3):
+        return None
+    after = rows.with_scores(rows.log_probs + fit_bias(rows, missing))
+    k = int(missing[np.argmax(rows.counts[missing])])
+    hits = int(np.count_nonzero((rows.predicted == k) & (rows.label == k)))
+    others = f", and neither are {missing.size - 1} more classes" if missing.size > 1 else ""
+    hardly = "never" if not guessed[k] else "hardly ever"
+    return rows.explained(
+        "never_predicted",
+        after,
+        cost=cost_of_parameters(missing.size, rows.size) + missing.size * log(rows.classes),
+        name=f"class {rows.name(k)}, which is {hardly} predicted",
+        text=lambda loss: (
+            f"Class {rows.name(k)} is {hardly} predicted: {hits} of its {rows.counts[k]:,} {rows.unit_name}s "
+            f"are recognised{others}. Without that the loss would be {loss:.4g}."
+        ),
+        fix="check that the class was in the training data, and that its column is the right one",
+        parameters=missing.size,
+        structural=True,
+    )
+
+
+def label_noise(rows: Rows) -> Cause[Rows] | None:
+    """Labels drawn at random with a small probability: q becomes (1 - ε) q + ε / C."""
+    share = fit_noise(rows)
+    if not 0 < share < 0.5 or rows.association < CERTAIN:
+        return None
+    mixed = np.logaddexp(np.log1p(-share) + rows.log_probs, log(share / rows.classes))
+    wrong = suspicion(rows, share)
+    suspects = wrong >= SUSPECT
+    count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
+    if not count:
+        return None
+    noise = share * (1 - 1 / rows.classes)
+    return rows.explained(
+        "label_noise",
+        rows.with_scores(mixed),
+        cost=cost_of_parameters(1, rows.size),
+        name=f"{count:,} suspect labels",
+        text=lambda loss: (
+            f"{noise:.1%} of the labels seem to be wrong: {count:,} contradict a confident prediction, of "
+            f"which about {precision:.0%} are errors if the model is calibrated elsewhere."
+        ),
+        fix="look at the suspect labels listed below, the least likely first",
+        parameters=1,
+    )
+
+
+def suspicion(rows: Rows, share: float) -> np.ndarray:
+    """The probability that each label was drawn at random, and missed the class."""
+    at_random = share / rows.classes
+    return at_random / (at_random + (1 - share) * np.exp(-rows.loss))
+
+
+def fit_noise(rows: Rows) -> float:
+    """The share of labels drawn at random that fits best, by expectation maximisation."""
+    p, uniform, share = np.exp(-rows.loss), 1 / rows.classes, 0.05
+    for _ in range(200):
+        previous, share = share, float(np.mean(share * uniform / (share * uniform + (1 - share) * p)))
+        if abs(share - previous) < 1e-7:
+            break
+    return share

@@ -1,0 +1,111 @@
+"""A part of the input as the sections see it: losses, distributions and targets of some units, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lossary import functional as F
+from lossary.reports.survey import blocks
+from lossary.reports.understand import Kind, Task, Understanding
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`n` consecutive units. A unit is what has one loss: a row of class scores, or a single score or value.
+
+    scores (n, C) or (n,), as saved · target (n,) class index, (n, C) distribution, or (n,) number
+    unit (n,) place among all targets of the file · sample (n,) place along its first axis
+    """
+
+    task: Task
+    kind: Kind
+    scores: np.ndarray
+    target: np.ndarray
+    unit: np.ndarray
+    sample: np.ndarray
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """(n, C): scores whose softmax is the prediction; for one score per unit, those of (no, yes)."""
+        with np.errstate(divide="ignore"):
+            if self.scores.ndim == 1 and self.kind == "probs":
+                return np.log(np.stack([1 - self.scores, self.scores], axis=1))
+            if self.scores.ndim == 1:
+                return np.stack([np.zeros_like(self.scores), self.scores], axis=1)
+            return np.log(self.scores) if self.kind == "probs" else self.scores
+
+    @cached_property
+    def log_probs(self) -> np.ndarray:
+        """(n, C): log_softmax of the logits."""
+        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    @cached_property
+    def probs(self) -> np.ndarray:
+        return np.exp(self.log_probs)
+
+    @cached_property
+    def label(self) -> np.ndarray:
+        """(n,): the class index of the target; of a distribution, its mode."""
+        return self.target.argmax(axis=1) if self.target.ndim == 2 else self.target.astype(np.int64)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.logits.argmax(axis=1)
+
+    @cached_property
+    def log_prob_of_label(self) -> np.ndarray:
+        return np.take_along_axis(self.log_probs, self.label[:, None], axis=1)[:, 0]
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """(n,): entropy of the prediction, with 0 log 0 = 0."""
+        return -np.sum(self.probs * np.where(self.probs > 0, self.log_probs, 0.0), axis=1)
+
+    @cached_property
+    def loss(self) -> np.ndarray:
+        """(n,): the loss that the task is trained with, unreduced."""
+        if self.task == "tokens":
+            return -self.scores
+        if self.task == "regression":
+            return F.mse_loss(self.scores, self.target, reduction="none")
+        if self.scores.ndim == 1 and self.kind == "probs":
+            return -self.log_prob_of_label  # infinite, where binary_cross_entropy answers 100
+        if self.scores.ndim == 1:
+            return F.binary_cross_entropy_with_logits(self.scores, self.target, reduction="none")
+        return F.cross_entropy(self.logits, self.target, reduction="none")
+
+
+def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda rows: None) -> Iterator[Chunk]:
+    """The input in chunks without what is ignored; `advance` is told the number of samples after each."""
+    layout, task, source = understanding.frame, understanding.task, understanding.input
+    samples = 0
+    for prediction_block, target_block in blocks(source.predictions, source.targets):
+        scores, target = layout.scores(prediction_block), layout.targets(target_block)
+        kept = layout.kept(scores, target, understanding.ignore_index)
+        if understanding.one_hot:
+            target, kept = target.argmax(axis=1), kept.all(axis=1)
+        elif task == "soft":
+            kept = kept.all(axis=1)
+        elif layout.elementwise:
+            scores, target, kept = scores.ravel(), target.ravel(), kept.ravel()
+        if task in ("binary", "multilabel"):
+            target = target > 0
+        if understanding.kind == "probs":
+            scores = np.minimum(scores, 1.0)
+        place = np.flatnonzero(kept)
+        if place.size:
+            yield Chunk(
+                task=task,
+                kind=understanding.kind,
+                scores=scores[kept],
+                target=target[kept].astype(np.int64 if task == "classification" else np.float64),
+                unit=place + samples * understanding.units_per_sample,
+                sample=place // understanding.units_per_sample + samples,
+            )
+        samples += len(prediction_block)
+        advance(len(prediction_block))

@@ -1,0 +1,172 @@
+"""The samples with the highest loss, and how much of the total a few of them hold."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossary.reports.chunk import Chunk
+from lossary.reports.formats.stored import text_of
+from lossary.reports.palette import ACCENT, INK, MUTED
+from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
+from lossary.reports.sections.base import Section
+from lossary.reports.understand import Understanding, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = 25
+CONCENTRATED = 0.1  # share of the loss in 1 % of the samples that is worth a sentence
+EDGES = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 4001), [np.inf]])
+SCORE_COLUMNS = (
+    Column("sample"),
+    Column("loss", "#.4g"),
+    Column("share", ".1%"),
+    Column("target"),
+    Column("prediction"),
+    Column("p(target)", "#.3g"),
+    Column("p(prediction)", "#.3g"),
+)
+VALUE_COLUMNS = (
+    Column("sample"),
+    Column("loss", "#.4g"),
+    Column("share", ".1%"),
+    Column("target", ".5g"),
+    Column("prediction", ".5g"),
+    Column("residual", ".4g"),
+)
+
+
+class Highest(Section):
+    id, title = "highest", "Samples with the highest loss"
+
+    def __init__(self, understanding: Understanding, seed: int) -> None:
+        super().__init__(understanding, seed)
+        self.top = np.zeros((6, 0))  # loss, unit, target, prediction, p(target) or target value, p(prediction) or value
+        self.count, self.total = np.zeros(EDGES.size - 1), np.zeros(EDGES.size - 1)
+        self.infinite = 0
+
+    def update(self, chunk: Chunk) -> None:
+        loss = chunk.loss
+        highest = np.argpartition(-loss, min(SHOWN, loss.size) - 1)[:SHOWN]
+        self.top = np.concatenate([self.top, _details(chunk, highest)], axis=1)
+        self.top = self.top[:, np.lexsort((self.top[1], -self.top[0]))[:SHOWN]]
+        finite = loss[np.isfinite(loss)]
+        self.infinite += loss.size - finite.size
+        place = np.maximum(np.searchsorted(EDGES, finite, side="right") - 1, 0)
+        self.count += np.bincount(place, minlength=self.count.size)
+        self.total += np.bincount(place, finite, self.total.size)
+
+    def finish(self) -> Result:
+        share, mass = concentration(self.count, self.total)
+        total = self.total.sum()
+        one_percent = float(np.interp(0.01, share, mass))
+        half = float(np.interp(0.5, mass, share))
+        ids = _ids(self.u, (self.top[1] // self.u.units_per_sample).astype(np.int64))
+        rows = [self._row(name, *column, total=total) for name, column in zip(ids, self.top.T, strict=True)]
+        columns = VALUE_COLUMNS if self.u.task == "regression" else SCORE_COLUMNS
+        result = self.result(
+            text="Candidates for a look: a wrong label, a sample of another kind, or simply a hard one. "
+            "They say something about generalisation only when the model was not trained on them.",
+            tables=[Table(f"The {len(rows)} highest of {int(self.count.sum()) + self.infinite:,}", columns, rows)],
+            values={
+                "units": [int(unit) for unit in self.top[1]],
+                "losses": [float(loss) for loss in self.top[0]],
+                "share_of_highest_1_percent": one_percent,
+            },
+        )
+        if total > 0 and not self.infinite and self.count.sum() >= 100:
+            text = f"1 % of the {self.u.unit}s hold {one_percent:.1%} of the loss; half of it is held by {half:.2%}."
+            if one_percent >= CONCENTRATED:
+                result.findings.append(Finding("note", text))
+            draw = partial(_draw, share=share, mass=mass, unit=self.u.unit)
+            result.figures.append(Figure("Share of the loss that the highest losses hold", text, draw))
+        return result
+
+    def _row(
+        self,
+        sample: str,
+        loss: float,
+        unit: float,
+        target: float,
+        predicted: float,
+        first: float,
+        second: float,
+        total: float,
+    ) -> tuple[Cell, ...]:
+        share = loss / total if total and np.isfinite(loss) else None
+        name = sample + _within(self.u, int(unit))
+        if self.u.task == "regression":
+            return name, loss, share, target, predicted, predicted - target
+        return name, loss, share, self._class(target), self._class(predicted), first, second
+
+    def _class(self, index: float) -> str:
+        if self.u.task == "multilabel" or (self.u.task == "binary" and not self.u.names):
+            return "yes" if index else "no"
+        return self.u.name(int(index))
+
+
+def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
+    loss, unit = chunk.loss[at], chunk.unit[at]
+    if chunk.task == "regression":
+        nothing = np.zeros(at.size)
+        return np.stack([loss, unit, chunk.target[at], chunk.scores[at], nothing, nothing])
+    probs, label, predicted = chunk.probs[at], chunk.label[at], chunk.predicted[at]
+    rows = np.arange(at.size)
+    return np.stack([loss, unit, label, predicted, probs[rows, label], probs[rows, predicted]])
+
+
+def _ids(u: Understanding, samples: np.ndarray) -> list[str]:
+    """The names of some samples: from the file's ids where it has them, else their row."""
+    stored = u.input.ids
+    if stored is None or stored.shape != u.frame.target_shape[:1] or stored.dtype.kind not in "iufUS":
+        return [str(sample) for sample in samples]
+    found: dict[int, str] = {}
+    start = 0
+    for block in stored.blocks(65_536):
+        for sample in samples[(samples >= start) & (samples < start + len(block))]:
+            found[int(sample)] = _plain(text_of(block[sample - start : sample - start + 1])[0])
+        start += len(block)
+    return [found[int(sample)] for sample in samples]
+
+
+def _plain(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else printable(value)
+
+
+def _within(u: Understanding, unit: int) -> str:
+    """Which of a sample's units it is: a label's name, or a position."""
+    inside = unit % u.units_per_sample
+    if u.units_per_sample == 1:
+        return ""
+    if u.task == "multilabel":
+        return f", {u.name(inside % u.frame.columns)}"
+    shape = u.frame.target_shape[1:]
+    place = [int(i) for i in np.unravel_index(inside, shape if u.task != "soft" and not u.one_hot else shape[:-1])]
+    return f", {place[0] if len(place) == 1 else tuple(place)}"
+
+
+def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The Lorenz curve from the top: share of the units, and share of the loss that they hold."""
+    share = np.concatenate([[0.0], np.cumsum(count[::-1]) / max(1, count.sum())])
+    mass = np.concatenate([[0.0], np.cumsum(total[::-1]) / max(total.sum(), 1e-300)])
+    return share, mass
+
+
+def _draw(ax: Axes, share: np.ndarray, mass: np.ndarray, unit: str) -> None:
+    grid = np.linspace(0, 1, 201)
+    curve = np.interp(grid, share, mass)
+    ax.fill_between(grid, curve, color=ACCENT, alpha=0.15, linewidth=0)
+    ax.plot(grid, curve, color=ACCENT)
+    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    half = np.interp(0.5, mass, share)
+    ax.plot(half, 0.5, "o", color=INK, markersize=4.5)
+    ax.annotate(f"half of the loss: {half:.2%}", (half, 0.5), (8, -3), textcoords="offset points", color=INK)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1.02)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    ax.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    ax.set_xlabel(f"{unit}s, highest loss first")
+    ax.set_ylabel("share of the loss")

@@ -1,0 +1,138 @@
+"""Regression: the residuals, and which noise model fits them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossary.reports.accumulate import GroupMeans, Reservoir, histogram
+from lossary.reports.causes.counts import counts
+from lossary.reports.causes.values import correlation
+from lossary.reports.chunk import Chunk
+from lossary.reports.palette import ACCENT, LEAF, WARM, WASH
+from lossary.reports.result import Column, Figure, Finding, Result, Table
+from lossary.reports.sections.base import Section
+from lossary.reports.sections.noise import Fit, fit_all, preference
+from lossary.reports.understand import Understanding
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SAMPLE = 200_000
+SMALLEST = 100  # residuals; fewer do not tell noise models apart
+SUMMARY_COLUMNS = (Column("of the residuals (prediction - target)"), Column("value", ".4g"))
+NOISE_COLUMNS = (
+    Column("noise model"),
+    Column("loss that assumes it"),
+    Column("location", ".4g"),
+    Column("scale", ".4g"),
+    Column("log-likelihood per value", ".4f"),
+    Column("behind the best", ".4f"),
+    Column("z", ".1f"),
+)
+COLOURS = {"Gaussian": ACCENT, "Laplace": WARM, "Huber": LEAF}
+
+
+class Residuals(Section):
+    id, title, needs = "residuals", "Residuals and their noise model", "real-valued targets"
+
+    def __init__(self, understanding: Understanding, seed: int) -> None:
+        super().__init__(understanding, seed)
+        self.moments = GroupMeans(1)
+        self.largest = 0.0
+        self.sample = Reservoir(SAMPLE, seed)
+
+    @classmethod
+    def applies(cls, understanding: Understanding) -> bool:
+        return understanding.task == "regression"
+
+    def update(self, chunk: Chunk) -> None:
+        residual = chunk.scores - chunk.target
+        self.moments.add(residual, np.zeros(residual.size, np.int64))
+        self.largest = max(self.largest, float(np.abs(residual).max()))
+        self.sample.add(residual, chunk.scores, chunk.target)
+
+    def finish(self) -> Result:
+        residual, predicted, target = self.sample.rows()
+        summary = self._summary(residual)
+        drawn = "all" if self.sample.is_everything else f"{residual.size:,} drawn from"
+        result = self.result(
+            text=f"Quantiles and noise models are those of {drawn} {self.sample.seen:,} residuals.",
+            tables=[Table("Summary", SUMMARY_COLUMNS, list(summary.items()))],
+            values={**summary, "histogram": histogram("residual", residual)},
+            method="Location and scale of each model by maximum likelihood (Huber 1964, with k = 1.345); compared by "
+            "log-likelihood per residual, z after Vuong 1989. The residuals come from a model that was trained with "
+            "some loss: this is the noise model of these residuals, not proof of the best loss.",
+        )
+        fits = fit_all(residual) if residual.size >= SMALLEST else []
+        if fits:
+            result.tables.append(Table("Noise models, the best first", NOISE_COLUMNS, self._noise_rows(fits)))
+            if counts(predicted, target, correlation(predicted, target) > 0) is None:
+                result.findings = self._findings(fits)
+            result.values |= {"noise_model": fits[0].name, "fits": {fit.name: fit.mean for fit in fits}}
+        else:
+            result.text += f" Noise models need {SMALLEST} residuals that are not all alike."
+        edges = _edges(residual)
+        if np.all(np.diff(edges) > 0):
+            text = ", ".join(f"{name} {value:.4g}" for name, value in summary.items())
+            draw = partial(_draw, residual=residual, edges=edges, fits=fits)
+            result.figures.append(Figure("Residuals and the fitted noise models", text, draw))
+        return result
+
+    def _summary(self, residual: np.ndarray) -> dict[str, float]:
+        mean, deviation = float(self.moments.mean[0]), float(np.sqrt(self.moments.variance[0]))
+        standard = (residual - mean) / deviation if deviation else np.zeros(1)
+        median = float(np.median(residual))
+        mad = float(np.median(np.abs(residual - median)))
+        quantiles = np.quantile(residual, [0.05, 0.25, 0.75, 0.95])
+        return {
+            "mean (bias)": mean,
+            "standard deviation": deviation,
+            "median": median,
+            "5 % quantile": float(quantiles[0]),
+            "25 % quantile": float(quantiles[1]),
+            "75 % quantile": float(quantiles[2]),
+            "95 % quantile": float(quantiles[3]),
+            "largest |residual|": self.largest,
+            "skewness": float(np.mean(standard**3)),
+            "excess kurtosis": float(np.mean(standard**4) - 3) if deviation else 0.0,
+            "delta for huber_loss (1.345 x 1.4826 x MAD)": 1.345 * 1.4826 * mad,
+        }
+
+    def _noise_rows(self, fits: list[Fit]) -> list[tuple[str | float, ...]]:
+        best = fits[0]
+        return [
+            (fit.name, fit.loss, fit.location, fit.scale, fit.mean, best.mean - fit.mean, preference(best, fit))
+            for fit in fits
+        ]
+
+    def _findings(self, fits: list[Fit]) -> list[Finding]:
+        best, second = fits[0], fits[1]
+        z, lead = preference(best, second), best.mean - second.mean
+        if z < 3:
+            text = f"The residuals fit {best.name} and {second.name} noise about equally well (z = {z:.1f})."
+        else:
+            ahead = f"{lead:.3g} nats a value ahead of {second.name}"
+            text = f"{best.name} noise, which {best.loss} assumes, fits these residuals best, {ahead}."
+        return [Finding("note", text)]
+
+
+def _edges(residual: np.ndarray) -> np.ndarray:
+    """60 bins over nearly all residuals; the tails would leave nothing to see."""
+    low, high = np.quantile(residual, [0.002, 0.998])
+    return np.linspace(low, high, 61)
+
+
+def _draw(ax: Axes, residual: np.ndarray, edges: np.ndarray, fits: list[Fit]) -> None:
+    counts, _ = np.histogram(residual, edges)
+    ax.bar(edges[:-1], counts / residual.size / np.diff(edges), np.diff(edges), align="edge", color=WASH)
+    grid = np.linspace(edges[0], edges[-1], 301)
+    for fit in fits:
+        ax.plot(grid, np.exp(fit.log_density(grid)), color=COLOURS[fit.name], label=fit.name, linewidth=1.4)
+    if fits:
+        ax.legend(loc="upper right")
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel("prediction - target")
+    ax.set_ylabel("density")

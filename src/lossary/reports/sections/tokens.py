@@ -1,0 +1,58 @@
+"""The loss of tokens of which nothing is known but their own log-probability."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import numpy as np
+
+from lossary.reports.accumulate import Mean
+from lossary.reports.chunk import Chunk
+from lossary.reports.result import Column, Finding, Result, Table
+from lossary.reports.sections.base import Section
+from lossary.reports.understand import Understanding
+
+SHOWN = 25
+COLUMNS = (Column("record"), Column("token"), Column("loss", "#.4g"), Column("p(token)", "#.3g"))
+
+
+class Tokens(Section):
+    id, title, needs = "losses", "The losses", "log-probabilities of tokens alone"
+
+    def __init__(self, understanding: Understanding, seed: int) -> None:
+        super().__init__(understanding, seed)
+        ids = understanding.input.ids
+        self.records = ids.whole() if ids is not None else np.zeros(0, np.int64)
+        self.mean, self.top = Mean(seed), np.zeros((2, 0))
+
+    @classmethod
+    def applies(cls, understanding: Understanding) -> bool:
+        return understanding.task == "tokens"
+
+    def update(self, chunk: Chunk) -> None:
+        self.mean.add(chunk.loss, self.records[chunk.unit])
+        self.top = np.concatenate([self.top, [chunk.loss, chunk.unit]], axis=1)
+        self.top = self.top[:, np.argsort(-self.top[0], kind="stable")[:SHOWN]]
+
+    def finish(self) -> Result:
+        mean, (low, high) = self.mean.mean, self.mean.interval
+        units = self.top[1].astype(np.int64)
+        records = self.records[units]
+        places = units - np.searchsorted(self.records, records)
+        loss = self.top[0]
+        rows = list(zip(records.tolist(), places.tolist(), loss.tolist(), np.exp(-loss).tolist(), strict=True))
+        perplexity = exp(mean) if mean < 700 else float("inf")
+        interval = f"95 % interval {low:.4g} to {high:.4g}, " if low == low else ""
+        other_units = f"{mean / log(2):.4g} bits, perplexity {perplexity:.4g}"
+        text = f"The loss is {mean:.4g} nats for each token ({interval}{other_units})."
+        return self.result(
+            text=f"{text} Whether the model is calibrated needs the log-probabilities of all tokens.",
+            findings=[Finding("note", text)],
+            tables=[Table(f"The {len(rows)} tokens with the highest loss", COLUMNS, rows)],
+            values={"nll_loss": {"mean": mean, "low": low, "high": high}, "perplexity": perplexity},
+            highlights=[
+                ("nats per token", f"{mean:.4g}", interval.rstrip(", ")),
+                ("perplexity", f"{perplexity:.4g}", ""),
+            ],
+            method="Interval: over records, whose tokens depend on each other.",
+        )
