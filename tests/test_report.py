@@ -10,6 +10,7 @@ import scipy.optimize
 import scipy.special
 import scipy.stats
 import typer
+from matplotlib.figure import Figure as Canvas
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
@@ -54,6 +55,13 @@ def finding(result, word):
     texts = [f.text for _, f in result.findings if word in f.text]
     assert texts, f"no finding with {word!r} among {[f.text for _, f in result.findings]}"
     return texts[0]
+
+
+def drawn(result, section, title):
+    """The axes of a figure."""
+    ax = Canvas().add_subplot()
+    next(figure for figure in result[section].figures if title in figure.title).draw(ax)
+    return ax
 
 
 class TestLosses:
@@ -379,6 +387,18 @@ class TestNoiseModels:
                 options={"xatol": 1e-8, "fatol": 1e-12},
             )
             assert fit.mean == pytest.approx(-best.fun, abs=1e-7)
+
+    def test_the_figures_hold_quantiles(self, tmp_path, rng):
+        """A QQ plot's against SciPy's, at the places that both have, and medians of targets against NumPy's."""
+        residual, predicted = rng.standard_t(3, size=150), rng.normal(size=150)
+        result = report(saved(tmp_path, y_pred=predicted, y_true=predicted - residual))
+        ax = drawn(result, "residuals", "QQ")
+        normal, own = ax.lines[-1].get_data()
+        (expected_normal, ordered), _ = scipy.stats.probplot((residual - residual.mean()) / residual.std())
+        assert np.abs(np.interp(expected_normal, normal, own) - ordered)[3:-3].max() < 0.1
+        medians = drawn(result, "residuals", "Targets against").lines[1].get_ydata()
+        by_size = np.array_split(np.argsort(predicted), len(medians))
+        np.testing.assert_allclose(medians, [np.median((predicted - residual)[part]) for part in by_size])
 
     def test_residuals_that_are_all_alike_have_no_noise_model(self, tmp_path):
         target = np.arange(200.0)

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.report.files import FAULTS, Arrays, correct_files
-from lossary.version import __version__
 from lossary.reports import Report, report
+from lossary.version import __version__
 
 
 def reported(folder: Path, arrays: Arrays) -> Report:

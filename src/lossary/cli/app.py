@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from lossary.version import __version__
 from lossary.cli.check import check_files
 from lossary.cli.doctor import doctor
 from lossary.cli.explain import explain
@@ -16,6 +15,7 @@ from lossary.cli.terminal import Commands
 from lossary.cli.verify import verify
 from lossary.cli.which import which
 from lossary.reports.cli import report_command
+from lossary.version import __version__
 
 app = typer.Typer(
     cls=Commands,

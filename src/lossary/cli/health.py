@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lossary.version import __version__
 from lossary.cli.page import call
 from lossary.core.arrays import imported
 from lossary.core.record import Example, Loss, catalogue
@@ -20,6 +19,7 @@ from lossary.dispatch.remembered import MAX_REMEMBERED, REMEMBERED
 from lossary.kernels import status
 from lossary.kernels.recipe import Recipe
 from lossary.testing.libraries import LIBRARIES, Library
+from lossary.version import __version__
 
 State = Literal["ok", "absent", "broken"]
 REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]+))?.*?(?:extra == ['\"](\w+)['\"])?$")

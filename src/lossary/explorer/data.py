@@ -8,9 +8,9 @@ from typing import Any
 from lossary.cli.page import Page
 from lossary.cli.page import page as page_of
 from lossary.core.contract import Choice, Domain, Flag, Levels, Range, target_distribution
+from lossary.core.extras import MissingExtra
 from lossary.core.record import FAMILIES, Loss, Plot, catalogue
 from lossary.identities import IDENTITIES
-from lossary.core.extras import MissingExtra
 from lossary.translations import translate
 
 # Of one row of one number they change nothing, or are refused.

@@ -9,9 +9,9 @@ import numpy as np
 from lossary import functional as F
 from lossary.alignment import ctc_align
 from lossary.core.elementary import logsumexp
+from lossary.core.extras import MissingExtra
 from lossary.plots.canvas import COLOURS, DASHES, canvas, dress
 from lossary.plots.overlay import curves
-from lossary.core.extras import MissingExtra
 from lossary.reports.palette import INK, MUTED
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from lossary.reports.bad_input import BadInput as BadInput
 from lossary.core.extras import MissingExtra as MissingExtra
+from lossary.reports.bad_input import BadInput as BadInput
 from lossary.reports.engine import Report as Report
 from lossary.reports.engine import run
 from lossary.reports.progress import progress_bar

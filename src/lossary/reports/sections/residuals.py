@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lossary.reports.accumulate import GroupMeans, Reservoir, histogram
 from lossary.reports.causes.counts import counts
 from lossary.reports.causes.values import correlation
 from lossary.reports.chunk import Chunk
-from lossary.reports.palette import ACCENT, LEAF, WARM, WASH
-from lossary.reports.result import Column, Figure, Finding, Result, Table
+from lossary.reports.result import Column, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.noise import Fit, fit_all, preference
+from lossary.reports.sections.residual_figures import figures
 from lossary.reports.understand import Understanding
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SAMPLE = 200_000
 SMALLEST = 100  # residuals; fewer do not tell noise models apart
@@ -32,7 +26,6 @@ NOISE_COLUMNS = (
     Column("behind the best", ".4f"),
     Column("z", ".1f"),
 )
-COLOURS = {"Gaussian": ACCENT, "Laplace": WARM, "Huber": LEAF}
 
 
 class Residuals(Section):
@@ -74,11 +67,7 @@ class Residuals(Section):
             result.values |= {"noise_model": fits[0].name, "fits": {fit.name: fit.mean for fit in fits}}
         else:
             result.text += f" Noise models need {SMALLEST} residuals that are not all alike."
-        edges = _edges(residual)
-        if np.all(np.diff(edges) > 0):
-            text = ", ".join(f"{name} {value:.4g}" for name, value in summary.items())
-            draw = partial(_draw, residual=residual, edges=edges, fits=fits)
-            result.figures.append(Figure("Residuals and the fitted noise models", text, draw))
+        result.figures = figures(residual, predicted, target, fits)
         return result
 
     def _summary(self, residual: np.ndarray) -> dict[str, float]:
@@ -117,22 +106,3 @@ class Residuals(Section):
             ahead = f"{lead:.3g} nats a value ahead of {second.name}"
             text = f"{best.name} noise, which {best.loss} assumes, fits these residuals best, {ahead}."
         return [Finding("note", text)]
-
-
-def _edges(residual: np.ndarray) -> np.ndarray:
-    """60 bins over nearly all residuals; the tails would leave nothing to see."""
-    low, high = np.quantile(residual, [0.002, 0.998])
-    return np.linspace(low, high, 61)
-
-
-def _draw(ax: Axes, residual: np.ndarray, edges: np.ndarray, fits: list[Fit]) -> None:
-    counts, _ = np.histogram(residual, edges)
-    ax.bar(edges[:-1], counts / residual.size / np.diff(edges), np.diff(edges), align="edge", color=WASH)
-    grid = np.linspace(edges[0], edges[-1], 301)
-    for fit in fits:
-        ax.plot(grid, np.exp(fit.log_density(grid)), color=COLOURS[fit.name], label=fit.name, linewidth=1.4)
-    if fits:
-        ax.legend(loc="upper right")
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_xlabel("prediction - target")
-    ax.set_ylabel("density")
