@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import log
+from dataclasses import dataclass
+from math import exp, log
 
 import numpy as np
 
@@ -14,6 +15,7 @@ ENOUGH = 20  # rows for each class whose bias is fitted
 OFTEN = 10  # times that a class occurs, from which "never predicted" is worth a sentence
 NEARLY = 0.1  # of the times that a class occurs: predicted less often is nearly never
 LARGEST = 200  # classes whose biases are fitted
+WORTH_SAYING = 0.1  # of the logarithm of a temperature
 SUSPECT = 0.5  # probability of being wrong from which a label is listed
 
 
@@ -127,42 +129,79 @@ def never_predicted(rows: Rows) -> Cause[Rows] | None:
 
 
 def label_noise(rows: Rows) -> Cause[Rows] | None:
-    """Labels drawn at random with a small probability: q becomes (1 - ε) q + ε / C."""
-    share = fit_noise(rows)
-    if not 0 < share < 0.5 or rows.association < CERTAIN:
+    """Some labels were drawn at random: q becomes (1 - ε) softmax(z / T) + ε / C.
+
+    The temperature is fitted along, since one that is fitted alone makes wrong labels likelier; and what counts as
+    evidence is what the noise explains beyond a temperature.
+    """
+    if rows.association < CERTAIN:
         return None
-    mixed = np.logaddexp(np.log1p(-share) + rows.log_probs, log(share / rows.classes))
-    wrong = suspicion(rows, share)
+    noise = fit_noise(rows)
+    if not 0 < noise.share < 0.5:
+        return None
+    wrong = noise.suspicion(rows)
     suspects = wrong >= SUSPECT
     count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
     if not count:
         return None
-    noise = share * (1 - 1 / rows.classes)
+    alone = fit_temperature(rows.log_probs, rows.label)
+    plain = rows.with_scores(rows.log_probs / alone.temperature) if alone.exists else rows
+    cost = cost_of_parameters(1, rows.size)
+    if rows.enough(plain.loss - noise.after(rows).loss, cost) is None:
+        return None
+    name, tempered = f"{count:,} suspect labels", ""
+    if abs(log(noise.temperature)) > WORTH_SAYING:
+        name += f" and a temperature (T = {noise.temperature:.3g})"
+        tempered = f" Without them the best temperature is {noise.temperature:.3g}."
     return rows.explained(
         "label_noise",
-        rows.with_scores(mixed),
-        cost=cost_of_parameters(1, rows.size),
-        name=f"{count:,} suspect labels",
+        noise.after(rows),
+        cost=2 * cost,
+        name=name,
         text=lambda loss: (
-            f"{noise:.1%} of the labels seem to be wrong: {count:,} contradict a confident prediction, of "
-            f"which about {precision:.0%} are errors if the model is calibrated elsewhere."
+            f"{noise.share * (1 - 1 / rows.classes):.1%} of the labels seem to be wrong: {count:,} contradict a "
+            f"confident prediction, of which about {precision:.0%} are errors if the model is calibrated elsewhere."
+            f"{tempered}"
         ),
         fix="look at the suspect labels listed below, the least likely first",
-        parameters=1,
+        parameters=2,
     )
 
 
-def suspicion(rows: Rows, share: float) -> np.ndarray:
-    """The probability that each label was drawn at random, and missed the class."""
-    at_random = share / rows.classes
-    return at_random / (at_random + (1 - share) * np.exp(-rows.loss))
+@dataclass(frozen=True)
+class Noise:
+    """share: of the labels that were drawn at random, ε. temperature: of the predictions beside them, T."""
+
+    share: float
+    temperature: float
+
+    def after(self, rows: Rows) -> Rows:
+        tempered = log_softmax(rows.log_probs / self.temperature)
+        return rows.with_scores(np.logaddexp(np.log1p(-self.share) + tempered, log(self.share / rows.classes)))
+
+    def suspicion(self, rows: Rows) -> np.ndarray:
+        """The probability that each label was drawn at random, and missed the class."""
+        at_random = self.share / rows.classes
+        p = np.exp(-rows.with_scores(rows.log_probs / self.temperature).loss)
+        return at_random / (at_random + (1 - self.share) * p)
 
 
-def fit_noise(rows: Rows) -> float:
-    """The share of labels drawn at random that fits best, by expectation maximisation."""
-    p, uniform, share = np.exp(-rows.loss), 1 / rows.classes, 0.05
-    for _ in range(200):
-        previous, share = share, float(np.mean(share * uniform / (share * uniform + (1 - share) * p)))
-        if abs(share - previous) < 1e-7:
-            break
-    return share
+def fit_noise(rows: Rows) -> Noise:
+    """The likeliest share and temperature."""
+    from scipy.optimize import minimize
+
+    z, label, each = rows.log_probs, rows.label, np.arange(rows.size)
+
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of the logarithm of 1/T and the log-odds of ε, with its slopes."""
+        beta, share = exp(point[0]), 1 / (1 + exp(-point[1]))
+        q = np.exp(log_softmax(beta * z))
+        p = q[each, label]
+        mixed = (1 - share) * p + share / rows.classes
+        by_beta = (1 - share) * p * (z[each, label] - np.sum(q * z, axis=1)) / mixed
+        by_share = (1 / rows.classes - p) / mixed
+        slopes = -beta * by_beta.mean(), -share * (1 - share) * by_share.mean()
+        return float(-np.log(mixed).mean()), np.array(slopes)
+
+    best = minimize(loss, (0.0, -3.0), jac=True, method="L-BFGS-B", bounds=((-4, 4), (-14, 0)))
+    return Noise(1 / (1 + exp(-best.x[1])), exp(-best.x[0]))

@@ -89,10 +89,16 @@ class Rows:
         structural: bool = False,
     ) -> Cause[Rows] | None:
         """The cause, where its evidence outweighs its cost and it explains enough to be worth a sentence."""
-        gain, error, effect = gained(self.loss - after.loss, self.sample)
-        enough = gain >= max(LEAST, FLOOR * float(self.loss.mean())) and gain > CERTAIN / 2 * error
-        if not enough or self.size / effect * gain < cost + EVIDENCE:
+        found = self.enough(self.loss - after.loss, cost)
+        if found is None:
             return None
+        gain, error = found
         return Cause(
             id, gain, gain, half_width(error), name, text(float(after.loss.mean())), fix, after, parameters, structural
         )
+
+    def enough(self, gains: np.ndarray, cost: float) -> tuple[float, float] | None:
+        """The mean gain of a row and its standard error, where it is worth a sentence and outweighs its cost."""
+        gain, error, effect = gained(gains, self.sample)
+        large = gain >= max(LEAST, FLOOR * float(self.loss.mean())) and gain > CERTAIN / 2 * error
+        return (gain, error) if large and self.size / effect * gain >= cost + EVIDENCE else None

@@ -163,7 +163,7 @@ class Causes(Section):
             if cause.id == "label_noise":
                 break
             rows = cause.after
-        wrong = probabilities.suspicion(rows, probabilities.fit_noise(rows))
+        wrong = probabilities.fit_noise(rows).suspicion(rows)
         worst = np.argsort(-wrong, kind="stable")[: min(SUSPECTS, int((wrong >= probabilities.SUSPECT).sum()))]
         table = [
             (
