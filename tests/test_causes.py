@@ -166,6 +166,17 @@ class TestFacts:
         assert np.mean(np.isin([int(row[0]) for row in table.rows], wrong)) > 0.95
         assert all(row[1] == str(noisy[int(row[0])]) for row in table.rows)
 
+    def test_wrong_labels_of_an_underconfident_model_are_listed_by_id(self, tmp_path):
+        rng = np.random.default_rng(12)
+        logits, labels = classes(rng, N, 10, 8.0)
+        wrong = rng.random(N) < 0.05
+        ids = np.arange(N) + 5_000
+        noisy = np.where(wrong, (labels + rng.integers(1, 10, N)) % 10, labels)
+        values = said(tmp_path, id=ids, logits=logits / 4, labels=noisy)["causes"].values
+        found = np.isin(ids.astype(str), values["suspects"]["samples"])
+        assert found[wrong].mean() > 0.8, "recall"
+        assert wrong[found].mean() == pytest.approx(np.mean(values["suspects"]["p_wrong"]), abs=0.05), "precision"
+
     def test_counts_have_no_noise_model_of_real_values(self, tmp_path):
         result = reported(tmp_path, FAULTS["counts"][1](np.random.default_rng(4), N))
         assert "Poisson" in next(f.text for _, f in result.findings if f.cause == "counts")

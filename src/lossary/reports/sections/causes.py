@@ -20,6 +20,7 @@ from lossary.reports.result import Column, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.losses import entropy
 from lossary.reports.understand import Understanding
+from lossary.reports.unit_names import names_of
 
 SAMPLE_SCORES, SAMPLE_ROWS = 2_000_000, 50_000
 ABSENT = 1e-7  # what a probability of 0 counts as here; its loss is infinite, and said elsewhere
@@ -134,7 +135,7 @@ class Causes(Section):
         causes = [] if constant else ledger(rows, OF_CLASSES)
         result = self._result(causes, float(rows.loss.mean()), "nats", constant)
         if any(cause.id == "label_noise" for cause in causes):
-            result.tables.append(self._suspects(rows, causes))
+            self._list_suspects(result, rows, causes)
         return result
 
     def _constant(self, association: float) -> list[Finding]:
@@ -157,25 +158,22 @@ class Causes(Section):
             text += f": together they tell {told:.2g} of {overall:.4g} nats."
         return [Finding("warning", text, fix, "nearly_constant")]
 
-    def _suspects(self, rows: Rows, causes: Sequence[Cause[Rows]]) -> Table:
-        """The labels that are likeliest to be wrong, of the sample as it is without what was found before."""
+    def _list_suspects(self, result: Result, rows: Rows, causes: Sequence[Cause[Rows]]) -> None:
+        """The labels that are likelier wrong than right, of the sample as it is without what was found before."""
         for cause in causes:
             if cause.id == "label_noise":
                 break
             rows = cause.after
         wrong = probabilities.fit_noise(rows).suspicion(rows)
-        worst = np.argsort(-wrong, kind="stable")[: min(SUSPECTS, int((wrong >= probabilities.SUSPECT).sum()))]
+        listed = np.argsort(-wrong, kind="stable")[: int((wrong >= probabilities.SUSPECT).sum())]
+        names = names_of(self.u, rows.unit[listed])
+        result.values["suspects"] = {"samples": names, "p_wrong": wrong[listed].tolist()}
         table = [
-            (
-                str(int(rows.unit[i])),
-                rows.name(int(rows.label[i])),
-                rows.name(int(rows.predicted[i])),
-                float(np.exp(-rows.loss[i])),
-                float(wrong[i]),
-            )
-            for i in worst
-        ]
-        return Table("Labels that are probably wrong", SUSPECT_COLUMNS, table)
+            (name, rows.name(int(rows.label[i])), rows.name(int(rows.predicted[i])), float(np.exp(-rows.loss[i])),
+             float(wrong[i]))
+            for name, i in zip(names[:SUSPECTS], listed, strict=False)
+        ]  # fmt: skip
+        result.tables.append(Table("Labels that are probably wrong", SUSPECT_COLUMNS, table))
 
     # Values -----------------------------------------------------------------------------------------------------------
 

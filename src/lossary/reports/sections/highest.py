@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.reports.chunk import Chunk
-from lossary.reports.formats.stored import text_of
 from lossary.reports.palette import ACCENT, INK, MUTED
 from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
-from lossary.reports.understand import Understanding, printable
+from lossary.reports.understand import Understanding
+from lossary.reports.unit_names import names_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,8 @@ class Highest(Section):
         total = self.total.sum()
         one_percent = float(np.interp(0.01, share, mass))
         half = float(np.interp(0.5, mass, share))
-        ids = _ids(self.u, (self.top[1] // self.u.units_per_sample).astype(np.int64))
-        rows = [self._row(name, *column, total=total) for name, column in zip(ids, self.top.T, strict=True)]
+        names = names_of(self.u, self.top[1].astype(np.int64))
+        rows = [self._row(name, *column, total=total) for name, column in zip(names, self.top.T, strict=True)]
         columns = VALUE_COLUMNS if self.u.task == "regression" else SCORE_COLUMNS
         result = self.result(
             text="Candidates for a look: a wrong label, a sample of another kind, or simply a hard one. "
@@ -87,7 +87,7 @@ class Highest(Section):
 
     def _row(
         self,
-        sample: str,
+        name: str,
         loss: float,
         unit: float,
         target: float,
@@ -97,7 +97,6 @@ class Highest(Section):
         total: float,
     ) -> tuple[Cell, ...]:
         share = loss / total if total and np.isfinite(loss) else None
-        name = sample + _within(self.u, int(unit))
         if self.u.task == "regression":
             return name, loss, share, target, predicted, predicted - target
         return name, loss, share, self._class(target), self._class(predicted), first, second
@@ -116,36 +115,6 @@ def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
     probs, label, predicted = chunk.probs[at], chunk.label[at], chunk.predicted[at]
     rows = np.arange(at.size)
     return np.stack([loss, unit, label, predicted, probs[rows, label], probs[rows, predicted]])
-
-
-def _ids(u: Understanding, samples: np.ndarray) -> list[str]:
-    """The names of some samples: from the file's ids where it has them, else their row."""
-    stored = u.input.ids
-    if stored is None or stored.shape != u.frame.target_shape[:1] or stored.dtype.kind not in "iufUS":
-        return [str(sample) for sample in samples]
-    found: dict[int, str] = {}
-    start = 0
-    for block in stored.blocks(65_536):
-        for sample in samples[(samples >= start) & (samples < start + len(block))]:
-            found[int(sample)] = _plain(text_of(block[sample - start : sample - start + 1])[0])
-        start += len(block)
-    return [found[int(sample)] for sample in samples]
-
-
-def _plain(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else printable(value)
-
-
-def _within(u: Understanding, unit: int) -> str:
-    """Which of a sample's units it is: a label's name, or a position."""
-    inside = unit % u.units_per_sample
-    if u.units_per_sample == 1:
-        return ""
-    if u.task == "multilabel":
-        return f", {u.name(inside % u.frame.columns)}"
-    shape = u.frame.target_shape[1:]
-    place = [int(i) for i in np.unravel_index(inside, shape if u.task != "soft" and not u.one_hot else shape[:-1])]
-    return f", {place[0] if len(place) == 1 else tuple(place)}"
 
 
 def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
