@@ -7,7 +7,7 @@ from math import exp, log
 
 import numpy as np
 
-from lossary.reports.causes.cause import Cause, cost_of_parameters
+from lossary.reports.causes.cause import EVIDENCE, Cause, cost_of_parameters
 from lossary.reports.causes.rows import CERTAIN, Rows
 from lossary.reports.sections.temperature import fit_temperature, log_softmax
 
@@ -134,20 +134,13 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     The temperature is fitted along, since one that is fitted alone makes wrong labels likelier; and what counts as
     evidence is what the noise explains beyond a temperature.
     """
-    if rows.association < CERTAIN:
-        return None
     noise = fit_noise(rows)
-    if not 0 < noise.share < 0.5:
+    if noise is None:
         return None
     wrong = noise.suspicion(rows)
     suspects = wrong >= SUSPECT
     count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
     if not count:
-        return None
-    alone = fit_temperature(rows.log_probs, rows.label)
-    plain = rows.with_scores(rows.log_probs / alone.temperature) if alone.exists else rows
-    cost = cost_of_parameters(1, rows.size)
-    if rows.enough(plain.loss - noise.after(rows).loss, cost) is None:
         return None
     name, tempered = f"{count:,} suspect labels", ""
     if abs(log(noise.temperature)) > WORTH_SAYING:
@@ -156,7 +149,7 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     return rows.explained(
         "label_noise",
         noise.after(rows),
-        cost=2 * cost,
+        cost=cost_of_parameters(2, rows.size),
         name=name,
         text=lambda loss: (
             f"{noise.share * (1 - 1 / rows.classes):.1%} of the labels seem to be wrong: {count:,} contradict a "
@@ -186,8 +179,20 @@ class Noise:
         return at_random / (at_random + (1 - self.share) * p)
 
 
-def fit_noise(rows: Rows) -> Noise:
-    """The likeliest share and temperature."""
+def fit_noise(rows: Rows, evidence: float = EVIDENCE) -> Noise | None:
+    """The noise that the labels have, where it explains more than a temperature by so many nats beyond its cost."""
+    if rows.association < CERTAIN:
+        return None
+    noise = _likeliest(rows)
+    if not 0 < noise.share < 0.5:
+        return None
+    alone = fit_temperature(rows.log_probs, rows.label)
+    plain = rows.with_scores(rows.log_probs / alone.temperature) if alone.exists else rows
+    cost = cost_of_parameters(1, rows.size)
+    return noise if rows.enough(plain.loss - noise.after(rows).loss, cost, evidence) else None
+
+
+def _likeliest(rows: Rows) -> Noise:
     from scipy.optimize import minimize
 
     z, label, each = rows.log_probs, rows.label, np.arange(rows.size)

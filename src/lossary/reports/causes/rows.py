@@ -97,8 +97,8 @@ class Rows:
             id, gain, gain, half_width(error), name, text(float(after.loss.mean())), fix, after, parameters, structural
         )
 
-    def enough(self, gains: np.ndarray, cost: float) -> tuple[float, float] | None:
+    def enough(self, gains: np.ndarray, cost: float, evidence: float = EVIDENCE) -> tuple[float, float] | None:
         """The mean gain of a row and its standard error, where it is worth a sentence and outweighs its cost."""
         gain, error, effect = gained(gains, self.sample)
         large = gain >= max(LEAST, FLOOR * float(self.loss.mean())) and gain > CERTAIN / 2 * error
-        return (gain, error) if large and self.size / effect * gain >= cost + EVIDENCE else None
+        return (gain, error) if large and self.size / effect * gain >= cost + evidence else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from lossary.reports.accumulate import Reservoir
 from lossary.reports.causes import pairing, probabilities, values
-from lossary.reports.causes.cause import FLOOR, Cause, Hypothesis, ledger
+from lossary.reports.causes.cause import EVIDENCE, FLOOR, Cause, Hypothesis, ledger
 from lossary.reports.causes.counts import counts
 from lossary.reports.causes.facts import Certainty, Copies
 from lossary.reports.causes.rows import CERTAIN, Rows
@@ -21,6 +21,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.losses import entropy
 from lossary.reports.understand import Understanding
 from lossary.reports.unit_names import names_of
+from lossary.translations import say
 
 SAMPLE_SCORES, SAMPLE_ROWS = 2_000_000, 50_000
 ABSENT = 1e-7  # what a probability of 0 counts as here; its loss is infinite, and said elsewhere
@@ -29,6 +30,7 @@ NEARLY_CONSTANT_VALUE = 3e-3  # of the targets' standard deviation
 COPIED = 0.05  # share of rows from which copies are a warning
 CONVINCING = 30.0  # nats
 SUSPECTS = 25
+SLIGHT = 3.0  # nats of evidence for wrong labels, from which suspects are listed without a word in the verdict
 
 OF_CLASSES: tuple[Hypothesis[Rows], ...] = (
     pairing.wrong_way_round,
@@ -134,7 +136,7 @@ class Causes(Section):
         constant = self._constant(rows.association)
         causes = [] if constant else ledger(rows, OF_CLASSES)
         result = self._result(causes, float(rows.loss.mean()), "nats", constant)
-        if any(cause.id == "label_noise" for cause in causes):
+        if not constant:
             self._list_suspects(result, rows, causes)
         return result
 
@@ -160,11 +162,15 @@ class Causes(Section):
 
     def _list_suspects(self, result: Result, rows: Rows, causes: Sequence[Cause[Rows]]) -> None:
         """The labels that are likelier wrong than right, of the sample as it is without what was found before."""
+        certain = any(cause.id == "label_noise" for cause in causes)
         for cause in causes:
             if cause.id == "label_noise":
                 break
             rows = cause.after
-        wrong = probabilities.fit_noise(rows).suspicion(rows)
+        noise = probabilities.fit_noise(rows, EVIDENCE if certain else SLIGHT)
+        if noise is None:
+            return
+        wrong = noise.suspicion(rows)
         listed = np.argsort(-wrong, kind="stable")[: int((wrong >= probabilities.SUSPECT).sum())]
         names = names_of(self.u, rows.unit[listed])
         result.values["suspects"] = {"samples": names, "p_wrong": wrong[listed].tolist()}
@@ -173,7 +179,9 @@ class Causes(Section):
              float(wrong[i]))
             for name, i in zip(names[:SUSPECTS], listed, strict=False)
         ]  # fmt: skip
-        result.tables.append(Table("Labels that are probably wrong", SUSPECT_COLUMNS, table))
+        note = "" if certain else say("So few in a file of this size may be chance: look at each.")
+        if table:
+            result.tables.append(Table("Labels that are probably wrong", SUSPECT_COLUMNS, table, note))
 
     # Values -----------------------------------------------------------------------------------------------------------
 
