@@ -37,7 +37,7 @@ WORDS = {
     "identities count": "identities",
     "checks": "checks",
     "fail": "fail",
-    "error": "error",
+    "error": "off by",
     "allowed": "allowed",
     "holds": "holds",
     "yes": "yes",

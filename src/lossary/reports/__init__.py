@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 from lossary.core.extras import MissingExtra as MissingExtra
 from lossary.reports.bad_input import BadInput as BadInput
@@ -22,6 +23,7 @@ from lossary.reports.progress import progress_bar
 from lossary.reports.read import open_input
 from lossary.reports.understand import Kind, Task, Understanding, understand
 from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.translations import Language, say, speaking
 
 __all__ = ["BadInput", "MissingExtra", "Report", "Understanding", "report"]
 
@@ -38,6 +40,7 @@ def report(
     names: Sequence[str] | None = None,
     out: str | Path | None = None,
     seed: int = 0,
+    language: Language = "en",
     progress: bool | None = None,
     on_understood: Callable[[Understanding], None] | None = None,
 ) -> Report:
@@ -57,6 +60,7 @@ def report(
     names: class names in the order of the columns; targets that are words or other integers are matched with them.
     out: where to write the page; it is written whole or not at all, and never over the input.
     seed: of the samples that long inputs are thinned to, and of the bootstrap. Same input and seed, same bytes.
+    language: "en" or "zh", of all texts.
     progress: True or False to show or hide a progress bar on stderr; None for long inputs on a terminal.
     on_understood: called with what was understood, before the sections run.
 
@@ -65,25 +69,30 @@ def report(
     """
     if seed < 0:
         raise BadInput(f"seed {seed} is negative", fix="0 or more")
+    if language not in get_args(Language):
+        raise BadInput(f"language {language!r} is unknown", fix=f"one of {', '.join(get_args(Language))}")
     paths = _paths(path_or_paths)
     if out is not None:
         refuse_overwriting(out, paths)
-    source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True)
-    samples = source.predictions.shape[0] if source.predictions.shape else 0
-    with progress_bar("reading", samples, source.bytes, progress) as advance:
-        understanding = understand(
-            source,
-            kind=kind,
-            task=task,
-            ignore_index=ignore_index,
-            shift_labels=shift_labels,
-            names=names,
-            advance=advance,
+    with speaking(language):
+        source = open_input(
+            paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True
         )
-    if on_understood is not None:
-        on_understood(understanding)
-    with progress_bar("reporting", samples, source.bytes, progress) as advance:
-        result = run(understanding, seed=seed, advance=advance)
+        samples = source.predictions.shape[0] if source.predictions.shape else 0
+        with progress_bar(say("reading"), samples, source.bytes, progress) as advance:
+            understanding = understand(
+                source,
+                kind=kind,
+                task=task,
+                ignore_index=ignore_index,
+                shift_labels=shift_labels,
+                names=names,
+                advance=advance,
+            )
+        if on_understood is not None:
+            on_understood(understanding)
+        with progress_bar(say("reporting"), samples, source.bytes, progress) as advance:
+            result = run(understanding, seed=seed, language=language, advance=advance)
     if out is not None:
         write_whole(out, result.to_html())
     return result

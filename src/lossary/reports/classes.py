@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lossary.reports.formats.stored import Stored, text_of
+from lossary.translations import join, say
 
 YES = {"yes", "y", "true", "t", "positive", "pos", "on", "1"}
 NO = {"no", "n", "false", "f", "negative", "neg", "off", "0"}
@@ -21,11 +22,11 @@ def as_classes(targets: Stored, predictions: Stored, names: tuple[str, ...]) -> 
     if targets.is_text:
         return _of_words(targets, predictions, names, columns)
     if targets.dtype.kind == "b" and {_key(name) for name in known} == {"true", "false"}:
-        return _matched(targets, known, "matched with the names of the columns"), known
+        return _matched(targets, known, say("matched with the names of the columns")), known
     if targets.is_integer and _are_other_integers(known) and len(targets.shape) < max(2, len(predictions.shape)):
         values = set(targets.values)
         if names or (values and values <= {*known, "-100", "255", "-1"}):
-            return _matched(targets, known, "matched with the names of the columns (--names overrides)"), known
+            return _matched(targets, known, say("matched with the names of the columns (--names overrides)")), known
     return targets, known
 
 
@@ -36,20 +37,22 @@ def _of_words(
     keys = {_key(value) for value in values}
     for known in (names, columns):
         if known and (known is names or keys <= {_key(name) for name in known}):
-            return _matched(targets, known, "text, matched with the names"), known
+            return _matched(targets, known, say("text, matched with the names")), known
     classes = predictions.shape[1] if len(predictions.shape) > 1 else 1
     if all(key.removeprefix("-").isdigit() for key in keys):
         return replace(targets, dtype=np.dtype(np.int64), read=_mapped(targets, lambda x: x.astype(np.int64))), columns
     if classes <= 2 and keys <= YES | NO:
         no, yes = (next((v for v in values if _key(v) in words), d) for words, d in ((NO, "no"), (YES, "yes")))
-        said = f"{yes!r} is read as 1 (--names {no},{yes})"
+        said = say("{yes!r} is read as 1 (--names {no},{yes})", yes=yes, no=no)
         return _matched(targets, (no, yes), said), (no, yes)
     if len(values) == max(2, classes):
         found = tuple(values)
         listed = ",".join(found[:6]) + (",..." if len(found) > 6 else "")
-        said = f"classes are in alphabetical order, as scikit-learn has them (--names {listed} in another)"
+        said = say(
+            "classes are in alphabetical order, as scikit-learn has them (--names {names} in another)", names=listed
+        )
         if classes == 1:
-            said = f"{values[1]!r} is read as 1 (--names {listed} with the 1 last)"
+            said = say("{yes!r} is read as 1 (--names {names} with the 1 last)", yes=values[1], names=listed)
         return _matched(targets, found, said), found
     raise targets.error(
         f"targets are text, {len(values):,} different words for {classes:,} columns",
@@ -105,5 +108,5 @@ def _matched(targets: Stored, names: tuple[str, ...], said: str) -> Stored:
             yield index[inverse].reshape(block.shape)
             start += len(block)
 
-    remark = "; ".join(filter(None, [targets.remark, f"{targets.label}: {said}"]))
+    remark = join("; ", [targets.remark, say("{name}: {said}", name=targets.label, said=said)])
     return replace(targets, dtype=np.dtype(np.int64), read=read, remark=remark)

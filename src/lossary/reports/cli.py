@@ -8,10 +8,12 @@ from typing import Annotated, Any, cast
 import typer
 from rich.console import Console
 
+from lossary.cli.language import Lang, language_of
 from lossary.reports import BadInput, MissingExtra, report
 from lossary.reports.engine import FailOn, Report
 from lossary.reports.terminal import print_report, print_understanding
 from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.translations import say, speaking
 
 
 def report_command(
@@ -63,6 +65,7 @@ def report_command(
     full: Annotated[bool, typer.Option("--full", help="Print every section, not only the verdict.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the samples and the bootstrap.")] = 0,
+    lang: Lang = None,
     fail_on: Annotated[
         str, typer.Option(metavar="error|warning|note|never", help="Least severe finding that makes the exit code 1.")
     ] = "warning",
@@ -79,6 +82,7 @@ def report_command(
     """
     console = Console(highlight=False)
     try:
+        language = language_of(lang)
         if out is not None and not no_html:
             refuse_overwriting(out, files or [])
         result = report(
@@ -91,6 +95,7 @@ def report_command(
             shift_labels=shift_labels,
             names=_names(names),
             seed=seed,
+            language=language,
             progress=progress,
             on_understood=None if as_json else lambda understood: print_understanding(console, understood),
         )
@@ -106,7 +111,9 @@ def report_command(
     else:
         print_report(console, result, full=full)
     if page is not None:
-        typer.echo(f"{'' if as_json else chr(10)}Page: {page.resolve()}", err=as_json)
+        with speaking(language):
+            said = say("Page: {path}", path=page.resolve())
+        typer.echo(f"{'' if as_json else chr(10)}{said}", err=as_json)
     raise typer.Exit(code)
 
 

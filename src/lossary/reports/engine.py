@@ -17,6 +17,7 @@ from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
 from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.reports.understand import Understanding
+from lossary.translations import Language, say, speaking
 
 SCHEMA_VERSION = 1
 SENTENCES = 5
@@ -32,6 +33,7 @@ class Report:
     results: list[Result]
     skipped: list[tuple[str, str]]
     seed: int
+    language: Language = "en"
 
     @property
     def findings(self) -> list[tuple[Result, Finding]]:
@@ -70,10 +72,14 @@ class Report:
 
     def to_json(self) -> str:
         """All numbers, without the figures; NaN and infinities are null."""
+        with speaking(self.language):
+            return json.dumps(_plain(self._content()), ensure_ascii=False, allow_nan=False, indent=2)
+
+    def _content(self) -> dict[str, Any]:
         from lossary.version import __version__
 
         u = self.understanding
-        content = {
+        return {
             "schema_version": SCHEMA_VERSION,
             "lossary_version": __version__,
             "files": list(u.input.files),
@@ -92,37 +98,47 @@ class Report:
             "sections": [_section(result) for result in self.results],
             "not_checked": [{"section": title, "needs": needs} for title, needs in self.skipped],
         }
-        return json.dumps(_plain(content), ensure_ascii=False, allow_nan=False, indent=2)
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
-        return render(self)
+        with speaking(self.language):
+            return render(self)
 
 
 def run(
-    understanding: Understanding, *, seed: int = 0, advance: Callable[[int], None] = lambda samples: None
+    understanding: Understanding,
+    *,
+    seed: int = 0,
+    language: Language = "en",
+    advance: Callable[[int], None] = lambda samples: None,
 ) -> Report:
     """Every section that applies, over every chunk. `advance` is told how many samples each chunk took."""
+    with speaking(language):
+        return _run(understanding, seed, language, advance)
+
+
+def _run(understanding: Understanding, seed: int, language: Language, advance: Callable[[int], None]) -> Report:
     if not understanding.units:
-        text = f"Every target is ignored ({understanding.survey.ignored:,} are {understanding.ignore_index})."
-        finding = Finding("error", text, "check the labels, or say --ignore-index")
-        empty = Result("losses", "The losses", "There is nothing to take a mean over.", [finding])
-        return Report(understanding, [empty], [], seed)
+        ignored = understanding.survey.ignored
+        text = say("Every target is ignored ({n:,} are {index}).", n=ignored, index=understanding.ignore_index)
+        finding = Finding("error", text, say("check the labels, or say --ignore-index"))
+        empty = Result("losses", say("The losses"), say("There is nothing to take a mean over."), [finding])
+        return Report(understanding, [empty], [], seed, language)
     possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
     sections = [section(understanding, seed) for section in possible if section.applies(understanding)]
-    skipped = [(section.title, section.needs) for section in possible if not section.applies(understanding)]
+    skipped = [(say(section.title), say(section.needs)) for section in possible if not section.applies(understanding)]
     for chunk in chunks(understanding, advance):
         for section in sections:
             section.update(chunk)
     results = [section.finish() for section in sections]
     if understanding.doubts:
-        results.insert(0, Result("reading", "What was read", findings=list(understanding.doubts)))
-    return Report(understanding, results, skipped, seed)
+        results.insert(0, Result("reading", say("What was read"), findings=list(understanding.doubts)))
+    return Report(understanding, results, skipped, seed, language)
 
 
 def _section(result: Result) -> dict[str, Any]:
     tables = [
-        {"title": table.title, "columns": [column.title for column in table.columns], "rows": table.rows}
+        {"title": table.title, "columns": [column.heading for column in table.columns], "rows": table.rows}
         for table in result.tables
     ]
     return {"id": result.id, "title": result.title, "text": result.text, "values": result.values, "tables": tables}

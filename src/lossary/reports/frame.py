@@ -66,12 +66,16 @@ class Frame:
         return np.logical_and(usable, np.abs(targets) <= LARGEST) if targets.dtype.kind == "f" else usable
 
     def position(self, row: int, column: int | None = None) -> str:
+        index = self.index(row, column)
+        return f"row {index[0]}" if len(index) == 1 else f"row {index[0]}, position {index}"
+
+    def index(self, row: int, column: int | None = None) -> tuple[int, ...]:
         """Where in the file's array a row (and column) of the frame is."""
         flat = row * self.columns + (column or 0) if self.elementwise else row
         index = [int(i) for i in np.unravel_index(flat, self.target_shape)]
         if column is not None and not self.elementwise:
             index.insert(self.class_axis if self.class_axis >= 0 else len(index), column)
-        return f"row {index[0]}" if len(index) == 1 else f"row {index[0]}, position {tuple(index)}"
+        return tuple(index)
 
 
 def frame(predictions: Stored, targets: Stored, shift_labels: bool = False) -> Frame:

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from lossary.reports.formats.stored import Stored, text_of
+from lossary.translations import join, say
 
 MOST = 2**27  # numbers that are put in another order: 1 GB in float64
 
@@ -18,12 +19,12 @@ def joined(predictions: Stored, targets: Stored, of_predictions: Stored | None, 
     if predictions.file == targets.file:
         return targets
     if of_predictions is None or of_targets is None:
-        return targets if of_predictions is of_targets else _remarked(targets, "rows are paired by their position")
+        return targets if of_predictions is of_targets else _remarked(targets, say("rows are paired by their position"))
     left, right = (text_of(ids.whole()) for ids in (of_predictions, of_targets))
     if left.dtype.kind != right.dtype.kind:
         left, right = left.astype(str), right.astype(str)
     if np.array_equal(left, right):
-        return _remarked(targets, f"ids {of_targets.label!r} agree")
+        return _remarked(targets, say("ids {key!r} agree", key=of_targets.label))
     for ids, values in ((of_predictions, left), (of_targets, right)):
         _refuse_repeats(ids, values)
     order = np.argsort(right, kind="stable")
@@ -39,7 +40,9 @@ def joined(predictions: Stored, targets: Stored, of_predictions: Stored | None, 
     if prod(targets.shape) > MOST:
         raise targets.error("too large to be sorted by its ids", fix="sort both files by id")
     rest = right.size - left.size
-    said = f"rows joined by {of_targets.label!r}" + (f", {rest:,} of them without a prediction" if rest else "")
+    said = say("rows joined by {key!r}", key=of_targets.label)
+    if rest:
+        said = say("rows joined by {key!r}, {n:,} of them without a prediction", key=of_targets.label, n=rest)
     chosen = order[place]
 
     def read(rows: int) -> Iterator[np.ndarray]:
@@ -58,4 +61,4 @@ def _refuse_repeats(ids: Stored, values: np.ndarray) -> None:
 
 
 def _remarked(array: Stored, said: str) -> Stored:
-    return replace(array, remark="; ".join(filter(None, [array.remark, said])))
+    return replace(array, remark=join("; ", [array.remark, said]))

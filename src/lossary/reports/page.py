@@ -10,6 +10,9 @@ from lossary.core.extras import MissingExtra
 from lossary.reports.figures import svg
 from lossary.reports.palette import DARK, LIGHT
 from lossary.reports.result import Result
+from lossary.translations import Language, say
+
+TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 
 
 def render(report: Any) -> str:
@@ -33,5 +36,6 @@ def render(report: Any) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(code=code, drawn=drawn)
+    environment.globals.update(say=say, light=LIGHT, dark=DARK, version=__version__)
     template = files("lossary.reports").joinpath("page.html.j2").read_text("utf-8")
-    return environment.from_string(template).render(report=report, light=LIGHT, dark=DARK, version=__version__) + "\n"
+    return environment.from_string(template).render(report=report, lang=TAGS[report.language]) + "\n"

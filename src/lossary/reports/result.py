@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossary.misuse.finding import SEVERITIES as SEVERITIES
 from lossary.misuse.finding import Severity
+from lossary.translations import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +32,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Column:
-    """A table column: its heading and the format of its numbers (a format specification such as ".4f")."""
+    """A table column: its title in English and the format of its numbers (a format specification such as ".4f")."""
 
     title: str
     format: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title in the language that is spoken."""
+        return say(self.title)
 
     @property
     def numeric(self) -> bool:

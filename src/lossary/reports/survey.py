@@ -28,7 +28,7 @@ class Survey:
         self.frame, self.predictions, self.targets, self.ignore_index = frame, predictions, targets, ignore_index
         self.rows = self.ignored = self.unusable = self.unusable_rows = 0
         self.lowest, self.highest = inf, -inf
-        self.first_places: dict[str, str] = {}
+        self.first_places: dict[str, tuple[int, ...]] = {}
         self.row_sum_error = self.exp_sum_error = 0.0
         self.row_sums_lowest, self.row_sums_highest = inf, -inf
         self.scores_are_whole = self.scores_are_rounded = self.targets_are_rounded = True
@@ -83,7 +83,7 @@ class Survey:
     def _note(self, what: str, where: np.ndarray) -> None:
         """Remember the first place of something that only some kinds of predictions forbid."""
         if what not in self.first_places and where.any():
-            self.first_places[what] = self.frame.position(*self._first(where))
+            self.first_places[what] = self._first(where)
 
     def _first(self, where: np.ndarray) -> tuple[int, ...]:
         row, *column = (int(i) for i in np.argwhere(where)[0])

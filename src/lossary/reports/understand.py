@@ -15,24 +15,35 @@ from lossary.reports.frame import Frame, frame
 from lossary.reports.read import DECISION, Input
 from lossary.reports.result import Finding
 from lossary.reports.survey import ROUNDING, Survey, blocks
+from lossary.translations import deferred, join, say
 
 Kind = Literal["logits", "probs", "logprobs", "values"]
 Task = Literal["classification", "soft", "binary", "multilabel", "regression", "tokens"]
 
 KIND_WORDS: dict[Kind, str] = {
     "logits": "logits",
-    "probs": "probabilities",
-    "logprobs": "log-probabilities",
-    "values": "real values",
+    "probs": deferred("probabilities"),
+    "logprobs": deferred("log-probabilities"),
+    "values": deferred("real values"),
 }
 TASK_WORDS: dict[Task, str] = {
-    "classification": "classification with class indices",
-    "soft": "classification with soft targets (a distribution for each sample)",
-    "binary": "binary classification",
-    "multilabel": "multi-label classification (each label is a yes or no of its own)",
-    "regression": "regression",
-    "tokens": "log-probabilities of what occurred, without those of anything else",
+    "classification": deferred("classification with class indices"),
+    "soft": deferred("classification with soft targets (a distribution for each sample)"),
+    "binary": deferred("binary classification"),
+    "multilabel": deferred("multi-label classification (each label is a yes or no of its own)"),
+    "regression": deferred("regression"),
+    "tokens": deferred("log-probabilities of what occurred, without those of anything else"),
 }
+PLURALS = {
+    "row": deferred("rows"),
+    "sample": deferred("samples"),
+    "token": deferred("tokens"),
+    "label": deferred("labels"),
+    "position": deferred("positions"),
+    "value": deferred("values"),
+    "class": deferred("classes"),
+}
+IN_PERCENT = deferred("in percent, divided by 100")
 KINDS_OF: dict[Task, tuple[Kind, ...]] = {
     "classification": ("logits", "probs", "logprobs"),
     "soft": ("logits", "probs", "logprobs"),
@@ -87,6 +98,11 @@ class Understanding:
             return "sample"
         return {"multilabel": "label", "regression": "value"}.get(self.task, "position")
 
+    @property
+    def plural(self) -> str:
+        """`unit` in the plural, in the language that is spoken."""
+        return say(PLURALS[self.unit])
+
     def name(self, index: int) -> str:
         return self.names[index] if index < len(self.names) else str(index)
 
@@ -94,49 +110,61 @@ class Understanding:
     def text(self) -> str:
         """What was understood, each guess with the option that overrides it."""
         survey, p, t = self.survey, self.input.predictions, self.input.targets
-        scores = f"{KIND_WORDS[self.kind]} from {survey.lowest:.4g} to {survey.highest:.4g}" if self.units else "unused"
-        ignored = f"{survey.ignored:,} ignored (--ignore-index)" if not self.frame.elementwise or survey.ignored else ""
-        targets = (
-            f"Targets: {_describe(t)} (--target-key), read as {self._targets()}{'; ' if ignored else ''}{ignored}."
-        )
+        scores = say("unused")
+        if self.units:
+            scores = say("{kind} from {low:.4g} to {high:.4g}", kind=say(KIND_WORDS[self.kind]), low=survey.lowest,
+                         high=survey.highest)  # fmt: skip
+        ignored = ""
+        if not self.frame.elementwise or survey.ignored:
+            ignored = say("{n:,} ignored (--ignore-index)", n=survey.ignored)
+        read = join("; ", [self._targets(), ignored])
         parts = [
-            f"Predictions: {_describe(p)} (--pred-key), read as {scores} (--kind).",
-            *([] if self.task == "tokens" else [targets]),
-            f"Task: {TASK_WORDS[self.task]}{self._size()} (--task).",
-            *(f"{printable(array.remark, 500)}." for array in (p, t) if array.remark),
+            say("Predictions: {array} (--pred-key), read as {scores} (--kind).", array=_describe(p), scores=scores),
+            say("Targets: {array} (--target-key), read as {read}.", array=_describe(t), read=read)
+            if self.task != "tokens"
+            else "",
+            say("Task: {task} (--task).", task=join(", ", [say(TASK_WORDS[self.task]), self._size()])),
+            *(say("{remark}.", remark=printable(array.remark, 500)) for array in (p, t) if array.remark),
         ]
         if self.frame.ambiguous:
-            parts.append("Two axes have the same length: the last one was taken as the classes.")
+            parts.append(say("Two axes have the same length: the last one was taken as the classes."))
         if self.frame.shifted:
-            parts.append("Shifted: the scores at each position are held against the label of the next.")
+            parts.append(say("Shifted: the scores at each position are held against the label of the next."))
         elif self.frame.is_sequence and self.frame.class_axis == -1:
-            parts.append("Not shifted: the scores at each position are held against its own label (--shift-labels).")
-        return " ".join(parts)
+            parts.append(
+                say("Not shifted: the scores at each position are held against its own label (--shift-labels).")
+            )
+        return join(" ", parts)
 
     def _targets(self) -> str:
         if self.one_hot:
-            return "one-hot rows, that is class indices"
-        words = {
-            "soft": "one probability distribution per row",
-            "multilabel": "a yes or no per label",
-            "binary": "0 for no and 1 for yes" if self.survey.targets_are_01 else "-1 for no and 1 for yes",
-            "regression": "real values",
-        }
-        seen = int((self.survey.counts > 0).sum())
-        all_seen = "all" if seen == self.classes else f"{seen:,} of them"
-        return words.get(self.task, f"class indices 0 to {self.classes - 1}, {all_seen} seen")
+            return say("one-hot rows, that is class indices")
+        if self.task == "soft":
+            return say("one probability distribution per row")
+        if self.task == "multilabel":
+            return say("a yes or no per label")
+        if self.task == "binary":
+            return say("0 for no and 1 for yes") if self.survey.targets_are_01 else say("-1 for no and 1 for yes")
+        if self.task == "regression":
+            return say(KIND_WORDS["values"])
+        seen, last = int((self.survey.counts > 0).sum()), self.classes - 1
+        if seen == self.classes:
+            return say("class indices 0 to {last}, all seen", last=last)
+        return say("class indices 0 to {last}, {seen:,} of them seen", last=last, seen=seen)
 
     def _size(self) -> str:
-        if self.task in ("classification", "soft"):
-            named = f" ({', '.join(self.names[:4])}{', ...' if len(self.names) > 4 else ''})" if self.names else ""
-            return f", {self.classes:,} classes{named}"
-        return f", {self.frame.columns:,} columns" if self.frame.columns > 1 else ""
+        if self.task not in ("classification", "soft"):
+            return say("{n:,} columns", n=self.frame.columns) if self.frame.columns > 1 else ""
+        names = ", ".join(self.names[:4]) + (", ..." if len(self.names) > 4 else "")
+        if not names:
+            return say("{n:,} classes", n=self.classes)
+        return say("{n:,} classes ({names})", n=self.classes, names=names)
 
 
 def _describe(array: Stored) -> str:
     file = printable(Path(array.file).name)
-    key = f"{printable(array.key)!r} of {file}" if array.key else file
-    return f"{key}, {' × '.join(f'{n:,}' for n in array.shape)} {array.dtype}"
+    key = say("{key!r} of {file}", key=printable(array.key), file=file) if array.key else file
+    return join(", ", [key, f"{' × '.join(f'{n:,}' for n in array.shape)} {array.dtype}"])
 
 
 def understand(
@@ -164,7 +192,7 @@ def understand(
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
             "not one prediction that is finite in float32 and has a target",
-            position=survey.first_places["not a number"],
+            position=layout.position(*survey.first_places["not a number"]),
             fix="find out why the model returns NaN or infinity",
         )
     if not source.of_tokens:
@@ -230,11 +258,11 @@ def _in_usual_units(source: Input, kind: Kind | None, task: Task | None, survey:
     classes = not survey.frame.elementwise or yes_or_no or survey.target_rows_are_probabilities
     percent = called == "probs" or (kind is None and called is None and not single and survey.rows >= 2)
     if classes and percent and survey.scores_are_percent and (not single or yes_or_no):
-        return replace(source, predictions=_scaled(source.predictions, 100, "in percent, divided by 100"))
+        return replace(source, predictions=_scaled(source.predictions, 100, say(IN_PERCENT)))
     looks_binary = survey.scores_are_shares or called in ("logits", "probs")
     mask = survey.frame.elementwise and survey.targets_are_mask and survey.target_highest > 0
     if mask and (task in ("binary", "multilabel") or (task is None and looks_binary)):
-        return replace(source, targets=_scaled(source.targets, 255, "a mask of 0 and 255, read as 0 and 1"))
+        return replace(source, targets=_scaled(source.targets, 255, say("a mask of 0 and 255, read as 0 and 1")))
     return None
 
 
@@ -244,7 +272,7 @@ def _scaled(array: Stored, divisor: int, said: str) -> Stored:
             yield block.astype(np.float64) / divisor if divisor == 100 else (block // divisor).astype(np.int64)
 
     dtype = np.dtype(np.float64 if divisor == 100 else np.int64)
-    remark = "; ".join(filter(None, [array.remark, f"{array.label}: {said}"]))
+    remark = join("; ", [array.remark, say("{name}: {said}", name=array.label, said=said)])
     return replace(array, dtype=dtype, read=read, remark=remark)
 
 
@@ -252,25 +280,35 @@ def _doubts(found: Understanding, guessed: bool) -> Iterator[Finding]:
     """What is odd about the input, and the option or the change that mends it."""
     survey, predictions = found.survey, found.input.predictions
     if survey.unusable:
-        of = survey.unusable_rows, "row" if found.frame.columns > 1 or not found.frame.elementwise else "value"
-        text = (
-            f"{of[0]:,} of {survey.rows:,} {of[1]}s are NaN or infinite in float32 and do not count, the first at "
-            f"{survey.first_places['not a number']}."
+        text = say(
+            "{lost:,} of {n:,} {units} are NaN or infinite in float32 and do not count, the first at {place}.",
+            lost=survey.unusable_rows,
+            n=survey.rows,
+            units=say(PLURALS["row" if found.frame.columns > 1 or not found.frame.elementwise else "value"]),
+            place=_place(found.frame.index(*survey.first_places["not a number"])),
         )
-        yield Finding("warning", text, "find out which samples make the model, or the dtype (float16?), overflow")
+        fix = say("find out which samples make the model, or the dtype (float16?), overflow")
+        yield Finding("warning", text, fix)
     if survey.padding_rows:
         labels = survey.padding_labels
-        only = f"--ignore-index {min(labels)}" if len(labels) == 1 else "set their labels to -100"
-        text = f"{survey.padding_rows:,} rows that count are -100 throughout: padding of Trainer.predict."
+        only = f"--ignore-index {min(labels)}" if len(labels) == 1 else say("set their labels to -100")
+        text = say("{n:,} rows that count are -100 throughout: padding of Trainer.predict.", n=survey.padding_rows)
         yield Finding("warning", text, only)
-    if predictions.remark.endswith("divided by 100"):
-        yield Finding("warning", "The probabilities are in percent; they were divided by 100.", "save shares of 1")
+    if predictions.remark.endswith(say(IN_PERCENT)):
+        text = say("The probabilities are in percent; they were divided by 100.")
+        yield Finding("warning", text, say("save shares of 1"))
     if found.task == "soft" and survey.target_row_sum_error > survey.rounding(survey.targets_are_rounded):
-        text = f"Rows of targets do not sum to 1 (off by up to {survey.target_row_sum_error:.3g})."
-        yield Finding("warning", text, "divide them by their sum, or --task multilabel")
+        text = say("Rows of targets do not sum to 1 (off by up to {error:.3g}).", error=survey.target_row_sum_error)
+        yield Finding("warning", text, say("divide them by their sum, or --task multilabel"))
     if guessed and found.kind == "logits" and found.task in ("binary", "multilabel") and survey.scores_are_percent:
-        text = f"No score is below 0 and none above {survey.highest:.4g}: they were read as logits."
-        yield Finding("warning", text, "--kind probs if they are percent")
+        text = say("No score is below 0 and none above {high:.4g}: they were read as logits.", high=survey.highest)
+        yield Finding("warning", text, say("--kind probs if they are percent"))
+
+
+def _place(index: tuple[int, ...]) -> str:
+    if len(index) == 1:
+        return say("row {row}", row=index[0])
+    return say("row {row}, position {index}", row=index[0], index=index)
 
 
 def _names_needed(task: Task, layout: Frame) -> int:
@@ -358,4 +396,5 @@ def _refuse_impossible(task: Task, kind: Kind, survey: Survey) -> None:
             forbidden["a row of zeros"] = "save probabilities that sum to 1, or the logits"
     for what, fix in forbidden.items():
         if what in survey.first_places:
-            raise survey.predictions.error(what, position=survey.first_places[what], fix=fix)
+            place = survey.frame.position(*survey.first_places[what])
+            raise survey.predictions.error(what, position=place, fix=fix)

@@ -6,7 +6,7 @@
 '12,000 rows'
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -18,6 +18,7 @@ from lossary.core.extras import MissingExtra
 Language = Literal["en", "zh"]
 FOLDER = Path(__file__).parent
 
+_SEPARATORS: dict[Language, dict[str, str]] = {"en": {}, "zh": {" ": "", ", ": "，", "; ": "；"}}
 _spoken: ContextVar[Language] = ContextVar("_spoken", default="en")
 
 
@@ -33,6 +34,16 @@ def say(text: str, **values: Any) -> str:
     """
     text = translate(text, _spoken.get())
     return text.format(**values) if values else text
+
+
+def deferred(text: str) -> str:
+    """The text as it is: one that is defined before a language is spoken, for `say(text)` later."""
+    return text
+
+
+def join(separator: str, parts: Iterable[str]) -> str:
+    """Parts with a separator between them, as the language that is spoken writes it; empty ones are left out."""
+    return _SEPARATORS[_spoken.get()].get(separator, separator).join(filter(None, parts))
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from importlib.resources import files
 
 import polib
+from babel.messages.extract import extract_from_dir
 
 from lossary import information
 from lossary.cli.names import functions, members
@@ -13,12 +15,16 @@ from lossary.cli.words import WORDS
 from lossary.core.record import PROPERTIES, catalogue
 from lossary.identities import IDENTITIES, family_of
 from lossary.misuse import RULES
+from lossary.misuse.finding import SEVERITIES
+from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.translations import Language, translations
 from lossary.which import texts as which
 
 SHARED = "shared"
 """The catalogue of what several would have."""
 WIDTH = 110
+OF_REPORTS = {"say": None, "deferred": None, "Column": None}
+"""Calls in `reports/` whose first argument, a literal, is a text."""
 WORD = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -50,7 +56,19 @@ def _texts() -> Iterator[tuple[str, str]]:
     for rule in RULES:
         yield from (("misuse", text) for text in (rule.title, rule.why, rule.fix))
     yield from (("which", text) for text in which.texts())
+    yield from (("reports", text) for text in _of_reports())
     yield from (("cli", text) for text in WORDS.values())
     yield from (("cli", summary(function.object)) for function in functions())
     yield from (("cli", summary(function)) for _, function in members(information))
     yield from (("cli", name.replace("_", " ")) for name in (*PROPERTIES, "rows_coupled"))
+
+
+def _of_reports() -> Iterator[str]:
+    methods = [("**.py", "python"), ("**.j2", "jinja2.ext:babel_extract")]
+    for *_, text, _, _ in extract_from_dir(
+        str(files("lossary.reports")), methods, keywords=OF_REPORTS, comment_tags=()
+    ):
+        yield text if isinstance(text, str) else text[0]
+    for section in (*SECTIONS, *OF_TOKENS):
+        yield from (section.title, section.needs)
+    yield from SEVERITIES

@@ -8,6 +8,7 @@ from math import sqrt
 import numpy as np
 
 from lossary.reports.accumulate import NORMAL_95
+from lossary.translations import say
 
 LARGEST_MEAN = 100.0
 FEWEST = 100
@@ -23,15 +24,30 @@ class Counts:
 
     @property
     def text(self) -> str:
-        shown = f"dispersion (variance / mean) {self.dispersion:.2f} ± {self.error:.2f}"
-        if self.dispersion - self.error > 1:
-            return f"The targets are counts, more spread than Poisson counts: negative binomial ({shown})."
-        return f"The targets are counts: Poisson ({shown})."
+        if self._more_spread:
+            return say(
+                "The targets are counts, more spread than Poisson counts: negative binomial (dispersion (variance / "
+                "mean) {x:.2f} ± {error:.2f}).",
+                x=self.dispersion,
+                error=self.error,
+            )
+        return say(
+            "The targets are counts: Poisson (dispersion (variance / mean) {x:.2f} ± {error:.2f}).",
+            x=self.dispersion,
+            error=self.error,
+        )
 
     @property
     def fix(self) -> str:
-        loss = "poisson_nll_loss" if self.dispersion - self.error <= 1 else "a negative binomial likelihood"
-        return f"{loss}, on the logarithm of the rate, rather than a loss of real values"
+        if self._more_spread:
+            return say(
+                "a negative binomial likelihood, on the logarithm of the rate, rather than a loss of real values"
+            )
+        return say("poisson_nll_loss, on the logarithm of the rate, rather than a loss of real values")
+
+    @property
+    def _more_spread(self) -> bool:
+        return self.dispersion - self.error > 1
 
 
 def counts(x: np.ndarray, y: np.ndarray, correlated: bool) -> Counts | None:

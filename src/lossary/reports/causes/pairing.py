@@ -9,6 +9,7 @@ import numpy as np
 
 from lossary.reports.causes.cause import EVIDENCE, Cause, cost_of_parameters
 from lossary.reports.causes.rows import CERTAIN, NO_NEIGHBOUR, Rows
+from lossary.translations import deferred, join, say
 
 SHOWN = 4
 LARGEST = 1_000  # classes, of which all orders can be compared
@@ -19,20 +20,25 @@ def wrong_way_round(rows: Rows) -> Cause[Rows] | None:
     if rows.association > -CERTAIN:
         return None
     if rows.single:
-        name = "the probability of the other class (1 - p)"
+        name = say("the probability of the other class (1 - p)")
         auc = _auc(rows.log_probs[:, 1] - rows.log_probs[:, 0], rows.label)
-        text = f"The scores are those of the other class: AUC is {auc:.3g}, below 0.5"
-        fix = "save the column of the class that counts as 1: predict_proba(X)[:, 1], or 1 - p"
+        text = say("The scores are those of the other class: AUC is {auc:.3g}, below 0.5", auc=auc)
+        fix = say("save the column of the class that counts as 1: predict_proba(X)[:, 1], or 1 - p")
     else:
-        name = "scores that are the wrong way round (negated)"
-        text = "The scores are the wrong way round: the target's is the lowest"
-        fix = "negate them: -logits; distances and energies are low where a class fits"
+        name = say("scores that are the wrong way round (negated)")
+        text = say("The scores are the wrong way round: the target's is the lowest")
+        fix = say("negate them: -logits; distances and energies are low where a class fits")
     return rows.explained(
         "wrong_way_round",
         rows.with_scores(-rows.log_probs),
         cost=log(2),
         name=name,
-        text=lambda loss: f"{text}; negated they would score {loss:.4g} instead of {rows.loss.mean():.4g}.",
+        text=lambda loss: say(
+            "{fault}; negated they would score {loss:.4g} instead of {now:.4g}.",
+            fault=text,
+            loss=loss,
+            now=rows.loss.mean(),
+        ),
         fix=fix,
         structural=True,
     )
@@ -70,21 +76,28 @@ def columns_in_another_order(rows: Rows) -> Cause[Rows] | None:
         return None
     steps = np.unique(shift[seen])
     if steps.size == 1:
-        name = (
-            "labels that are shifted by one class" if steps[0] in (1, rows.classes - 1) else "labels that are shifted"
-        )
-        which = f"class {rows.name(int(seen_moved[0]))} is in column {order[seen_moved[0]]}, and so on"
-        text = (
-            f"The columns seem to be in another order than the labels, shifted by the same number of classes: {which}"
+        name = say("labels that are shifted")
+        if steps[0] in (1, rows.classes - 1):
+            name = say("labels that are shifted by one class")
+        text = say(
+            "The columns seem to be in another order than the labels, shifted by the same number of classes: class "
+            "{name} is in column {column}, and so on",
+            name=rows.name(int(seen_moved[0])),
+            column=order[seen_moved[0]],
         )
     elif moved == 2:
-        one, other = (int(k) for k in np.flatnonzero(shift))
-        name = f"columns {rows.name(one)} and {rows.name(other)}, which look swapped"
-        text = f"Columns {rows.name(one)} and {rows.name(other)} look swapped"
+        one, other = (rows.name(int(k)) for k in np.flatnonzero(shift))
+        name = say("columns {one} and {other}, which look swapped", one=one, other=other)
+        text = say("Columns {one} and {other} look swapped", one=one, other=other)
     else:
-        pairs = ", ".join(f"{rows.name(int(k))} in column {order[k]}" for k in seen_moved[:SHOWN])
-        name = "columns in another order than the labels"
-        text = f"The columns seem to be in another order than the labels: {pairs}"
+        name = say("columns in another order than the labels")
+        text = say(
+            "The columns seem to be in another order than the labels: {pairs}",
+            pairs=join(
+                ", ",
+                (say("{name} in column {column}", name=rows.name(int(k)), column=order[k]) for k in seen_moved[:SHOWN]),
+            ),
+        )
     after = replace(rows, log_probs=rows.log_probs[:, order])
     right, mended = (float(np.mean(r.predicted == r.label)) for r in (rows, after))
     return rows.explained(
@@ -92,11 +105,16 @@ def columns_in_another_order(rows: Rows) -> Cause[Rows] | None:
         after,
         cost=moved * log(rows.classes),
         name=name,
-        text=lambda loss: (
-            f"{text}; in the right order the loss would be {loss:.4g} instead of {rows.loss.mean():.4g}, "
-            f"and the accuracy {mended:.1%} instead of {right:.1%}."
+        text=lambda loss: say(
+            "{fault}; in the right order the loss would be {loss:.4g} instead of {now:.4g}, and the accuracy "
+            "{mended:.1%} instead of {right:.1%}.",
+            fault=text,
+            loss=loss,
+            now=rows.loss.mean(),
+            mended=mended,
+            right=right,
         ),
-        fix="use one list of class names for training and for labels",
+        fix=say("use one list of class names for training and for labels"),
         structural=True,
     )
 
@@ -144,19 +162,32 @@ def _shifted(rows: Rows, which: str) -> Cause[Rows] | None:
         return None
     if best >= clearly and abs(rows.association) >= CERTAIN:  # neighbours are alike
         return None
-    place = "position" if rows.unit_name == "position" else "row"
-    fix = "shift the labels exactly once, in the model or in the loss, not in both or neither"
-    if place == "row":
-        fix = "pair predictions and targets by an id: one of them has lost or gained a row at its beginning"
+    if rows.unit_name == "position":
+        name = say("targets that are shifted by one position")
+        text = (
+            deferred("Predictions fit the next position's target better: loss {loss:.4g} against {now:.4g} unshifted.")
+            if which == "next"
+            else deferred(
+                "Predictions fit the previous position's target better: loss {loss:.4g} against {now:.4g} unshifted."
+            )
+        )
+        fix = say("shift the labels exactly once, in the model or in the loss, not in both or neither")
+    else:
+        name = say("targets that are shifted by one row")
+        text = (
+            deferred("Predictions fit the next row's target better: loss {loss:.4g} against {now:.4g} unshifted.")
+            if which == "next"
+            else deferred(
+                "Predictions fit the previous row's target better: loss {loss:.4g} against {now:.4g} unshifted."
+            )
+        )
+        fix = say("pair predictions and targets by an id: one of them has lost or gained a row at its beginning")
     return rows.explained(
         "shifted",
         after,
         cost=log(2),
-        name=f"targets that are shifted by one {place}",
-        text=lambda loss: (
-            f"Predictions fit the {which} {place}'s target better: loss {loss:.4g} against "
-            f"{rows.loss.mean():.4g} unshifted."
-        ),
+        name=name,
+        text=lambda loss: say(text, loss=loss, now=rows.loss.mean()),
         fix=fix,
         structural=True,
     )
@@ -178,12 +209,17 @@ def softmax_twice(rows: Rows) -> Cause[Rows] | None:
         "softmax_twice",
         rows.with_scores(np.log(np.maximum(inner, 1e-6))),
         cost=log(2),
-        name="a softmax that was taken twice",
-        text=lambda loss: (
-            f"The softmax was taken twice: no probability exceeds e/(e + {classes - 1}) = {limit:.3g}, the "
-            f"highest is {highest:.3g}; taken once they would score {loss:.4g} instead of {rows.loss.mean():.4g}."
+        name=say("a softmax that was taken twice"),
+        text=lambda loss: say(
+            "The softmax was taken twice: no probability exceeds e/(e + {others}) = {limit:.3g}, the highest is "
+            "{highest:.3g}; taken once they would score {loss:.4g} instead of {now:.4g}.",
+            others=classes - 1,
+            limit=limit,
+            highest=highest,
+            loss=loss,
+            now=rows.loss.mean(),
         ),
-        fix="save the softmax of the logits, once; and look whether the model was trained so",
+        fix=say("save the softmax of the logits, once; and look whether the model was trained so"),
         structural=True,
     )
 
@@ -198,12 +234,16 @@ def _sigmoid_twice(rows: Rows) -> Cause[Rows] | None:
         "softmax_twice",
         rows.with_scores(np.log(np.stack([1 - inner, inner], axis=1))),
         cost=log(2),
-        name="a sigmoid that was taken twice",
-        text=lambda loss: (
-            f"The sigmoid was taken twice: every probability lies between 0.5 and 0.731, from {low:.3g} to {high:.3g}; "
-            f"taken once they would score {loss:.4g} instead of {rows.loss.mean():.4g}."
+        name=say("a sigmoid that was taken twice"),
+        text=lambda loss: say(
+            "The sigmoid was taken twice: every probability lies between 0.5 and 0.731, from {low:.3g} to {high:.3g}; "
+            "taken once they would score {loss:.4g} instead of {now:.4g}.",
+            low=low,
+            high=high,
+            loss=loss,
+            now=rows.loss.mean(),
         ),
-        fix="save the sigmoid of the logits, once; and look whether the model was trained so",
+        fix=say("save the sigmoid of the logits, once; and look whether the model was trained so"),
         structural=True,
     )
 
@@ -223,11 +263,14 @@ def unrelated(rows: Rows) -> Cause[Rows] | None:
         "unrelated",
         rows.with_scores(np.broadcast_to(constant, rows.log_probs.shape)),
         cost=cost,
-        name="predictions that say nothing about their targets",
-        text=lambda loss: (
-            f"The predictions say nothing about their targets: they fit them no better than those of other "
-            f"{rows.unit_name}s (z = {z:.1f}), and are worse than always answering the class shares ({loss:.4g})."
+        name=say("predictions that say nothing about their targets"),
+        text=lambda loss: say(
+            "The predictions say nothing about their targets: they fit them no better than those of other {units} "
+            "(z = {z:.1f}), and are worse than always answering the class shares ({loss:.4g}).",
+            units=rows.units,
+            z=z,
+            loss=loss,
         ),
-        fix="check that predictions and targets belong to the same samples, in the same order",
+        fix=say("check that predictions and targets belong to the same samples, in the same order"),
         structural=True,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from lossary.reports.causes.cause import EVIDENCE, Cause, cost_of_parameters
 from lossary.reports.causes.rows import CERTAIN, Rows
 from lossary.reports.sections.temperature import fit_temperature, log_softmax
+from lossary.translations import deferred, join, say
 
 ENOUGH = 20  # rows for each class whose bias is fitted
 OFTEN = 10  # times that a class occurs, from which "never predicted" is worth a sentence
@@ -26,17 +27,24 @@ def temperature(rows: Rows) -> Cause[Rows] | None:
     if not fit.exists:
         return None
     after = rows.with_scores(rows.log_probs / fit.temperature)
-    which = "Over" if fit.temperature > 1 else "Under"
+    text = (
+        deferred(
+            "Over-confident by {gap:.3g} nats: dividing the logits by {t:.3g} would make the loss {loss:.4g} on this "
+            "file."
+        )
+        if fit.temperature > 1
+        else deferred(
+            "Under-confident by {gap:.3g} nats: dividing the logits by {t:.3g} would make the loss {loss:.4g} on this "
+            "file."
+        )
+    )
     return rows.explained(
         "temperature",
         after,
         cost=cost_of_parameters(1, rows.size),
-        name=f"a temperature (T = {fit.temperature:.3g})",
-        text=lambda loss: (
-            f"{which}-confident by {abs(_gap(rows)):.3g} nats: dividing the logits by "
-            f"{fit.temperature:.3g} would make the loss {loss:.4g} on this file."
-        ),
-        fix="fit the temperature on held-out data before using it",
+        name=say("a temperature (T = {t:.3g})", t=fit.temperature),
+        text=lambda loss: say(text, gap=abs(_gap(rows)), t=fit.temperature, loss=loss),
+        fix=say("fit the temperature on held-out data before using it"),
         parameters=1,
     )
 
@@ -57,7 +65,9 @@ def bias(rows: Rows) -> Cause[Rows] | None:
         rows.with_scores(rows.log_probs + fitted),
         cost=cost_of_parameters(seen.size - 1, rows.size),
         name=name,
-        text=lambda loss: f"{text}: a bias for each class would make the loss {loss:.4g} on this file.",
+        text=lambda loss: say(
+            "{fault}: a bias for each class would make the loss {loss:.4g} on this file.", fault=text, loss=loss
+        ),
         fix=fix,
         parameters=seen.size - 1,
     )
@@ -67,20 +77,29 @@ def _why_biased(rows: Rows, fitted: np.ndarray) -> tuple[str, str, str]:
     share = rows.counts / rows.size
     mean = np.exp(rows.log_probs).mean(axis=0)
     k = int(np.argmax(np.abs(mean - share)))
-    text = f"Class {rows.name(k)} is predicted with {mean[k]:.1%} on average but seen in {share[k]:.1%}"
-    name, fix = "a bias per class", "add to the logits the log of the ratio of the two mixes of classes"
+    text = say(
+        "Class {name} is predicted with {mean:.1%} on average but seen in {share:.1%}",
+        name=rows.name(k),
+        mean=mean[k],
+        share=share[k],
+    )
+    name, fix = say("a bias per class"), say("add to the logits the log of the ratio of the two mixes of classes")
     spread = np.log(share) - np.sum(share * np.log(share))
     if np.sum(share * spread**2) > 0.05:
         slope = float(np.sum(share * spread * fitted) / np.sum(share * spread**2))
         residual = fitted - np.sum(share * fitted) - slope * spread
         total = fitted - np.sum(share * fitted)
         if np.sum(share * residual**2) < 0.2 * np.sum(share * total**2) and 0.25 < slope < 1.5:
-            name = "a bias per class, as training with class weights leaves it"
-            power = "" if abs(slope - 1) < 0.25 else f" to the power {slope:.2g}"
-            text += (
-                f"; the bias follows the class shares{power}, as after training with class weights or on balanced data"
-            )
-            fix = "add the log of the class shares to the logits, or train without weights and move the threshold"
+            name = say("a bias per class, as training with class weights leaves it")
+            why = say("the bias follows the class shares, as after training with class weights or on balanced data")
+            if abs(slope - 1) >= 0.25:
+                why = say(
+                    "the bias follows the class shares to the power {slope:.2g}, as after training with class weights "
+                    "or on balanced data",
+                    slope=slope,
+                )
+            text = join("; ", [text, why])
+            fix = say("add the log of the class shares to the logits, or train without weights and move the threshold")
     return name, text, fix
 
 
@@ -111,18 +130,22 @@ def never_predicted(rows: Rows) -> Cause[Rows] | None:
     after = rows.with_scores(rows.log_probs + fit_bias(rows, missing))
     k = int(missing[np.argmax(rows.counts[missing])])
     hits = int(np.count_nonzero((rows.predicted == k) & (rows.label == k)))
-    others = f", and neither are {missing.size - 1} more classes" if missing.size > 1 else ""
-    hardly = "never" if not guessed[k] else "hardly ever"
+    values = {"name": rows.name(k), "hits": hits, "n": rows.counts[k], "units": rows.units}
+    if guessed[k]:
+        name = say("class {name}, which is hardly ever predicted", name=rows.name(k))
+        text = say("Class {name} is hardly ever predicted: {hits} of its {n:,} {units} are recognised.", **values)
+    else:
+        name = say("class {name}, which is never predicted", name=rows.name(k))
+        text = say("Class {name} is never predicted: {hits} of its {n:,} {units} are recognised.", **values)
+    if missing.size > 1:
+        text = join(" ", [text, say("Classes that are missed like it: {n}.", n=missing.size - 1)])
     return rows.explained(
         "never_predicted",
         after,
         cost=cost_of_parameters(missing.size, rows.size) + missing.size * log(rows.classes),
-        name=f"class {rows.name(k)}, which is {hardly} predicted",
-        text=lambda loss: (
-            f"Class {rows.name(k)} is {hardly} predicted: {hits} of its {rows.counts[k]:,} {rows.unit_name}s "
-            f"are recognised{others}. Without that the loss would be {loss:.4g}."
-        ),
-        fix="check that the class was in the training data, and that its column is the right one",
+        name=name,
+        text=lambda loss: join(" ", [text, say("Without that the loss would be {loss:.4g}.", loss=loss)]),
+        fix=say("check that the class was in the training data, and that its column is the right one"),
         parameters=missing.size,
         structural=True,
     )
@@ -142,21 +165,25 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
     if not count:
         return None
-    name, tempered = f"{count:,} suspect labels", ""
+    name, tempered = say("{n:,} suspect labels", n=count), ""
     if abs(log(noise.temperature)) > WORTH_SAYING:
-        name += f" and a temperature (T = {noise.temperature:.3g})"
-        tempered = f" Without them the best temperature is {noise.temperature:.3g}."
+        t = noise.temperature
+        name = say("{n:,} suspect labels and a temperature (T = {t:.3g})", n=count, t=t)
+        tempered = say("Without them the best temperature is {t:.3g}.", t=t)
+    text = say(
+        "{share:.1%} of the labels seem to be wrong: {n:,} contradict a confident prediction, of which about "
+        "{precision:.0%} are errors if the model is calibrated elsewhere.",
+        share=noise.share * (1 - 1 / rows.classes),
+        n=count,
+        precision=precision,
+    )
     return rows.explained(
         "label_noise",
         noise.after(rows),
         cost=cost_of_parameters(2, rows.size),
         name=name,
-        text=lambda loss: (
-            f"{noise.share * (1 - 1 / rows.classes):.1%} of the labels seem to be wrong: {count:,} contradict a "
-            f"confident prediction, of which about {precision:.0%} are errors if the model is calibrated elsewhere."
-            f"{tempered}"
-        ),
-        fix="look at the suspect labels listed below, the least likely first",
+        text=lambda loss: join(" ", [text, tempered]),
+        fix=say("look at the suspect labels listed below, the least likely first"),
         parameters=2,
     )
 

@@ -11,6 +11,8 @@ import numpy as np
 from lossary.misuse.measures import association
 from lossary.reports.causes.cause import EVIDENCE, FLOOR, Cause, gained, half_width
 from lossary.reports.sections.temperature import log_softmax
+from lossary.reports.understand import PLURALS
+from lossary.translations import say
 
 LEAST = 0.0005  # nats
 CERTAIN = 4.0  # standard errors
@@ -39,6 +41,11 @@ class Rows:
     @property
     def size(self) -> int:
         return self.label.size
+
+    @property
+    def units(self) -> str:
+        """`unit_name` in the plural, in the language that is spoken."""
+        return say(PLURALS[self.unit_name])
 
     @property
     def classes(self) -> int:

@@ -11,28 +11,29 @@ import numpy as np
 
 from lossary.reports.causes.cause import EVIDENCE, FLOOR, Cause, cost_of_parameters, gained, half_width
 from lossary.reports.causes.rows import CERTAIN
+from lossary.translations import deferred, join, say
 
 FACTORS = (1000, 100, 10, 1e4, 1e6, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 60, 3600, 24, 1 / 60, 1 / 3600, 1 / 24)
 FACTORS += (2.54, 1 / 2.54, 0.3048, 1 / 0.3048, 1.609344, 1 / 1.609344, 0.45359237, 1 / 0.45359237)
 SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "log1p of the target": np.expm1,
-    "the logarithm of the target": np.exp,
-    "the decimal logarithm of the target": lambda x: 10.0**x,
-    "the square root of the target": np.square,
-    "exp of the target": np.log,
-    "expm1 of the target": np.log1p,
-    "the square of the target": np.sqrt,
-    "degrees Celsius where the target is in Fahrenheit": lambda x: 1.8 * x + 32,
-    "degrees Fahrenheit where the target is in Celsius": lambda x: (x - 32) / 1.8,
+    deferred("log1p of the target"): np.expm1,
+    deferred("the logarithm of the target"): np.exp,
+    deferred("the decimal logarithm of the target"): lambda x: 10.0**x,
+    deferred("the square root of the target"): np.square,
+    deferred("exp of the target"): np.log,
+    deferred("expm1 of the target"): np.log1p,
+    deferred("the square of the target"): np.sqrt,
+    deferred("degrees Celsius where the target is in Fahrenheit"): lambda x: 1.8 * x + 32,
+    deferred("degrees Fahrenheit where the target is in Celsius"): lambda x: (x - 32) / 1.8,
 }
 UNDONE = {
     "log1p of the target": "expm1",
     "the logarithm of the target": "exp",
     "the decimal logarithm of the target": "10 **",
-    "the square root of the target": "the square",
+    "the square root of the target": deferred("the square"),
     "exp of the target": "log",
     "expm1 of the target": "log1p",
-    "the square of the target": "the root",
+    "the square of the target": deferred("the root"),
 }
 BOUND = 0.01  # share of predictions at their largest or smallest value, from which they are clipped
 GROUPS = 10
@@ -58,6 +59,10 @@ class Values:
     @cached_property
     def loss(self) -> np.ndarray:
         return (self.x - self.y) ** 2
+
+    @property
+    def error(self) -> str:
+        return _rmse(float(self.loss.mean()))
 
     @cached_property
     def correlation(self) -> float:
@@ -116,12 +121,15 @@ def other_sign(rows: Values) -> Cause[Values] | None:
         "wrong_way_round",
         -rows.x,
         cost=log(2),
-        name="the sign",
-        text=lambda mse: (
-            f"The predictions have the wrong sign (correlation {rows.correlation:.2f}): negated, the error "
-            f"would be {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))} (root mean square)."
+        name=say("the sign"),
+        text=lambda mse: say(
+            "The predictions have the wrong sign (correlation {r:.2f}): negated, the error would be {after} instead "
+            "of {before} (root mean square).",
+            r=rows.correlation,
+            after=_rmse(mse),
+            before=rows.error,
         ),
-        fix="negate the predictions: a score that is maximised, or a loss of another sign",
+        fix=say("negate the predictions: a score that is maximised, or a loss of another sign"),
         structural=True,
     )
 
@@ -140,13 +148,16 @@ def _in_units(rows: Values, factor: float) -> Cause[Values] | None:
         "units",
         factor * rows.x,
         cost=log(len(FACTORS)),
-        name=f"the units of the predictions (a factor of {shown})",
-        text=lambda mse: (
-            f"The predictions are in other units: their correlation with the targets is "
-            f"{rows.correlation:.2f}, and times {shown} their error would be {_rmse(mse)} instead of "
-            f"{_rmse(float(rows.loss.mean()))} (root mean square)."
+        name=say("the units of the predictions (a factor of {factor})", factor=shown),
+        text=lambda mse: say(
+            "The predictions are in other units: their correlation with the targets is {r:.2f}, and times {factor} "
+            "their error would be {after} instead of {before} (root mean square).",
+            r=rows.correlation,
+            factor=shown,
+            after=_rmse(mse),
+            before=rows.error,
         ),
-        fix=f"multiply the predictions by {shown}",
+        fix=say("multiply the predictions by {factor}", factor=shown),
         structural=True,
     )
 
@@ -162,17 +173,31 @@ def other_scale(rows: Values) -> Cause[Values] | None:
 def _on_scale(rows: Values, name: str) -> Cause[Values] | None:
     with np.errstate(all="ignore"):
         x = SCALES[name](rows.x)
-    undo = f"{UNDONE[name]} of them" if name in UNDONE else "converted, they"
+    text = (
+        deferred(
+            "The predictions look like {scale}: correlation {r:.2f}, and {undo} of them would have an error of {after} "
+            "instead of {before} (root mean square)."
+        )
+        if name in UNDONE
+        else deferred(
+            "The predictions look like {scale}: correlation {r:.2f}, and converted, they would have an error of "
+            "{after} instead of {before} (root mean square)."
+        )
+    )
     return rows.explained(
         "scale",
         x,
         cost=log(len(SCALES)),
-        name=f"predictions that are {name}",
-        text=lambda mse: (
-            f"The predictions look like {name}: correlation {correlation(x, rows.y):.2f}, and {undo} would "
-            f"have an error of {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))} (root mean square)."
+        name=say("predictions that are {scale}", scale=say(name)),
+        text=lambda mse: say(
+            text,
+            scale=say(name),
+            r=correlation(x, rows.y),
+            undo=say(UNDONE.get(name, "")),
+            after=_rmse(mse),
+            before=rows.error,
         ),
-        fix="undo the transformation of the targets before saving, or transform the targets too",
+        fix=say("undo the transformation of the targets before saving, or transform the targets too"),
         structural=True,
     )
 
@@ -182,25 +207,47 @@ def standardised(rows: Values) -> Cause[Values] | None:
     if rows.association < CERTAIN or not rows.x.std() > 0:
         return None
     causes = [
-        _standardised(rows, rows.y.mean() + rows.y.std() * rows.x, "predictions"),
-        _standardised(rows, (rows.x - rows.x.mean()) / rows.x.std(), "targets") if abs(rows.y.mean()) < 0.1 else None,
-        _standardised(rows, rows.y.min() + np.ptp(rows.y) * rows.x, "predictions", "scaled to 0 ... 1"),
+        _standardised(
+            rows,
+            rows.y.mean() + rows.y.std() * rows.x,
+            say("predictions that are standardised"),
+            say("The predictions look standardised and the targets do not"),
+        ),
+        _standardised(
+            rows,
+            (rows.x - rows.x.mean()) / rows.x.std(),
+            say("targets that are standardised"),
+            say("The targets look standardised and the predictions do not"),
+        )
+        if abs(rows.y.mean()) < 0.1
+        else None,
+        _standardised(
+            rows,
+            rows.y.min() + np.ptp(rows.y) * rows.x,
+            say("predictions that are scaled to 0 ... 1"),
+            say("The predictions look scaled to 0 ... 1 and the targets do not"),
+        ),
     ]
     return max((cause for cause in causes if cause), key=lambda cause: cause.nats, default=None)
 
 
-def _standardised(rows: Values, x: np.ndarray, which: str, how: str = "standardised") -> Cause[Values] | None:
+def _standardised(rows: Values, x: np.ndarray, name: str, fault: str) -> Cause[Values] | None:
     return rows.explained(
         "standardised",
         x,
         cost=cost_of_parameters(2, rows.size),
-        name=f"{which} that are {how}",
-        text=lambda mse: (
-            f"The {which} look {how} and the {'targets' if which == 'predictions' else 'predictions'} do not: "
-            f"correlation {rows.correlation:.2f}, mean {rows.x.mean():.3g} of the predictions and {rows.y.mean():.3g} "
-            f"of the targets; on one scale, the error would be {_rmse(mse)} and not {_rmse(float(rows.loss.mean()))}."
+        name=name,
+        text=lambda mse: say(
+            "{fault}: correlation {r:.2f}, mean {x:.3g} of the predictions and {y:.3g} of the targets; on one scale, "
+            "the error would be {after} and not {before}.",
+            fault=fault,
+            r=rows.correlation,
+            x=rows.x.mean(),
+            y=rows.y.mean(),
+            after=_rmse(mse),
+            before=rows.error,
         ),
-        fix="invert the transformation of the targets: scaler.inverse_transform(predictions)",
+        fix=say("invert the transformation of the targets: scaler.inverse_transform(predictions)"),
         structural=True,
     )
 
@@ -220,17 +267,26 @@ def _shifted(rows: Values, which: str) -> Cause[Values] | None:
     best = float(after.loss.mean())
     if best >= min(float(rows.y.var()), 0.8 * float(rows.loss.mean())) or after.association < CERTAIN:
         return None
+    text = (
+        deferred(
+            "Predictions fit the next row's target better: an error of {after} against {before} unshifted (correlation "
+            "{r_after:.2f} against {r:.2f})."
+        )
+        if which == "next"
+        else deferred(
+            "Predictions fit the previous row's target better: an error of {after} against {before} unshifted "
+            "(correlation {r_after:.2f} against {r:.2f})."
+        )
+    )
     cause = rows.explained(
         "shifted",
         rows.y + after.x - after.y,  # the same residuals
         cost=log(2),
-        name="targets that are shifted by one row",
-        text=lambda mse: (
-            f"Predictions fit the {which} row's target better: an error of {_rmse(mse)} against "
-            f"{_rmse(float(rows.loss.mean()))} unshifted (correlation {after.correlation:.2f} against "
-            f"{rows.correlation:.2f})."
+        name=say("targets that are shifted by one row"),
+        text=lambda mse: say(text, after=_rmse(mse), before=rows.error, r_after=after.correlation, r=rows.correlation),
+        fix=say(
+            "pair predictions and targets by an id or a date: one of them has lost or gained a row at its beginning"
         ),
-        fix="pair predictions and targets by an id or a date: one of them has lost or gained a row at its beginning",
         structural=True,
     )
     return None if cause is None else replace(cause, after=after)
@@ -243,12 +299,15 @@ def unrelated(rows: Values) -> Cause[Values] | None:
         "unrelated",
         np.full_like(rows.x, rows.y.mean()),
         cost=cost_of_parameters(1, rows.size),
-        name="predictions that say nothing about their targets",
-        text=lambda mse: (
-            f"The predictions say nothing about their targets (correlation {rows.correlation:.2f}), and are "
-            f"worse than always answering the mean: an error of {_rmse(float(rows.loss.mean()))} against {_rmse(mse)}."
+        name=say("predictions that say nothing about their targets"),
+        text=lambda mse: say(
+            "The predictions say nothing about their targets (correlation {r:.2f}), and are worse than always "
+            "answering the mean: an error of {before} against {after}.",
+            r=rows.correlation,
+            before=rows.error,
+            after=_rmse(mse),
         ),
-        fix="check that predictions and targets belong to the same samples, in the same order",
+        fix=say("check that predictions and targets belong to the same samples, in the same order"),
         structural=True,
     )
 
@@ -257,16 +316,26 @@ def offset(rows: Values) -> Cause[Values] | None:
     shift = float(np.mean(rows.y - rows.x))
     if rows.association < CERTAIN:
         return None
+    text = (
+        deferred(
+            "The predictions are biased: too high by {size:.4g} on average; without that offset the error would be "
+            "{after} instead of {before}."
+        )
+        if shift < 0
+        else deferred(
+            "The predictions are biased: too low by {size:.4g} on average; without that offset the error would be "
+            "{after} instead of {before}."
+        )
+    )
     return rows.explained(
         "offset",
         rows.x + shift,
         cost=cost_of_parameters(1, rows.size),
-        name=f"an offset of {-shift:+.4g}",
-        text=lambda mse: (
-            f"The predictions are biased: {'too high' if shift < 0 else 'too low'} by {abs(shift):.4g} on average; "
-            f"without that offset the error would be {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))}."
+        name=say("an offset of {offset:+.4g}", offset=-shift),
+        text=lambda mse: say(text, size=abs(shift), after=_rmse(mse), before=rows.error),
+        fix=say(
+            "add {shift:.4g}, after finding out why: another period, a loss whose optimum is not the mean", shift=shift
         ),
-        fix=f"add {shift:.4g}, after finding out why: another period, a loss whose optimum is not the mean",
         parameters=1,
     )
 
@@ -281,19 +350,27 @@ def slope(rows: Values) -> Cause[Values] | None:
         return None
     x = rows.y.mean() + b * (rows.x - rows.x.mean())
     against = rows.correlation**2 / b  # of the regression of predictions on targets
+    if b > 1:
+        name, fault = say("predictions that move too little"), say("The predictions move too little")
+        fix = say("fit a line from predictions to targets on held-out data; less regularisation, or more training")
+    else:
+        name, fault = say("predictions that move too much"), say("The predictions move too much")
+        fix = say("fit a line from predictions to targets on held-out data; more regularisation")
     return rows.explained(
         "slope",
         x,
         cost=cost_of_parameters(2, rows.size),
-        name=f"predictions that move too {'little' if b > 1 else 'much'}",
-        text=lambda mse: (
-            f"The predictions move too {'little' if b > 1 else 'much'}: slope {against:.2g} against the "
-            f"targets, and where they move by 1 the targets move by {b:.3g}; stretched by that about their mean, they "
-            f"would have an error of {_rmse(mse)} instead of {_rmse(float(rows.loss.mean()))}."
+        name=name,
+        text=lambda mse: say(
+            "{fault}: slope {against:.2g} against the targets, and where they move by 1 the targets move by {b:.3g}; "
+            "stretched by that about their mean, they would have an error of {after} instead of {before}.",
+            fault=fault,
+            against=against,
+            b=b,
+            after=_rmse(mse),
+            before=rows.error,
         ),
-        fix="fit a line from predictions to targets on held-out data; less regularisation, or more training"
-        if b > 1
-        else "fit a line from predictions to targets on held-out data; more regularisation",
+        fix=fix,
         parameters=2,
     )
 
@@ -305,17 +382,28 @@ def clipped(rows: Values) -> Cause[Values] | None:
         at = rows.x == bound
         if max(10, BOUND * rows.size) <= at.sum() <= 0.9 * rows.size and np.mean(beyond[at]) >= 0.6:
             x[at] = rows.y[at].mean()
-            share = f"{np.mean(beyond[at]):.0%} of their targets lie beyond"
-            ends.append((float(bound), f"{int(at.sum()):,} predictions are exactly {bound:.6g}, and {share}"))
+            said = say(
+                "{n:,} predictions are exactly {bound:.6g}, and {share:.0%} of their targets lie beyond",
+                n=int(at.sum()),
+                bound=bound,
+                share=np.mean(beyond[at]),
+            )
+            ends.append((f"{bound:.4g}", said))
     if not ends:
         return None
+    bounds = [bound for bound, _ in ends]
+    name = say("predictions that are clipped at {bound}", bound=bounds[0])
+    if len(bounds) > 1:
+        name = say("predictions that are clipped at {one} and {other}", one=bounds[0], other=bounds[1])
     return rows.explained(
         "clipped",
         x,
         cost=cost_of_parameters(len(ends), rows.size) + log(3),
-        name=f"predictions that are clipped at {' and '.join(f'{bound:.4g}' for bound, _ in ends)}",
-        text=lambda mse: f"The predictions are clipped: {'; '.join(said for _, said in ends)}.",
-        fix="take the clip, or the activation that saturates, out of the model; or scale the targets into its range",
+        name=name,
+        text=lambda mse: say("The predictions are clipped: {ends}.", ends=join("; ", (said for _, said in ends))),
+        fix=say(
+            "take the clip, or the activation that saturates, out of the model; or scale the targets into its range"
+        ),
         parameters=len(ends),
         structural=True,
     )
@@ -347,10 +435,18 @@ def uneven_noise(rows: Values) -> Cause[Values] | None:
         nats,
         0.0,
         0.0,
-        "noise that grows with the prediction" if high > low else "noise that falls with the prediction",
-        f"The noise is not the same everywhere (heteroscedastic): residuals have a standard deviation of {low:.3g} "
-        f"at the lowest tenth of the predictions and {high:.3g} at the highest; "
-        f"a model that says so would gain {nats:.2g} nats a value.",
-        "gaussian_nll_loss with a second output for the variance; the logarithm of the targets if it grows with them",
+        say("noise that grows with the prediction") if high > low else say("noise that falls with the prediction"),
+        say(
+            "The noise is not the same everywhere (heteroscedastic): residuals have a standard deviation of {low:.3g} "
+            "at the lowest tenth of the predictions and {high:.3g} at the highest; a model that says so would gain "
+            "{nats:.2g} nats a value.",
+            low=low,
+            high=high,
+            nats=nats,
+        ),
+        say(
+            "gaussian_nll_loss with a second output for the variance; the logarithm of the targets if it grows with "
+            "them"
+        ),
         rows,
     )

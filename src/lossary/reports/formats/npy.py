@@ -24,6 +24,7 @@ from lossary.reports.formats.stored import (
     require_complete,
     require_rows,
 )
+from lossary.translations import say
 
 Open = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -114,5 +115,6 @@ def _stored(file: str, key: str, open_stream: Open, size: int) -> Stored:
         except DAMAGED as error:
             raise BadInput(f"the data cannot be read ({error})", file=file, key=key, fix="save it again") from None
 
-    remark = f"{key or file}: 2-byte void, which is how NumPy stores bfloat16; read as such" if is_bfloat16 else ""
+    said = say("{name}: 2-byte void, which is how NumPy stores bfloat16; read as such", name=key or file)
+    remark = said if is_bfloat16 else ""
     return Stored(file, key, shape, np.dtype(np.float32) if is_bfloat16 else dtype, read, remark=remark)

@@ -22,6 +22,7 @@ from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import refuse_bomb
 from lossary.reports.formats.token_log_probs import choices
+from lossary.translations import say
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +142,8 @@ def _text(path: str) -> Rows:
         with reader(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.string())) as opened:
             yield from (batch.rename_columns(list(wanted)) for batch in opened)
 
-    said = "" if encoding in ("utf-8", "utf-16") else f"read as {encoding}; save it as UTF-8 if names look wrong"
+    said = say("read as {encoding}; save it as UTF-8 if names look wrong", encoding=encoding)
+    said = "" if encoding in ("utf-8", "utf-16") else said
     return Rows(names, batches, said, has_header)
 
 

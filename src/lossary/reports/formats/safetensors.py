@@ -16,6 +16,7 @@ import numpy as np
 
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import MOST_ARRAYS, Stored, bfloat16_to_float32, require_complete, require_rows
+from lossary.translations import say
 
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
@@ -75,5 +76,5 @@ def _stored(
                 block = np.frombuffer(block_bytes, dtype).reshape(count, *shape[1:])
                 yield bfloat16_to_float32(block) if is_bfloat16 else block
 
-    remark = f"{key}: bfloat16, widened to float32" if is_bfloat16 else ""
+    remark = say("{name}: bfloat16, widened to float32", name=key) if is_bfloat16 else ""
     return Stored(path, key, shape, np.dtype(np.float32) if is_bfloat16 else dtype, read, remark=remark)

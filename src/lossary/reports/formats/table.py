@@ -15,6 +15,7 @@ from lossary.reports.formats.column import Column, decoded
 from lossary.reports.formats.groups import groups
 from lossary.reports.formats.rows import Rows, open_rows, refuse_duplicates, refusing
 from lossary.reports.formats.stored import MOST_ARRAYS, Stored, refuse_bomb
+from lossary.translations import join, say
 
 
 class Table:
@@ -69,7 +70,7 @@ class Table:
         values = columns[0].values if len(columns) == 1 and columns[0].kind != "list" else None
         remark = self.rows.remark
         if any(column.comma for column in columns):
-            remark = "; ".join(filter(None, [remark, "decimal commas"]))
+            remark = join("; ", [remark, say("decimal commas")])
         return Stored(
             self.path,
             key,
@@ -77,7 +78,7 @@ class Table:
             np.result_type(*(column.dtype for column in columns)),
             read,
             columns=names,
-            remark=f"{key or self.path}: {remark}" if remark else "",
+            remark=say("{name}: {said}", name=key or self.path, said=remark) if remark else "",
             values=tuple(sorted(values)) if values else (),
             table=self,
         )

@@ -13,6 +13,7 @@ import numpy as np
 from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import MOST_ARRAYS, Stored
+from lossary.translations import say
 
 FIX = "torch.save({'logits': logits, 'labels': labels}, path), with tensors alone"
 
@@ -78,6 +79,6 @@ def _stored(path: str, key: str, tensor: Any) -> Stored:
         for start in range(0, len(tensor), rows):
             yield numbers(tensor[start : start + rows])
 
-    remark = f"{key or path}: bfloat16, widened to float32" if is_bfloat16 else ""
+    remark = say("{name}: bfloat16, widened to float32", name=key or path) if is_bfloat16 else ""
     dtype = numbers(tensor.reshape(-1)[:0]).dtype
     return Stored(path, key, tuple(tensor.shape), dtype, read, remark=remark)

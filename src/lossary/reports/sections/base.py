@@ -8,12 +8,14 @@ from typing import ClassVar
 from lossary.reports.chunk import Chunk
 from lossary.reports.result import Result
 from lossary.reports.understand import Understanding
+from lossary.translations import say
 
 
 class Section(ABC):
     """A section sees every chunk once, in order, keeps what it needs in bounded memory, and hands back a `Result`.
 
-    `needs` completes the sentence "this section needs ..." where the section does not apply.
+    `title` and `needs` are said in the language of the report; `needs` completes the sentence "this section needs ..."
+    where the section does not apply.
     """
 
     id: ClassVar[str]
@@ -34,4 +36,4 @@ class Section(ABC):
     def finish(self) -> Result: ...
 
     def result(self, **parts: object) -> Result:
-        return Result(id=self.id, title=self.title, **parts)  # pyright: ignore[reportArgumentType]
+        return Result(id=self.id, title=say(self.title), **parts)  # pyright: ignore[reportArgumentType]

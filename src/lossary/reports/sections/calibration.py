@@ -16,6 +16,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.reliability import Reliability
 from lossary.reports.sections.temperature import Fit, fit_temperature, nll
 from lossary.reports.understand import Understanding
+from lossary.translations import join, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ class Calibration(Section):
         self.gap, self.loss, self.variance = Mean(seed), Mean(seed), 0.0
         self.sample = Reservoir(min(200_000, max(1, SAMPLE_SCORES // understanding.classes)), seed)
         single = understanding.task in ("binary", "multilabel")
-        self.reliability = Reliability("probability of yes" if single else "probability of the predicted class", single)
+        self.reliability = Reliability(single)
 
     @classmethod
     def applies(cls, understanding: Understanding) -> bool:
@@ -54,25 +55,34 @@ class Calibration(Section):
         error, by_chance = self.reliability.calibration_error()
         gain = fit.nll_before - fit.nll_after
         p = erfc(sqrt(max(0.0, fit.rows * gain)))  # 2 N gain is chi-squared with one degree of freedom
-        on = "fitted on this file" if self.sample.is_everything else f"fitted on {fit.rows:,} of its rows"
+        fitted = say("the loss is lowest when the logits are divided by it; fitted on this file")
+        if not self.sample.is_everything:
+            fitted = say(
+                "the loss is lowest when the logits are divided by it; fitted on {n:,} of its rows", n=fit.rows
+            )
         rows = [
-            ("entropy gap", gap, "mean loss - mean entropy of the predictions, in nats; above 0: over-confident"),
-            ("z of the gap", z, "the gap in standard errors; beyond ±3 is evidence"),
             (
-                "temperature",
-                fit.temperature if fit.exists else None,
-                f"the loss is lowest when the logits are divided by it; {on}",
+                say("entropy gap"),
+                gap,
+                say("mean loss - mean entropy of the predictions, in nats; above 0: over-confident"),
             ),
+            (say("z of the gap"), z, say("the gap in standard errors; beyond ±3 is evidence")),
+            (say("temperature"), fit.temperature if fit.exists else None, fitted),
             (
-                "loss at that temperature",
+                say("loss at that temperature"),
                 fit.nll_after if fit.exists else None,
-                f"{gain:.2g} nats less (p = {p:.2g}); refit on held-out data",
+                say("{gain:.2g} nats less (p = {p:.2g}); refit on held-out data", gain=gain, p=p),
             ),
-            ("calibration error (ECE)", error, f"a calibrated model of this size would show {by_chance:.4g} by chance"),
+            (
+                say("calibration error (ECE)"),
+                error,
+                say("a calibrated model of this size would show {x:.4g} by chance", x=by_chance),
+            ),
         ]
+        table = Table(say("How far the probabilities can be trusted"), COLUMNS, rows)
         result = self.result(
             text=self._reading(gap, z, fit),
-            tables=[Table("How far the probabilities can be trusted", COLUMNS, rows), *self.reliability.tables()],
+            tables=[table, *self.reliability.tables()],
             values={
                 "gap": gap,
                 "gap_z": z,
@@ -83,14 +93,23 @@ class Calibration(Section):
                 "histogram": histogram("margin", _log_odds(logits, label)),
             },
             figures=self.reliability.figures(),
-            method="Entropy gap: score test of T = 1, z = sum(loss - H) / sqrt(sum Var(-log q)). Temperature: Newton's "
-            f"method on 1/T (Guo et al. 2017). {self.reliability.method}",
+            method=say(
+                "Entropy gap: score test of T = 1, z = sum(loss - H) / sqrt(sum Var(-log q)). Temperature: Newton's "
+                "method on 1/T (Guo et al. 2017). "
+                "Curve and ECE: bins of equal count, intervals after Wilson 1927. ECE by chance: the expectation of "
+                "sum n_b/N |predicted - happened| when each n_b outcomes are drawn with their predicted probability."
+            ),
         )
         if fit.exists:
-            text = f"lowest at T = {fit.temperature:.3g}: {fit.nll_after:.4g} nats, {fit.nll_before:.4g} at T = 1"
+            text = say(
+                "lowest at T = {t:.3g}: {after:.4g} nats, {before:.4g} at T = 1",
+                t=fit.temperature,
+                after=fit.nll_after,
+                before=fit.nll_before,
+            )
             step = max(1, len(label) // 5_000)
             draw = partial(_draw, logits=logits[::step], label=label[::step], temperature=fit.temperature)
-            result.figures.append(Figure("The loss when the logits are divided by T", text, draw))
+            result.figures.append(Figure(say("The loss when the logits are divided by T"), text, draw))
         return result
 
     def _gap_z(self) -> float:
@@ -105,16 +124,19 @@ class Calibration(Section):
     def _reading(self, gap: float, z: float, fit: Fit) -> str:
         unbounded = ""
         if fit.temperature == 0:
-            unbounded = "The loss falls with ever larger logits: every prediction is right, and no temperature fits. "
+            unbounded = say(
+                "The loss falls with ever larger logits: every prediction is right, and no temperature fits."
+            )
         elif not fit.exists:
-            unbounded = "The loss falls with ever smaller logits: they say nothing about the targets. "
-        return unbounded + self._confidence(gap, z)
+            unbounded = say("The loss falls with ever smaller logits: they say nothing about the targets.")
+        return join(" ", [unbounded, self._confidence(gap, z)])
 
     def _confidence(self, gap: float, z: float) -> str:
         if not self._matters(gap, z):
-            return f"No evidence of over- or under-confidence in {self.gap.n:,} {self.u.unit}s."
-        surer = "The predictions are surer than they are right."
-        return surer if gap > 0 else "The predictions are right more often than they say."
+            return say("No evidence of over- or under-confidence in {n:,} {units}.", n=self.gap.n, units=self.u.plural)
+        if gap > 0:
+            return say("The predictions are surer than they are right.")
+        return say("The predictions are right more often than they say.")
 
 
 def _log_odds(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -135,6 +157,6 @@ def _draw(ax: Axes, logits: np.ndarray, label: np.ndarray, temperature: float) -
     ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if grid[0] <= t <= grid[-1]]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
-    ax.set_xlabel("temperature T; dashed: as saved")
+    ax.set_xlabel(say("temperature T; dashed: as saved"))
     ax.locator_params(axis="y", nbins=6)
-    ax.set_ylabel("nats")
+    ax.set_ylabel(say("nats"))

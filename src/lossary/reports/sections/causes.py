@@ -21,7 +21,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.losses import entropy
 from lossary.reports.understand import Understanding
 from lossary.reports.unit_names import names_of
-from lossary.translations import say
+from lossary.translations import join, say
 
 SAMPLE_SCORES, SAMPLE_ROWS = 2_000_000, 50_000
 ABSENT = 1e-7  # what a probability of 0 counts as here; its loss is infinite, and said elsewhere
@@ -130,34 +130,40 @@ class Causes(Section):
             floored = np.maximum(log_probs, log(ABSENT)) if np.isneginf(log_probs).any() else log_probs
         u = self.u
         single = u.task in ("binary", "multilabel")
-        rows = Rows(
-            floored, label, before, after, unit, sample, single, u.kind == "probs", u.name, u.unit if u.unit else "row"
-        )
+        rows = Rows(floored, label, before, after, unit, sample, single, u.kind == "probs", u.name, u.unit)
         constant = self._constant(rows.association)
         causes = [] if constant else ledger(rows, OF_CLASSES)
-        result = self._result(causes, float(rows.loss.mean()), "nats", constant)
+        result = self._result(causes, float(rows.loss.mean()), Column("nats", "#.3g"), constant)
         if not constant:
             self._list_suspects(result, rows, causes)
         return result
 
     def _constant(self, association: float) -> list[Finding]:
-        fix = "check that the model saw the samples, and that its output is not saturated"
+        fix = say("check that the model saw the samples, and that its output is not saturated")
         if self.u.survey.scores_are_constant and self.u.units > 1:
-            return [Finding("warning", "Every sample has the same prediction.", fix, "constant")]
+            return [Finding("warning", say("Every sample has the same prediction."), fix, "constant")]
         if self.seen < 100 or abs(association) >= CERTAIN:
             return []
-        text = "All samples have nearly the same prediction"
         if self.regression:
             x, y, *_ = self.sample.rows()
             if x.std() >= NEARLY_CONSTANT_VALUE * y.std():
                 return []
-            text += f": its standard deviation is {x.std():.2g}, that of the targets {y.std():.4g}."
+            text = say(
+                "All samples have nearly the same prediction: its standard deviation is {x:.2g}, that of the targets "
+                "{y:.4g}.",
+                x=x.std(),
+                y=y.std(),
+            )
         else:
             overall = entropy(self.mean_probs / self.seen)
             told = overall - self.entropy / self.seen
             if told >= NEARLY_CONSTANT * overall:
                 return []
-            text += f": together they tell {told:.2g} of {overall:.4g} nats."
+            text = say(
+                "All samples have nearly the same prediction: together they tell {told:.2g} of {overall:.4g} nats.",
+                told=told,
+                overall=overall,
+            )
         return [Finding("warning", text, fix, "nearly_constant")]
 
     def _list_suspects(self, result: Result, rows: Rows, causes: Sequence[Cause[Rows]]) -> None:
@@ -181,7 +187,7 @@ class Causes(Section):
         ]  # fmt: skip
         note = "" if certain else say("So few in a file of this size may be chance: look at each.")
         if table:
-            result.tables.append(Table("Labels that are probably wrong", SUSPECT_COLUMNS, table, note))
+            result.tables.append(Table(say("Labels that are probably wrong"), SUSPECT_COLUMNS, table, note))
 
     # Values -----------------------------------------------------------------------------------------------------------
 
@@ -191,7 +197,8 @@ class Causes(Section):
         of_counts = counts(rows.x, rows.y, rows.association >= 4)
         hypotheses = [h for h in OF_VALUES if of_counts is None or h is not values.uneven_noise]
         causes = [] if constant else ledger(rows, hypotheses)
-        result = self._result(causes, float(rows.loss.mean()), "squared units of the target", constant)
+        unit = Column("squared units of the target", "#.3g")
+        result = self._result(causes, float(rows.loss.mean()), unit, constant)
         if of_counts is not None:
             result.findings.append(Finding("note", of_counts.text, of_counts.fix, "counts"))
             result.values["counts"] = of_counts.dispersion
@@ -203,18 +210,29 @@ class Causes(Section):
         findings = []
         share = self.equal / self.seen if self.regression and self._distinct() else self.certainty.leaked()
         if share >= 0.01 and share < 1:
-            text = f"{share:.1%} of the predictions are their target"
+            text = say("{share:.1%} of the predictions are their target: a leak.", share=share)
             if not self.regression:
-                text += f", with certainty; the others' loss is {self.certainty.loss_of_others:.4g}"
-            fix = "the target reached the model: look for it among the inputs, or for rows filled in from the targets"
-            findings.append(Finding("warning", f"{text}: a leak.", fix, "leak"))
+                text = say(
+                    "{share:.1%} of the predictions are their target, with certainty; the others' loss is {loss:.4g}: "
+                    "a leak.",
+                    share=share,
+                    loss=self.certainty.loss_of_others,
+                )
+            fix = say(
+                "the target reached the model: look for it among the inputs, or for rows filled in from the targets"
+            )
+            findings.append(Finding("warning", text, fix, "leak"))
         copied, evidence = self.copies.found() if self.copies else (0.0, 0.0)
         if evidence >= CONVINCING and copied >= 0.01:
             factor = (1 / (1 - copied)) ** 0.5 if copied < 1 else float("inf")
-            text = f"{copied:.1%} of the rows are copies of others (duplicates), prediction and target alike"
-            text += f": intervals are too narrow by a factor of about {factor:.2g}."
+            text = say(
+                "{share:.1%} of the rows are copies of others (duplicates), prediction and target alike: intervals are "
+                "too narrow by a factor of about {factor:.2g}.",
+                share=copied,
+                factor=factor,
+            )
             severity = "warning" if copied >= COPIED else "note"
-            findings.append(Finding(severity, text, "drop_duplicates() before scoring", "copies"))
+            findings.append(Finding(severity, text, say("drop_duplicates() before scoring"), "copies"))
         return findings
 
     def _distinct(self) -> bool:
@@ -222,27 +240,30 @@ class Causes(Section):
         _, y, *_ = self.sample.rows()
         return not np.all(y == np.rint(y)) and np.unique(y).size > y.size / 10
 
-    def _result(self, causes: Sequence[Cause[Any]], loss: float, unit: str, constant: list[Finding]) -> Result:
+    def _result(self, causes: Sequence[Cause[Any]], loss: float, unit: Column, constant: list[Finding]) -> Result:
         causes = [cause for cause in causes if cause.amount >= FLOOR * loss or not cause.amount]
         findings = constant + [Finding(cause.severity(loss), cause.text, cause.fix, cause.id) for cause in causes]
         findings += self._facts() if not constant else []
-        columns = (Column("cause"), Column(unit, "#.3g"), Column("± 95 %", "#.2g"), Column("fix"))
+        columns = (Column("cause"), unit, Column("± 95 %", "#.2g"), Column("fix"))
         lines: list[tuple[str | float, ...]] = [(c.name, c.amount, c.error, c.fix) for c in causes]
         rest = loss - sum(cause.amount for cause in causes)
-        lines.append(("what the model does not know", rest, float("nan"), ""))
+        lines.append((say("what the model does not know"), rest, float("nan"), ""))
+        table = Table(say("Ledger: each line of what those before it leave"), columns, lines)
         return self.result(
             text=_ledger_text(causes, loss, rest, self.regression),
             findings=findings,
-            tables=[Table("Ledger: each line of what those before it leave", columns, lines)] if causes else [],
+            tables=[table] if causes else [],
             values={
                 "loss": loss,
                 "rest": rest,
                 "causes": {c.id: {"amount": c.amount, "half_width": c.error, "nats": c.nats} for c in causes},
             },
-            method="Hypotheses are compared by log-likelihood on a sample of the file; each must pay for its "
-            "parameters (Schwarz 1978), for the alternatives that it was chosen from, and 10 nats more. Intervals and "
-            "evidence count dependent values by sample (Kish 1965). Of those that explain nearly the same the simplest "
-            "leads.",
+            method=say(
+                "Hypotheses are compared by log-likelihood on a sample of the file; each must pay for its parameters "
+                "(Schwarz 1978), for the alternatives that it was chosen from, and 10 nats more. Intervals and "
+                "evidence count dependent values by sample (Kish 1965). Of those that explain nearly the same the "
+                "simplest leads."
+            ),
         )
 
 
@@ -251,7 +272,20 @@ def _ledger_text(causes: Sequence[Cause[Any]], loss: float, rest: float, regress
     if not counted:
         return ""
     if regression:
-        parts = [f"{cause.amount / loss:.1%} go with {cause.name}" for cause in counted]
-        return f"Of the mean squared error of {loss:.4g}: {', '.join(parts)}; {rest:.4g} is left."
-    parts = [f"{cause.amount:.3g} ± {cause.error:.2g} go with {cause.name}" for cause in counted]
-    return f"Of {loss:.4g} nats: {', '.join(parts)}; the other {rest:.3g} are what the model does not know."
+        parts = [say("{share:.1%} go with {cause}", share=cause.amount / loss, cause=cause.name) for cause in counted]
+        return say(
+            "Of the mean squared error of {loss:.4g}: {parts}; {rest:.4g} is left.",
+            loss=loss,
+            parts=join(", ", parts),
+            rest=rest,
+        )
+    parts = [
+        say("{amount:.3g} ± {error:.2g} go with {cause}", amount=cause.amount, error=cause.error, cause=cause.name)
+        for cause in counted
+    ]
+    return say(
+        "Of {loss:.4g} nats: {parts}; the other {rest:.3g} are what the model does not know.",
+        loss=loss,
+        parts=join(", ", parts),
+        rest=rest,
+    )

@@ -14,7 +14,8 @@ from lossary.reports.palette import ACCENT, MUTED, WASH
 from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.confusion import Confusion
-from lossary.reports.understand import Understanding
+from lossary.reports.understand import PLURALS, Understanding
+from lossary.translations import deferred, join, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,10 @@ class Classes(Section):
     def _multilabel(self) -> bool:
         return self.u.task == "multilabel"
 
+    @property
+    def _plural(self) -> str:
+        return say(PLURALS["label" if self._multilabel else "class"])
+
     def update(self, chunk: Chunk) -> None:
         group = chunk.unit % self.groups if self._multilabel else chunk.label
         self.loss.add(chunk.loss, group)
@@ -69,13 +74,10 @@ class Classes(Section):
     def finish(self) -> Result:
         order = np.argsort(-np.where(self.loss.infinite > 0, np.inf, self.loss.mean), kind="stable")
         order = order[(self.loss.n + self.loss.infinite)[order] > 0]
-        what = "label" if self._multilabel else "class"
-        note = f"The {SHOWN} {what}es with the highest mean loss of {order.size:,}." if order.size > SHOWN else ""
-        absent = self.groups - order.size
         drawn = [int(k) for k in order[:DRAWN]]
         names = [self.u.name(k) for k in drawn]
         figure = Figure(
-            f"Mean loss per {what} and its 95 % interval" + (f", the highest {DRAWN}" if order.size > DRAWN else ""),
+            self._caption(order.size),
             "; ".join(f"{name}: {self.loss.mean[k]:.3g}" for name, k in zip(names, drawn, strict=True)),
             partial(
                 _draw,
@@ -87,18 +89,54 @@ class Classes(Section):
             height=0.8 + 0.2 * len(drawn),
         )
         return self.result(
-            text=f"{absent:,} of {self.groups:,} {what}es have no target in this file. " * (absent > 0)
-            + "“Share” is of the total loss, “seen” of the targets; “predicted” is the mean probability.",
-            findings=self._findings(order, what),
-            tables=[Table(f"Per {what}", (Column(what), *COLUMNS), [self._row(int(k)) for k in order[:SHOWN]], note)],
+            text=self._text(self.groups - order.size),
+            findings=self._findings(order),
+            tables=[self._table(order)],
             figures=[figure],
             values={
                 self.u.name(int(k)): {"count": int(self.loss.n[k]), "mean": float(self.loss.mean[k])}
                 for k in order[:SHOWN]
             },
-            method="Interval: mean ± 1.96 standard errors, targets taken as independent. "
-            "Seen against predicted: score test of a bias per class, sum(q - y) / sqrt(sum q(1 - q)).",
+            method=say(
+                "Interval: mean ± 1.96 standard errors, targets taken as independent. "
+                "Seen against predicted: score test of a bias per class, sum(q - y) / sqrt(sum q(1 - q))."
+            ),
         )
+
+    def _caption(self, count: int) -> str:
+        if count > DRAWN:
+            if self._multilabel:
+                return say("Mean loss per label and its 95 % interval, the highest {n}", n=DRAWN)
+            return say("Mean loss per class and its 95 % interval, the highest {n}", n=DRAWN)
+        if self._multilabel:
+            return say("Mean loss per label and its 95 % interval")
+        return say("Mean loss per class and its 95 % interval")
+
+    def _text(self, absent: int) -> str:
+        columns = say("“Share” is of the total loss, “seen” of the targets; “predicted” is the mean probability.")
+        if not absent:
+            return columns
+        text = say(
+            "{absent:,} of {n:,} {groups} have no target in this file.",
+            absent=absent,
+            n=self.groups,
+            groups=self._plural,
+        )
+        return join(" ", [text, columns])
+
+    def _table(self, order: np.ndarray) -> Table:
+        rows = [self._row(int(k)) for k in order[:SHOWN]]
+        note = ""
+        if order.size > SHOWN:
+            note = say(
+                "The {n} {groups} with the highest mean loss of {all:,}.",
+                n=SHOWN,
+                groups=self._plural,
+                all=order.size,
+            )
+        if self._multilabel:
+            return Table(say("Per label"), (Column("label"), *COLUMNS), rows, note)
+        return Table(say("Per class"), (Column("class"), *COLUMNS), rows, note)
 
     def _counts(self) -> np.ndarray:
         return self.loss.n + self.loss.infinite
@@ -120,7 +158,7 @@ class Classes(Section):
             None if taken_for is None else self.u.name(taken_for),
         )
 
-    def _findings(self, order: np.ndarray, what: str) -> list[Finding]:
+    def _findings(self, order: np.ndarray) -> list[Finding]:
         findings = []
         if order.size < 2:
             return findings
@@ -128,8 +166,19 @@ class Classes(Section):
         mean, error = float(self.loss.mean[worst]), float(self.loss.error[worst])
         if mean - 3 * error > self.overall.finite_mean:
             row = self._row(worst)
-            against = f"{mean:.3g} against {self.overall.finite_mean:.3g} overall, and {row[4]:.1%} of the total"
-            findings.append(Finding("note", f"{what.capitalize()} {row[0]} has the highest mean loss: {against}."))
+            text = (
+                deferred(
+                    "Label {name} has the highest mean loss: {mean:.3g} against {overall:.3g} overall, and {share:.1%} "
+                    "of the total."
+                )
+                if self._multilabel
+                else deferred(
+                    "Class {name} has the highest mean loss: {mean:.3g} against {overall:.3g} overall, and {share:.1%} "
+                    "of the total."
+                )
+            )
+            said = say(text, name=row[0], mean=mean, overall=self.overall.finite_mean, share=row[4])
+            findings.append(Finding("note", said))
         shift = self.predicted - self.seen
         z = shift / np.sqrt(np.maximum(self.variance, 1e-300))
         rows = self._counts() if self._multilabel else np.full(self.groups, self._counts().sum())
@@ -137,9 +186,25 @@ class Classes(Section):
         strange = (np.abs(z) > 3 + np.log10(self.groups)) & (size > 0.01)
         if strange.any() and self.u.task != "soft" and self.groups > MOST_BIASES:
             k = int(np.argmax(np.where(strange, size, 0)))
-            shares = f"with {self.predicted[k] / rows[k]:.1%} on average but seen in {self.seen[k] / rows[k]:.1%}"
-            text = f"{what.capitalize()} {self.u.name(k)} is predicted {shares} (z = {z[k]:+.1f})"
-            findings.append(Finding("note", f"{text}: training with weights, or another mix of classes, does that."))
+            text = (
+                deferred(
+                    "Label {name} is predicted with {predicted:.1%} on average but seen in {seen:.1%} (z = {z:+.1f}): "
+                    "training with weights, or another mix of classes, does that."
+                )
+                if self._multilabel
+                else deferred(
+                    "Class {name} is predicted with {predicted:.1%} on average but seen in {seen:.1%} (z = {z:+.1f}): "
+                    "training with weights, or another mix of classes, does that."
+                )
+            )
+            said = say(
+                text,
+                name=self.u.name(k),
+                predicted=self.predicted[k] / rows[k],
+                seen=self.seen[k] / rows[k],
+                z=z[k],
+            )
+            findings.append(Finding("note", said))
         return findings
 
 
@@ -152,4 +217,4 @@ def _draw(ax: Axes, names: list[str], mean: np.ndarray, error: np.ndarray, overa
     ax.set_yticks(places, [name if len(name) <= 14 else name[:13] + "…" for name in names])
     ax.set_ylim(-0.7, len(names) - 0.3)
     ax.set_xlim(left=max(0, ax.get_xlim()[0]))
-    ax.set_xlabel("nats; dashed: mean over all")
+    ax.set_xlabel(say("nats; dashed: mean over all"))

@@ -14,6 +14,7 @@ from lossary.reports.palette import ACCENT, INK, WASH
 from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.understand import Understanding
+from lossary.translations import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,36 +55,44 @@ class Decomposition(Section):
     def finish(self) -> Result:
         total, floor, rest = self.cross_entropy.mean, self.entropy.mean, self.divergence.mean
         parts = (
-            ("cross-entropy", self.cross_entropy, "softmax(logits) - target"),
-            ("entropy of the targets", self.entropy, "none: no prediction changes it"),
-            ("relative entropy (KL)", self.divergence, "softmax(logits) - target, the same as cross-entropy"),
+            (say("cross-entropy"), self.cross_entropy, say("softmax(logits) - target")),
+            (say("entropy of the targets"), self.entropy, say("none: no prediction changes it")),
+            (
+                say("relative entropy (KL)"),
+                self.divergence,
+                say("softmax(logits) - target, the same as cross-entropy"),
+            ),
         )
-        share = floor / total if total else float("nan")
-        text = (
-            f"Of {total:.4g} nats, {floor:.4g} ({share:.1%}) are the entropy of the targets: no prediction removes it."
+        text = say(
+            "Of {total:.4g} nats, {floor:.4g} ({share:.1%}) are the entropy of the targets: no prediction removes it.",
+            total=total,
+            floor=floor,
+            share=floor / total if total else float("nan"),
         )
+        rows = [(name, mean.mean, *mean.interval, gradient) for name, mean, gradient in parts]
         result = self.result(
-            text="For each sample, cross-entropy(p, q) = H(p) + KL(p‖q): what the targets leave open, and what the "
-            "model gets wrong. "
-            f"The largest difference between the two sides in this file is {self.largest_gap:.2g} nats.",
+            text=say(
+                "For each sample, cross-entropy(p, q) = H(p) + KL(p‖q): what the targets leave open, and what the "
+                "model gets wrong. "
+                "The largest difference between the two sides in this file is {gap:.2g} nats.",
+                gap=self.largest_gap,
+            ),
             findings=[Finding("note", text)] if np.isfinite(total) else [],
-            tables=[
-                Table("Parts", COLUMNS, [(name, mean.mean, *mean.interval, gradient) for name, mean, gradient in parts])
-            ],
+            tables=[Table(say("Parts"), COLUMNS, rows)],
             values={"cross_entropy": total, "entropy": floor, "kl": rest, "largest_gap": self.largest_gap},
         )
         if np.isfinite(total):
             draw = partial(_draw, entropy=floor, divergence=rest)
-            result.figures.append(Figure("The two parts of the cross-entropy", text, draw, height=1.5))
+            result.figures.append(Figure(say("The two parts of the cross-entropy"), text, draw, height=1.5))
         return result
 
 
 def _draw(ax: Axes, entropy: float, divergence: float) -> None:
     ax.barh(0, entropy, color=WASH, height=0.4)
     ax.barh(0, divergence, left=entropy, color=ACCENT, height=0.4)
-    ax.text(0, 0.26, f"entropy {entropy:.4g}", color=INK, va="bottom")
+    ax.text(0, 0.26, say("entropy {x:.4g}", x=entropy), color=INK, va="bottom")
     ax.text(entropy + divergence, -0.26, f"KL {divergence:.4g}", color=INK, va="top", ha="right")
     ax.set_ylim(-0.5, 0.5)
     ax.set_xlim(0, (entropy + divergence) * 1.02)
     ax.set_yticks([])
-    ax.set_xlabel("nats")
+    ax.set_xlabel(say("nats"))

@@ -15,6 +15,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.drawing import log_axes
 from lossary.reports.sections.losses import entropy
 from lossary.reports.understand import Understanding
+from lossary.translations import deferred, join, say
 from lossary.weights import SCHEMES as FROM_COUNTS
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 SHOWN, DRAWN = 50, 40
 BETA = 0.999
 SCHEMES = {
-    "balanced": "balanced",
-    "inverse_frequency": "inverse frequency",
-    "effective_number": f"effective number (beta {BETA})",
-    "median_frequency": "median frequency",
+    "balanced": deferred("balanced"),
+    "inverse_frequency": deferred("inverse frequency"),
+    "effective_number": deferred("effective number (beta 0.999)"),
+    "median_frequency": deferred("median frequency"),
 }
 SCHEME_COLUMNS = (
     Column("scheme"),
@@ -38,17 +39,25 @@ SCHEME_COLUMNS = (
 CHOICE_COLUMNS = (Column("choice"), Column("what it does"))
 CHOICES = [
     (
-        "do nothing, move the threshold",
-        "Probabilities stay honest; choose the decision threshold for the cost of each mistake. The default to beat.",
+        deferred("do nothing, move the threshold"),
+        deferred(
+            "Probabilities stay honest; choose the decision threshold for the cost of each mistake. The default to "
+            "beat."
+        ),
     ),
     (
-        "logit adjustment",
-        "Train on logits + log(class share), predict with the plain logits: for balanced accuracy (Menon et al. 2021).",
+        deferred("logit adjustment"),
+        deferred(
+            "Train on logits + log(class share), predict with the plain logits: for balanced accuracy (Menon et al. "
+            "2021)."
+        ),
     ),
     (
-        "class weights",
-        "Fewer misses of rare classes, more false alarms. The fitted log-odds shift by the logarithm of the weights, "
-        "so probabilities need that subtracted again.",
+        deferred("class weights"),
+        deferred(
+            "Fewer misses of rare classes, more false alarms. The fitted log-odds shift by the logarithm of the "
+            "weights, so probabilities need that subtracted again."
+        ),
     ),
 ]
 
@@ -84,8 +93,10 @@ class Frequencies(Section):
             yes, all_of_it = int(self.positives[k]), int(self.counts[k])
             rows.append((self.u.name(k), yes, yes / max(1, all_of_it), (all_of_it - yes) / yes if yes else None))
         return self.result(
-            text="With pos_weight the yes of a label weighs as much as its no; its log-odds shift by log(pos_weight).",
-            tables=[Table("Labels, the rarest first", columns, rows), Table("Choices", CHOICE_COLUMNS, [CHOICES[0]])],
+            text=say(
+                "With pos_weight the yes of a label weighs as much as its no; its log-odds shift by log(pos_weight)."
+            ),
+            tables=[Table(say("Labels, the rarest first"), columns, rows), _choices(1)],
             values={self.u.name(int(k)): int(self.positives[k]) for k in order},
         )
 
@@ -96,7 +107,11 @@ class Frequencies(Section):
         ratio = counts.max() / counts.min()
         effective = exp(entropy(counts / counts.sum()))
         rarest = self.u.name(int(seen[counts.argmin()]))
-        text = f"The commonest class has {ratio:.3g} times as many targets as the rarest ({rarest})."
+        text = say(
+            "The commonest class has {ratio:.3g} times as many targets as the rarest ({rarest}).",
+            ratio=ratio,
+            rarest=rarest,
+        )
         columns = (
             Column("class"),
             Column("count", ",d"),
@@ -114,33 +129,41 @@ class Frequencies(Section):
             )
             for k in kept
         ]
-        note = (
-            f"The {SHOWN // 2} commonest and {SHOWN // 2} rarest of {order.size:,} classes."
-            if order.size > SHOWN
-            else ""
-        )
+        note = say("The {n} commonest and {n} rarest of {all:,} classes.", n=SHOWN // 2, all=order.size)
         figure = Figure(
-            "Targets per class, commonest first",
-            f"{text} Effective number of classes {effective:.3g}.",
+            say("Targets per class, commonest first"),
+            join(" ", [text, say("Effective number of classes {n:.3g}.", n=effective)]),
             partial(_draw, counts=counts[order], names=[self.u.name(int(k)) for k in seen[order]]),
             height=2.4,
         )
-        schemes = [(SCHEMES[scheme], *_summary(counts, weights[scheme])) for scheme in SCHEMES]
+        schemes = [(say(SCHEMES[scheme]), *_summary(counts, weights[scheme])) for scheme in SCHEMES]
+        mixed = say(
+            "The classes are as mixed as {n:.3g} equally frequent ones (exp of the entropy). Weights should come from "
+            "the training set: these are of this file. Schemes that differ by a common factor are the same in a "
+            "weighted mean.",
+            n=effective,
+        )
+        finding = Finding("note", join(" ", [text, say("That alone is no reason for weights.")]))
+        each = say("Frequency and weights of each class")
         return self.result(
-            text=f"{text} The classes are as mixed as {effective:.3g} equally frequent ones (exp of the entropy). "
-            "Weights should come from the training set: these are of this file. Schemes that differ by a common factor "
-            "are the same in a weighted mean.",
-            findings=[Finding("note", f"{text} That alone is no reason for weights.")] if ratio > 10 else [],
+            text=join(" ", [text, mixed]),
+            findings=[finding] if ratio > 10 else [],
             tables=[
-                Table("Choices", CHOICE_COLUMNS, [(choice, effect) for choice, effect in CHOICES]),
-                Table("Weighting schemes", SCHEME_COLUMNS, schemes),
-                Table("Frequency and weights of each class", columns, rows, note, folded=True),
+                _choices(len(CHOICES)),
+                Table(say("Weighting schemes"), SCHEME_COLUMNS, schemes),
+                Table(each, columns, rows, note if order.size > SHOWN else "", folded=True),
             ],
             figures=[figure] if counts.size > 1 else [],
             values={"counts": [int(n) for n in self.counts], "effective_classes": effective, "ratio": float(ratio)},
-            method="Effective sample size (sum w)² / sum w² over the targets (Kish 1965). Effective number: Cui et al. "
-            "2019. Median frequency: Eigen & Fergus 2015.",
+            method=say(
+                "Effective sample size (sum w)² / sum w² over the targets (Kish 1965). Effective number: Cui et al. "
+                "2019. Median frequency: Eigen & Fergus 2015."
+            ),
         )
+
+
+def _choices(most: int) -> Table:
+    return Table(say("Choices"), CHOICE_COLUMNS, [(say(choice), say(effect)) for choice, effect in CHOICES[:most]])
 
 
 def scheme_weights(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -159,11 +182,11 @@ def _draw(ax: Axes, counts: np.ndarray, names: list[str]) -> None:
     if counts.size > DRAWN:
         ax.plot(np.arange(1, counts.size + 1), counts, color=ACCENT)
         log_axes(ax)
-        ax.set_xlabel("rank of the class")
+        ax.set_xlabel(say("rank of the class"))
     else:
         ax.bar(np.arange(counts.size), counts, color=ACCENT, width=0.7)
         short = [name if len(name) <= 9 else name[:8] + "…" for name in names]
         crowded = sum(map(len, short)) > 34
         ax.set_xticks(np.arange(counts.size), short, rotation=90 if crowded else 0)
         ax.tick_params(axis="x", length=0)
-    ax.set_ylabel("targets")
+    ax.set_ylabel(say("targets"))

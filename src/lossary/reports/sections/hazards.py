@@ -15,6 +15,7 @@ from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.drawing import log_axes
 from lossary.reports.understand import Understanding
+from lossary.translations import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,26 +72,36 @@ class Hazards(Section):
         with np.errstate(all="ignore"):
             mean_half = float(self.sum_half / np.float16(self.finite))
         mean = self.finite_sum / max(1, self.finite)
-        scores = "logit" if self.u.kind == "logits" else "score"
-        text = (
-            f"The largest |{scores}| is {self.largest_score:.4g}. A mean of {self.finite:,} losses with sum and count "
-            f"kept in float16 would be {_number(mean_half)} instead of {mean:.4g}."
+        text = say(
+            "The largest |{score}| is {largest:.4g}. A mean of {n:,} losses with sum and count kept in float16 would "
+            "be {half} instead of {mean:.4g}.",
+            score="logit" if self.u.kind == "logits" else say("score"),
+            largest=self.largest_score,
+            n=self.finite,
+            half=_number(mean_half),
+            mean=mean,
         )
         figure = Figure(
-            "−log p(target), and where p(target) becomes 0 in each type",
-            f"float16 loses p below exp(-{UNDERFLOW['float16']:.4g}), float32 below exp(-{UNDERFLOW['float32']:.4g}).",
+            say("−log p(target), and where p(target) becomes 0 in each type"),
+            say(
+                "float16 loses p below exp(-{half:.4g}), float32 below exp(-{single:.4g}).",
+                half=UNDERFLOW["float16"],
+                single=UNDERFLOW["float32"],
+            ),
             partial(_draw, histogram=self.histogram),
         )
         return self.result(
             text=text,
             findings=self._findings(rows),
-            tables=[Table("Formulas written out by hand, against float64", COLUMNS, rows)],
+            tables=[Table(say("Formulas written out by hand, against float64"), COLUMNS, rows)],
             figures=[figure] if self.histogram[1:-1].any() else [],
             values={
                 f"{name} in {dtype}": {"not_finite": bad, "wrongly_zero": zero} for name, dtype, bad, zero, _ in rows
             }
             | {"largest_score": self.largest_score, "mean_in_float16": mean_half},
-            method="Lossary's losses work on logits, by logsumexp and softplus, and accumulate in float32 or wider.",
+            method=say(
+                "Lossary's losses work on logits, by logsumexp and softplus, and accumulate in float32 or wider."
+            ),
         )
 
     def _findings(self, rows: list[tuple[str, str, int, int, float]]) -> list[Finding]:
@@ -98,9 +109,15 @@ class Hazards(Section):
         name, dtype, lost, _, _ = max(bites, key=lambda row: (row[2], row[1]))
         if not lost or self.u.kind == "probs":
             return []
-        count = f"{lost:,} of {self.units:,} {self.u.unit}s"
-        text = f"Written out as `{name}` in {dtype}, the loss would be inf or NaN for {count}."
-        return [Finding("note", text, "pass logits to cross_entropy or binary_cross_entropy_with_logits")]
+        text = say(
+            "Written out as `{formula}` in {dtype}, the loss would be inf or NaN for {lost:,} of {n:,} {units}.",
+            formula=name,
+            dtype=dtype,
+            lost=lost,
+            n=self.units,
+            units=self.u.plural,
+        )
+        return [Finding("note", text, say("pass logits to cross_entropy or binary_cross_entropy_with_logits"))]
 
 
 def _formulas(chunk: Chunk) -> dict[str, Naive]:
@@ -147,6 +164,7 @@ def _draw(ax: Axes, histogram: np.ndarray) -> None:
     for name, limit in UNDERFLOW.items():
         right = name == "float32"
         ax.axvline(limit, color=WARM, linewidth=1)
-        ax.text(limit * (1.1 if right else 0.9), top**1.12, f"0 in {name}", ha="left" if right else "right", va="top")
-    ax.set_xlabel("−log p(target), nats")
-    ax.set_ylabel("count")
+        text = say("0 in {dtype}", dtype=name)
+        ax.text(limit * (1.1 if right else 0.9), top**1.12, text, ha="left" if right else "right", va="top")
+    ax.set_xlabel(say("−log p(target), nats"))
+    ax.set_ylabel(say("count"))

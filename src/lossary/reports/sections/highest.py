@@ -13,6 +13,7 @@ from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.understand import Understanding
 from lossary.reports.unit_names import names_of
+from lossary.translations import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,16 +62,18 @@ class Highest(Section):
 
     def finish(self) -> Result:
         share, mass = concentration(self.count, self.total)
-        total = self.total.sum()
+        total, counted = self.total.sum(), int(self.count.sum()) + self.infinite
         one_percent = float(np.interp(0.01, share, mass))
         half = float(np.interp(0.5, mass, share))
         names = names_of(self.u, self.top[1].astype(np.int64))
         rows = [self._row(name, *column, total=total) for name, column in zip(names, self.top.T, strict=True)]
         columns = VALUE_COLUMNS if self.u.task == "regression" else SCORE_COLUMNS
         result = self.result(
-            text="Candidates for a look: a wrong label, a sample of another kind, or simply a hard one. "
-            "They say something about generalisation only when the model was not trained on them.",
-            tables=[Table(f"The {len(rows)} highest of {int(self.count.sum()) + self.infinite:,}", columns, rows)],
+            text=say(
+                "Candidates for a look: a wrong label, a sample of another kind, or simply a hard one. "
+                "They say something about generalisation only when the model was not trained on them."
+            ),
+            tables=[Table(say("The {n} highest of {all:,}", n=len(rows), all=counted), columns, rows)],
             values={
                 "units": [int(unit) for unit in self.top[1]],
                 "losses": [float(loss) for loss in self.top[0]],
@@ -78,11 +81,16 @@ class Highest(Section):
             },
         )
         if total > 0 and not self.infinite and self.count.sum() >= 100:
-            text = f"1 % of the {self.u.unit}s hold {one_percent:.1%} of the loss; half of it is held by {half:.2%}."
+            text = say(
+                "1 % of the {units} hold {share:.1%} of the loss; half of it is held by {half:.2%}.",
+                units=self.u.plural,
+                share=one_percent,
+                half=half,
+            )
             if one_percent >= CONCENTRATED:
                 result.findings.append(Finding("note", text))
-            draw = partial(_draw, share=share, mass=mass, unit=self.u.unit)
-            result.figures.append(Figure("Share of the loss that the highest losses hold", text, draw))
+            draw = partial(_draw, share=share, mass=mass, units=self.u.plural)
+            result.figures.append(Figure(say("Share of the loss that the highest losses hold"), text, draw))
         return result
 
     def _row(
@@ -103,7 +111,7 @@ class Highest(Section):
 
     def _class(self, index: float) -> str:
         if self.u.task == "multilabel" or (self.u.task == "binary" and not self.u.names):
-            return "yes" if index else "no"
+            return say("yes") if index else say("no")
         return self.u.name(int(index))
 
 
@@ -124,7 +132,7 @@ def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.
     return share, mass
 
 
-def _draw(ax: Axes, share: np.ndarray, mass: np.ndarray, unit: str) -> None:
+def _draw(ax: Axes, share: np.ndarray, mass: np.ndarray, units: str) -> None:
     grid = np.linspace(0, 1, 201)
     curve = np.interp(grid, share, mass)
     ax.fill_between(grid, curve, color=ACCENT, alpha=0.15, linewidth=0)
@@ -132,10 +140,11 @@ def _draw(ax: Axes, share: np.ndarray, mass: np.ndarray, unit: str) -> None:
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     half = np.interp(0.5, mass, share)
     ax.plot(half, 0.5, "o", color=INK, markersize=4.5)
-    ax.annotate(f"half of the loss: {half:.2%}", (half, 0.5), (8, -3), textcoords="offset points", color=INK)
+    text = say("half of the loss: {half:.2%}", half=half)
+    ax.annotate(text, (half, 0.5), (8, -3), textcoords="offset points", color=INK)
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     ax.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-    ax.set_xlabel(f"{unit}s, highest loss first")
-    ax.set_ylabel("share of the loss")
+    ax.set_xlabel(say("{units}, highest loss first", units=units))
+    ax.set_ylabel(say("share of the loss"))

@@ -16,6 +16,7 @@ from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.drawing import labelled_bars
 from lossary.reports.understand import Understanding
+from lossary.translations import deferred, join, say
 
 LOSS_COLUMNS = (
     Column("loss"),
@@ -72,25 +73,32 @@ class Losses(Section):
         null_name, null, references = self._references()
         floor = self.target_entropy.mean if self.u.task == "soft" else 0.0
         skill = (null - mean.mean) / (null - floor) if null > floor else float("nan")
+        compared = [(say(name), value, meaning) for name, value, meaning in references]
         tables = [
-            Table("Losses", LOSS_COLUMNS, [self._row(name) for name in self.means]),
-            Table("Numbers to compare with", REFERENCE_COLUMNS, references),
+            Table(say("Losses"), LOSS_COLUMNS, [self._row(name) for name in self.means]),
+            Table(say("Numbers to compare with"), REFERENCE_COLUMNS, compared),
         ]
         values = {name: {"mean": m.mean, "low": m.interval[0], "high": m.interval[1]} for name, m in self.means.items()}
         result = self.result(
             highlights=self._highlights(main, mean, skill),
-            text=f"Means over {mean.n + mean.infinite:,} {self.u.unit}s. {self._reading(mean.mean, skill)}",
+            text=join(
+                " ",
+                [
+                    say("Means over {n:,} {units}.", n=mean.n + mean.infinite, units=self.u.plural),
+                    self._reading(mean.mean, skill),
+                ],
+            ),
             tables=tables,
             findings=self._findings(main, mean, null_name, null),
             values={**values, "references": {name: value for name, value, _ in references}, "skill": skill},
             method=_method(mean),
         )
         if np.isfinite(mean.mean):
-            bars = [(f"{main}, this file", mean.mean, True)]
-            bars += [(name, value, False) for name, value, _ in references if not name.startswith("l1_loss")]
+            bars = [(say("{loss}, this file", loss=main), mean.mean, True)]
+            bars += [(say(name), value, False) for name, value, _ in references if not name.startswith("l1_loss")]
             result.figures.append(
                 Figure(
-                    "The loss and the numbers to compare it with",
+                    say("The loss and the numbers to compare it with"),
                     "; ".join(f"{name}: {value:.4g}" for name, value, _ in bars),
                     partial(labelled_bars, rows=bars, unit=self._unit, interval=(low, high)),
                     height=0.55 + 0.52 * len(bars),
@@ -100,32 +108,38 @@ class Losses(Section):
 
     def _highlights(self, main: str, mean: Mean, skill: float) -> list[tuple[str, str, str]]:
         low, high = mean.interval
-        bounds = f"{low:.4g} to {high:.4g}, 95 % interval" if low == low else "no interval"
-        regression = self.u.task == "regression"
-        if regression:
-            quality = ("R²", f"{skill:.3f}", "1 - MSE / variance of the targets")
-            error = ("RMSE", f"{sqrt(mean.mean):.4g}", "in units of the target")
+        bounds = say("no interval")
+        if low == low:
+            bounds = say("{low:.4g} to {high:.4g}, 95 % interval", low=low, high=high)
+        if self.u.task == "regression":
+            quality = ("R²", f"{skill:.3f}", say("1 - MSE / variance of the targets"))
+            error = ("RMSE", f"{sqrt(mean.mean):.4g}", say("in units of the target"))
         else:
-            lowest = "the entropy of the targets" if self.u.task == "soft" else "0"
-            quality = ("skill", f"{skill:.1%}", f"of the way from the class frequencies to {lowest}")
-            error = ("error rate", f"{self.means['error rate'].mean:.2%}", "share of wrong predictions")
+            way = say("of the way from the class frequencies to 0")
+            if self.u.task == "soft":
+                way = say("of the way from the class frequencies to the entropy of the targets")
+            quality = (say("skill"), f"{skill:.1%}", way)
+            error = (say("error rate"), f"{self.means['error rate'].mean:.2%}", say("share of wrong predictions"))
         return [
             (main, f"{mean.mean:.4g}", bounds),
             quality,
             error,
-            (f"{self.u.unit}s", f"{mean.n + mean.infinite:,}", f"{self.u.survey.ignored:,} ignored"),
+            (self.u.plural, f"{mean.n + mean.infinite:,}", say("{n:,} ignored", n=self.u.survey.ignored)),
         ]
 
     @property
     def _unit(self) -> str:
-        return "squared units of the target" if self.u.task == "regression" else "nats"
+        return say("squared units of the target") if self.u.task == "regression" else say("nats")
 
     def _row(self, name: str) -> tuple[str | float, ...]:
         mean = self.means[name]
-        return (name, mean.mean, *mean.interval, self.meaning[name])
+        return (say(name), mean.mean, *mean.interval, say(self.meaning[name]))
 
     def _references(self) -> tuple[str, float, list[tuple[str, float, str]]]:
-        """The name and loss of the model that knows only how often each target occurs, and all references."""
+        """The name and loss of the model that knows only how often each target occurs, and all references.
+
+        Names are English, as `values` has them.
+        """
         if self.u.task == "regression":
             return self._regression_references()
         counted = self.class_mass.sum(axis=1)
@@ -133,19 +147,25 @@ class Losses(Section):
             sum(entropy(row / max(1.0, n)) * n for row, n in zip(self.class_mass, counted, strict=True)) / counted.sum()
         )
         shares = self.class_mass.sum(axis=0) / counted.sum()
-        uniform = (f"log {self.u.classes}", log(self.u.classes), "every class equally likely: an untrained model")
-        of_what = "each label" if self.u.task == "multilabel" else "the classes"
-        known = ("class frequencies", prior, f"always answering the shares of {of_what} in this file")
+        untrained = say("every class equally likely: an untrained model")
+        uniform = (f"log {self.u.classes}", log(self.u.classes), untrained)
+        meaning = say("always answering the shares of the classes in this file")
+        if self.u.task == "multilabel":
+            meaning = say("always answering the shares of each label in this file")
+        known = (deferred("class frequencies"), prior, meaning)
         if self.u.task == "soft":
-            floor = ("entropy of the targets", self.target_entropy.mean, "the lowest that any prediction can reach")
+            meaning = say("the lowest that any prediction can reach")
+            floor = (deferred("entropy of the targets"), self.target_entropy.mean, meaning)
         elif self.u.task == "classification":
             value = floors.softmax_twice(self.u.classes)
-            meaning = "log(1 + (C-1)/e): the least that a loss taking logits can answer when it is given probabilities"
-            floor = ("floor of a doubled softmax", value, meaning)
+            meaning = say(
+                "log(1 + (C-1)/e): the least that a loss taking logits can answer when it is given probabilities"
+            )
+            floor = (deferred("floor of a doubled softmax"), value, meaning)
         else:
             value = float(shares[1]) * floors.SIGMOID_TWICE_YES + float(shares[0]) * floors.SIGMOID_TWICE_NO
-            meaning = "the least that a loss taking logits can answer when it is given probabilities"
-            floor = ("floor of a doubled sigmoid", value, meaning)
+            meaning = say("the least that a loss taking logits can answer when it is given probabilities")
+            floor = (deferred("floor of a doubled sigmoid"), value, meaning)
         return known[0], prior, [uniform, known, floor]
 
     def _regression_references(self) -> tuple[str, float, list[tuple[str, float, str]]]:
@@ -153,40 +173,74 @@ class Losses(Section):
         (sample,) = self.target_sample.rows()
         spread = float(np.abs(sample - np.median(sample)).mean())
         return (
-            "mean of the targets",
+            deferred("mean of the targets"),
             variance,
             [
-                ("mse_loss of the mean", variance, "always answering the mean of the targets (their variance)"),
-                ("l1_loss of the median", spread, "always answering the median of the targets"),
+                (
+                    deferred("mse_loss of the mean"),
+                    variance,
+                    say("always answering the mean of the targets (their variance)"),
+                ),
+                (deferred("l1_loss of the median"), spread, say("always answering the median of the targets")),
             ],
         )
 
     def _reading(self, loss: float, skill: float) -> str:
         if self.u.task == "regression":
-            return f"The root of the mean squared error is {sqrt(loss):.4g}; R² is {skill:.3f}."
-        perplexity = f"perplexity {exp(loss):.4g}, " if loss < 700 else ""
-        return f"{loss:.4g} nats are {loss / log(2):.4g} bits; {perplexity}skill {skill:.1%}."
+            return say(
+                "The root of the mean squared error is {rmse:.4g}; R² is {skill:.3f}.", rmse=sqrt(loss), skill=skill
+            )
+        if loss >= 700:
+            return say(
+                "{nats:.4g} nats are {bits:.4g} bits; skill {skill:.1%}.", nats=loss, bits=loss / log(2), skill=skill
+            )
+        return say(
+            "{nats:.4g} nats are {bits:.4g} bits; perplexity {perplexity:.4g}, skill {skill:.1%}.",
+            nats=loss,
+            bits=loss / log(2),
+            perplexity=exp(loss),
+            skill=skill,
+        )
 
     def _findings(self, main: str, mean: Mean, null_name: str, null: float) -> list[Finding]:
         low, high = mean.interval
         if mean.infinite:
-            count = f"{mean.infinite:,} of {mean.n + mean.infinite:,} {self.u.unit}s"
-            text = f"{main} is infinite: {count} give their target the probability 0"
-            fix = "save logits rather than probabilities, in float32"
-            rest = f"the mean of the others is {mean.finite_mean:.4g}." if mean.n else "no other is left."
-            if self.resolution.explains(mean.infinite):
-                rounded = f", as probabilities rounded to {self.resolution.digits} digits do"
-                return [Finding("note", f"{text}{rounded}; {rest}", fix)]
-            return [Finding("error", f"{text}; {rest}", fix)]
-        interval = f" (95 % interval {low:.4g} to {high:.4g})" if low == low else ""
-        findings = [
-            Finding(
-                "note", f"{main} is {mean.mean:.4g}{interval}; always answering the {null_name} would score {null:.4g}."
+            values = {
+                "loss": main,
+                "infinite": mean.infinite,
+                "n": mean.n + mean.infinite,
+                "units": self.u.plural,
+            }
+            explained = self.resolution.explains(mean.infinite)
+            text = say(
+                "{loss} is infinite: {infinite:,} of {n:,} {units} give their target the probability 0", **values
             )
-        ]
+            if explained:
+                text = say(
+                    "{loss} is infinite: {infinite:,} of {n:,} {units} give their target the probability 0, as "
+                    "probabilities rounded to {digits} digits do",
+                    **values,
+                    digits=self.resolution.digits,
+                )
+            rest = say("no other is left.")
+            if mean.n:
+                rest = say("the mean of the others is {mean:.4g}.", mean=mean.finite_mean)
+            fix = say("save logits rather than probabilities, in float32")
+            return [Finding("note" if explained else "error", join("; ", [text, rest]), fix)]
+        score = say("{loss} is {mean:.4g}", loss=main, mean=mean.mean)
+        if low == low:
+            score = say(
+                "{loss} is {mean:.4g} (95 % interval {low:.4g} to {high:.4g})",
+                loss=main,
+                mean=mean.mean,
+                low=low,
+                high=high,
+            )
+        constant = say("always answering the {null_name} would score {null:.4g}.", null_name=say(null_name), null=null)
+        findings = [Finding("note", join("; ", [score, constant]))]
         if self.u.task == "soft" and low > null:
-            text = f"The predictions are worse than always answering the {null_name}."
-            fix = "check that predictions and targets belong to the same samples, in the same order"
+            text = say("The predictions are worse than always answering the {null_name}.", null_name=say(null_name))
+            fix = say("check that predictions and targets belong to the same samples, in the same order")
             findings.append(Finding("warning", text, fix))
         return findings
 
@@ -196,30 +250,33 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
     if chunk.task == "regression":
         return _regression_losses(chunk)
     wrong = (chunk.predicted != chunk.label).astype(np.float64)
-    errors = {"error rate": (wrong, "share of wrong predictions")}
+    errors = {deferred("error rate"): (wrong, deferred("share of wrong predictions"))}
     if chunk.task in ("binary", "multilabel"):
         name = "binary_cross_entropy" if chunk.kind == "probs" else "binary_cross_entropy_with_logits"
         brier = F.mse_loss(chunk.probs[:, 1], chunk.target, reduction="none")
         return {
-            name: (chunk.loss, "of the probability of yes"),
-            "mse_loss (Brier)": (brier, "squared error of the probability of yes"),
+            name: (chunk.loss, deferred("of the probability of yes")),
+            "mse_loss (Brier)": (brier, deferred("squared error of the probability of yes")),
             **errors,
         }
     if chunk.task == "soft":
         divergence = F.kl_div(chunk.log_probs, chunk.target, reduction="none").sum(axis=1)
         return {
-            "cross_entropy": (chunk.loss, "with the target distributions"),
-            "kl_div (batchmean)": (divergence, "what is left without the entropy of the targets"),
-            "error rate": (wrong, "how often the likeliest classes differ"),
+            "cross_entropy": (chunk.loss, deferred("with the target distributions")),
+            "kl_div (batchmean)": (divergence, deferred("what is left without the entropy of the targets")),
+            "error rate": (wrong, deferred("how often the likeliest classes differ")),
         }
     nll = F.nll_loss(chunk.log_probs, chunk.target, reduction="none")
     smooth = F.cross_entropy(chunk.logits, chunk.target, label_smoothing=0.1, reduction="none")
     brier = np.sum(chunk.probs**2, axis=1) - 2 * np.exp(chunk.log_prob_of_label) + 1
     return {
-        "cross_entropy": (chunk.loss, "−log p(target)"),
-        "nll_loss": (nll, "of log_softmax: the same number, another way"),
-        "cross_entropy, label_smoothing=0.1": (smooth, "with a tenth of each target spread over all classes"),
-        "Brier score": (brier, "squared distance of the probabilities from the one-hot target"),
+        "cross_entropy": (chunk.loss, deferred("−log p(target)")),
+        "nll_loss": (nll, deferred("of log_softmax: the same number, another way")),
+        "cross_entropy, label_smoothing=0.1": (
+            smooth,
+            deferred("with a tenth of each target spread over all classes"),
+        ),
+        deferred("Brier score"): (brier, deferred("squared distance of the probabilities from the one-hot target")),
         **errors,
     }
 
@@ -227,8 +284,8 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
 def _regression_losses(chunk: Chunk) -> dict[str, Described]:
     x, y = chunk.scores, chunk.target
     return {
-        "mse_loss": (F.mse_loss(x, y, reduction="none"), "squared error"),
-        "l1_loss": (F.l1_loss(x, y, reduction="none"), "absolute error"),
+        "mse_loss": (F.mse_loss(x, y, reduction="none"), deferred("squared error")),
+        "l1_loss": (F.l1_loss(x, y, reduction="none"), deferred("absolute error")),
         "smooth_l1_loss": (F.smooth_l1_loss(x, y, reduction="none"), "beta = 1"),
         "huber_loss": (F.huber_loss(x, y, reduction="none"), "delta = 1"),
     }
@@ -239,11 +296,14 @@ def _row_entropy(rows: np.ndarray) -> np.ndarray:
 
 
 def _method(mean: Mean) -> str:
-    dependent = mean.samples < mean.n
-    counted = (
-        f"{mean.samples:,} samples of several values each, which may depend on each other" if dependent else "samples"
-    )
-    return (
-        f"Interval: mean ± 1.96 standard errors over {counted} (Liang & Zeger 1986); with at most 200 samples, or one "
+    if mean.samples < mean.n:
+        return say(
+            "Interval: mean ± 1.96 standard errors over {n:,} samples of several values each, which may depend on each "
+            "other (Liang & Zeger 1986); with at most 200 samples, or one that holds over 5 % of the total, a "
+            "bootstrap over samples (1,000 resamples, seeded).",
+            n=mean.samples,
+        )
+    return say(
+        "Interval: mean ± 1.96 standard errors over samples (Liang & Zeger 1986); with at most 200 samples, or one "
         "that holds over 5 % of the total, a bootstrap over samples (1,000 resamples, seeded)."
     )

@@ -8,6 +8,8 @@ from math import erf, exp, log, pi, sqrt
 
 import numpy as np
 
+from lossary.translations import deferred
+
 HUBER_K = 1.345  # 95 % efficiency on Gaussian data (Huber 1981)
 
 
@@ -36,14 +38,14 @@ def fit_all(residual: np.ndarray) -> list[Fit]:
 def gaussian(residual: np.ndarray) -> Fit | None:
     """-log p = (r - m)² / 2s² + log(s sqrt(2 pi))"""
     m, s = float(residual.mean()), float(residual.std())
-    return _fit("Gaussian", "mse_loss", residual, m, s, lambda u: u**2 / 2, log(sqrt(2 * pi)))
+    return _fit(deferred("Gaussian"), "mse_loss", residual, m, s, lambda u: u**2 / 2, log(sqrt(2 * pi)))
 
 
 def laplace(residual: np.ndarray) -> Fit | None:
     """-log p = |r - m| / s + log(2s)"""
     m = float(np.median(residual))
     s = float(np.abs(residual - m).mean())
-    return _fit("Laplace", "l1_loss", residual, m, s, np.abs, log(2))
+    return _fit(deferred("Laplace"), "l1_loss", residual, m, s, np.abs, log(2))
 
 
 def huber(residual: np.ndarray, k: float = HUBER_K) -> Fit | None:
@@ -62,7 +64,7 @@ def huber(residual: np.ndarray, k: float = HUBER_K) -> Fit | None:
         if abs(s - previous) <= 1e-10 * s:
             break
     normaliser = sqrt(2 * pi) * erf(k / sqrt(2)) + 2 / k * exp(-(k**2) / 2)
-    return _fit("Huber", "huber_loss", residual, m, s, lambda u: _huber_rho(u, k), log(normaliser))
+    return _fit(deferred("Huber"), "huber_loss", residual, m, s, lambda u: _huber_rho(u, k), log(normaliser))
 
 
 def _huber_rho(u: np.ndarray, k: float) -> np.ndarray:

@@ -16,6 +16,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.confusion import Confusion
 from lossary.reports.sections.reliability import wilson
 from lossary.reports.understand import Understanding
+from lossary.translations import join, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,16 +95,18 @@ class Performance(Section):
     def finish(self) -> Result:
         rows = {k: self._row(k) for k in np.flatnonzero(self.count).tolist()}
         shown = sorted(rows, key=lambda k: (rows[k][7], k))[:SHOWN]
-        what = "label" if self.multilabel else "class"
-        note = f"The {SHOWN} of {len(rows):,} with the lowest F1." if len(rows) > SHOWN else ""
-        titles = (Column(what), *COLUMNS)
+        note = say("The {n} of {all:,} with the lowest F1.", n=SHOWN, all=len(rows)) if len(rows) > SHOWN else ""
+        lines = [(self.u.name(k), *rows[k]) for k in shown]
+        if self.multilabel:
+            text = say("A decision is yes from 0.5 on.")
+            table = Table(say("Per label, with 95 % intervals"), (Column("label"), *COLUMNS), lines, note)
+        else:
+            text = say("A decision is the likeliest class.")
+            table = Table(say("Per class, with 95 % intervals"), (Column("class"), *COLUMNS), lines, note)
         result = self.result(
-            text="A decision is the likeliest class." if not self.multilabel else "A decision is yes from 0.5 on.",
+            text=text,
             findings=self._findings(rows),
-            tables=[
-                Table("Overall", OVERALL, self._overall(rows)),
-                Table(f"Per {what}, with 95 % intervals", titles, [(self.u.name(k), *rows[k]) for k in shown], note),
-            ],
+            tables=[Table(say("Overall"), OVERALL, self._overall(rows)), table],
             values={
                 "accuracy": nan if self.multilabel else float(self.right.sum() / self.seen),
                 "per_class": {
@@ -111,9 +114,12 @@ class Performance(Section):
                     for k, r in ((k, rows[k]) for k in shown)
                 },
             },
-            method="Intervals of precision, recall and accuracy: Wilson 1927, targets taken as independent; of F1 = "
-            "2J / (1 + J) that of the share J = TP / (TP + FP + FN). AUC: one class against the rest, ties half, "
-            "interval after DeLong et al. 1988. AP (average precision): interval on the logit scale, Boyd et al. 2013.",
+            method=say(
+                "Intervals of precision, recall and accuracy: Wilson 1927, targets taken as independent; of F1 = 2J / "
+                "(1 + J) that of the share J = TP / (TP + FP + FN). AUC: one class against the rest, ties half, "
+                "interval after DeLong et al. 1988. AP (average precision): interval on the logit scale, Boyd et al. "
+                "2013."
+            ),
         )
         if self.confusion.counted and len(rows) > 1:
             self._show_confusion(result)
@@ -131,17 +137,23 @@ class Performance(Section):
         precision, recall, f1, auc, ap = table[:, ::3].T
         lines: list[tuple[str | float, ...]] = []
         if not self.multilabel:
-            lines.append(("accuracy", *_share(float(self.right.sum()), self.seen), "share of right decisions"))
+            accuracy = _share(float(self.right.sum()), self.seen)
+            lines.append((say("accuracy"), *accuracy, say("share of right decisions")))
+        precision = np.nan_to_num(precision)
         for name, values, meaning in (
-            ("macro precision", precision, "mean over the classes; one that is never predicted counts as 0"),
-            ("macro recall", recall, "mean over the classes: balanced accuracy"),
-            ("macro F1", f1, "mean over the classes"),
-            ("macro AUC", auc, "mean over the classes, each against the rest"),
-            ("macro AP", ap, "mean over the classes, each against the rest"),
+            (
+                say("macro precision"),
+                precision,
+                say("mean over the classes; one that is never predicted counts as 0"),
+            ),
+            (say("macro recall"), recall, say("mean over the classes: balanced accuracy")),
+            (say("macro F1"), f1, say("mean over the classes")),
+            (say("macro AUC"), auc, say("mean over the classes, each against the rest")),
+            (say("macro AP"), ap, say("mean over the classes, each against the rest")),
         ):
-            filled = np.nan_to_num(values) if name == "macro precision" else values[~np.isnan(values)]
-            if filled.size:
-                lines.append((name, float(filled.mean()), nan, nan, meaning))
+            known = values[~np.isnan(values)]
+            if known.size:
+                lines.append((name, float(known.mean()), nan, nan, meaning))
         return lines
 
     def _findings(self, rows: dict[int, tuple[float, ...]]) -> list[Finding]:
@@ -153,9 +165,15 @@ class Performance(Section):
         if not missed or len(missed) > max(1, len(rows) // 2):
             return []
         k = missed[0]
-        more = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
-        text = f"{self.u.name(k)} is not recognised at all: 0 of {self.count[k]:,.0f}{more}."
-        return [Finding("note", text, "move the threshold for it, if its score ranks well (AUC)")]
+        text = say("{name} is not recognised at all: 0 of {n:,.0f}.", name=self.u.name(k), n=self.count[k])
+        if len(missed) > 1:
+            text = say(
+                "{name} is not recognised at all: 0 of {n:,.0f}, and {more} more.",
+                name=self.u.name(k),
+                n=self.count[k],
+                more=len(missed) - 1,
+            )
+        return [Finding("note", text, say("move the threshold for it, if its score ranks well (AUC)"))]
 
     def _show_confusion(self, result: Result) -> None:
         counts = self.confusion.counts
@@ -165,12 +183,13 @@ class Performance(Section):
         lines = [(self.u.name(int(k)), self.u.name(int(j)), int(wrong[k, j]), float(share[k, j])) for k, j in pairs]
         lines = [line for line in lines if line[2]]
         if lines:
-            result.tables.append(Table("What is taken for what, most often", PAIR_COLUMNS, lines, folded=True))
+            result.tables.append(Table(say("What is taken for what, most often"), PAIR_COLUMNS, lines, folded=True))
         if self.groups <= DRAWN:
             names = [self.u.name(k) for k in range(self.groups)]
-            text = "; ".join(f"{a} as {b}: {n}" for a, b, n, _ in lines[:8]) or "no mistakes"
+            pairs = [say("{target} as {decision}: {n}", target=a, decision=b, n=n) for a, b, n, _ in lines[:8]]
+            text = join("; ", pairs) or say("no mistakes")
             draw = partial(_draw, counts=counts, share=share, names=names)
-            result.figures.append(Figure("Targets (rows) and decisions (columns)", text, draw, height=4.2))
+            result.figures.append(Figure(say("Targets (rows) and decisions (columns)"), text, draw, height=4.2))
 
 
 def _share(part: float, of: float) -> Interval:
@@ -218,4 +237,4 @@ def _draw(ax: Axes, counts: np.ndarray, share: np.ndarray, names: list[str]) -> 
     ax.set_ylim(size, 0)
     ax.set_aspect("equal")
     ax.tick_params(length=0)
-    ax.set_xlabel("decision; the darker, the larger the share of the target's row")
+    ax.set_xlabel(say("decision; the darker, the larger the share of the target's row"))

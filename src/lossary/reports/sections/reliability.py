@@ -12,6 +12,7 @@ from lossary.reports.accumulate import NORMAL_95
 from lossary.reports.chunk import Chunk
 from lossary.reports.palette import ACCENT, MUTED, WASH
 from lossary.reports.result import Column, Figure, Table
+from lossary.translations import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +32,8 @@ COLUMNS = (
 class Reliability:
     """Counts predictions in fine bins, and joins neighbours until some 15 bins hold about the same count each."""
 
-    method = (
-        "Curve and ECE: bins of equal count, intervals after Wilson 1927. ECE by chance: the expectation of "
-        "sum n_b/N |predicted - happened| when each n_b outcomes are drawn with their predicted probability."
-    )
-
-    def __init__(self, what: str, single: bool) -> None:
-        self.what, self.single = what, single
+    def __init__(self, single: bool) -> None:
+        self.single = single
         self.bins = np.zeros((3, FINE))  # count, sum of predicted, sum of happened
         self.strip = np.zeros(STRIP)
 
@@ -74,14 +70,20 @@ class Reliability:
         n, predicted, happened = self.curve
         columns = (predicted / n, happened / n, *wilson(happened, n), n.astype(np.int64))
         rows = [tuple(value.item() for value in row) for row in zip(*columns, strict=True)]
-        return [Table("The reliability curve as a table", COLUMNS, rows, folded=True)]
+        return [Table(say("The reliability curve as a table"), COLUMNS, rows, folded=True)]
 
     def figures(self) -> list[Figure]:
         if self.bins[0].sum() < SMALLEST:
             return []
         text = "; ".join(f"{p / n:.2f} → {h / n:.2f}" for n, p, h in self.curve.T)
-        draw = partial(_draw, curve=self.curve, strip=self.strip, what=self.what)
-        return [Figure(f"Reliability: {self.what} against how often it happened", text, draw, height=3.6)]
+        if self.single:
+            title = say("Reliability: probability of yes against how often it happened")
+            label = say("probability of yes; bars: how many")
+        else:
+            title = say("Reliability: probability of the predicted class against how often it happened")
+            label = say("probability of the predicted class; bars: how many")
+        draw = partial(_draw, curve=self.curve, strip=self.strip, label=label)
+        return [Figure(title, text, draw, height=3.6)]
 
 
 def wilson(happened: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +94,7 @@ def wilson(happened: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return centre - half, centre + half
 
 
-def _draw(ax: Axes, curve: np.ndarray, strip: np.ndarray, what: str) -> None:
+def _draw(ax: Axes, curve: np.ndarray, strip: np.ndarray, label: str) -> None:
     n, predicted, happened = curve
     width = 1 / STRIP
     ax.bar(np.arange(STRIP) * width, 0.22 * strip / strip.max(), width * 0.86, align="edge", color=WASH)
@@ -101,5 +103,5 @@ def _draw(ax: Axes, curve: np.ndarray, strip: np.ndarray, what: str) -> None:
     ax.plot(predicted / n, happened / n, "o-", color=ACCENT, markersize=4, linewidth=1.2)
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)
-    ax.set_xlabel(f"{what}; bars: how many")
-    ax.set_ylabel("share that happened")
+    ax.set_xlabel(label)
+    ax.set_ylabel(say("share that happened"))

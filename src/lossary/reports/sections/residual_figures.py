@@ -59,7 +59,7 @@ def _draw_histogram(ax: Axes, residual: np.ndarray, edges: np.ndarray, fits: Seq
     ax.bar(edges[:-1], counts / residual.size / np.diff(edges), np.diff(edges), align="edge", color=WASH)
     grid = np.linspace(edges[0], edges[-1], 301)
     for fit in fits:
-        ax.plot(grid, np.exp(fit.log_density(grid)), color=COLOURS[fit.name], label=fit.name, linewidth=1.4)
+        ax.plot(grid, np.exp(fit.log_density(grid)), color=COLOURS[fit.name], label=say(fit.name), linewidth=1.4)
     if fits:
         ax.legend(loc="upper right")
     ax.set_xlim(edges[0], edges[-1])

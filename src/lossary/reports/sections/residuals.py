@@ -13,6 +13,7 @@ from lossary.reports.sections.base import Section
 from lossary.reports.sections.noise import Fit, fit_all, preference
 from lossary.reports.sections.residual_figures import figures
 from lossary.reports.understand import Understanding
+from lossary.translations import deferred, join, say
 
 SAMPLE = 200_000
 SMALLEST = 100  # residuals; fewer do not tell noise models apart
@@ -50,23 +51,33 @@ class Residuals(Section):
     def finish(self) -> Result:
         residual, predicted, target = self.sample.rows()
         summary = self._summary(residual)
-        drawn = "all" if self.sample.is_everything else f"{residual.size:,} drawn from"
+        seen = self.sample.seen
+        text = say("Quantiles and noise models are those of all {n:,} residuals.", n=seen)
+        if not self.sample.is_everything:
+            text = say(
+                "Quantiles and noise models are those of {drawn:,} drawn from {n:,} residuals.",
+                drawn=residual.size,
+                n=seen,
+            )
         result = self.result(
-            text=f"Quantiles and noise models are those of {drawn} {self.sample.seen:,} residuals.",
-            tables=[Table("Summary", SUMMARY_COLUMNS, list(summary.items()))],
+            text=text,
+            tables=[Table(say("Summary"), SUMMARY_COLUMNS, [(say(name), value) for name, value in summary.items()])],
             values={**summary, "histogram": histogram("residual", residual)},
-            method="Location and scale of each model by maximum likelihood (Huber 1964, with k = 1.345); compared by "
-            "log-likelihood per residual, z after Vuong 1989. The residuals come from a model that was trained with "
-            "some loss: this is the noise model of these residuals, not proof of the best loss.",
+            method=say(
+                "Location and scale of each model by maximum likelihood (Huber 1964, with k = 1.345); compared by "
+                "log-likelihood per residual, z after Vuong 1989. The residuals come from a model that was trained "
+                "with some loss: this is the noise model of these residuals, not proof of the best loss."
+            ),
         )
         fits = fit_all(residual) if residual.size >= SMALLEST else []
         if fits:
-            result.tables.append(Table("Noise models, the best first", NOISE_COLUMNS, self._noise_rows(fits)))
+            result.tables.append(Table(say("Noise models, the best first"), NOISE_COLUMNS, self._noise_rows(fits)))
             if counts(predicted, target, correlation(predicted, target) > 0) is None:
                 result.findings = self._findings(fits)
             result.values |= {"noise_model": fits[0].name, "fits": {fit.name: fit.mean for fit in fits}}
         else:
-            result.text += f" Noise models need {SMALLEST} residuals that are not all alike."
+            more = say("Noise models need {n} residuals that are not all alike.", n=SMALLEST)
+            result.text = join(" ", [result.text, more])
         result.figures = figures(residual, predicted, target, fits)
         return result
 
@@ -77,23 +88,23 @@ class Residuals(Section):
         mad = float(np.median(np.abs(residual - median)))
         quantiles = np.quantile(residual, [0.05, 0.25, 0.75, 0.95])
         return {
-            "mean (bias)": mean,
-            "standard deviation": deviation,
-            "median": median,
-            "5 % quantile": float(quantiles[0]),
-            "25 % quantile": float(quantiles[1]),
-            "75 % quantile": float(quantiles[2]),
-            "95 % quantile": float(quantiles[3]),
-            "largest |residual|": self.largest,
-            "skewness": float(np.mean(standard**3)),
-            "excess kurtosis": float(np.mean(standard**4) - 3) if deviation else 0.0,
-            "delta for huber_loss (1.345 x 1.4826 x MAD)": 1.345 * 1.4826 * mad,
+            deferred("mean (bias)"): mean,
+            deferred("standard deviation"): deviation,
+            deferred("median"): median,
+            deferred("5 % quantile"): float(quantiles[0]),
+            deferred("25 % quantile"): float(quantiles[1]),
+            deferred("75 % quantile"): float(quantiles[2]),
+            deferred("95 % quantile"): float(quantiles[3]),
+            deferred("largest |residual|"): self.largest,
+            deferred("skewness"): float(np.mean(standard**3)),
+            deferred("excess kurtosis"): float(np.mean(standard**4) - 3) if deviation else 0.0,
+            deferred("delta for huber_loss (1.345 x 1.4826 x MAD)"): 1.345 * 1.4826 * mad,
         }
 
     def _noise_rows(self, fits: list[Fit]) -> list[tuple[str | float, ...]]:
         best = fits[0]
         return [
-            (fit.name, fit.loss, fit.location, fit.scale, fit.mean, best.mean - fit.mean, preference(best, fit))
+            (say(fit.name), fit.loss, fit.location, fit.scale, fit.mean, best.mean - fit.mean, preference(best, fit))
             for fit in fits
         ]
 
@@ -101,8 +112,19 @@ class Residuals(Section):
         best, second = fits[0], fits[1]
         z, lead = preference(best, second), best.mean - second.mean
         if z < 3:
-            text = f"The residuals fit {best.name} and {second.name} noise about equally well (z = {z:.1f})."
+            text = say(
+                "The residuals fit {best} and {second} noise about equally well (z = {z:.1f}).",
+                best=say(best.name),
+                second=say(second.name),
+                z=z,
+            )
         else:
-            ahead = f"{lead:.3g} nats a value ahead of {second.name}"
-            text = f"{best.name} noise, which {best.loss} assumes, fits these residuals best, {ahead}."
+            text = say(
+                "{best} noise, which {loss} assumes, fits these residuals best, {lead:.3g} nats a value ahead of "
+                "{second}.",
+                best=say(best.name),
+                loss=best.loss,
+                lead=lead,
+                second=say(second.name),
+            )
         return [Finding("note", text)]

@@ -11,6 +11,7 @@ from lossary.reports.chunk import Chunk
 from lossary.reports.result import Column, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.understand import Understanding
+from lossary.translations import join, say
 
 SHOWN = 25
 COLUMNS = (Column("record"), Column("token"), Column("loss", "#.4g"), Column("p(token)", "#.3g"))
@@ -42,17 +43,18 @@ class Tokens(Section):
         loss = self.top[0]
         rows = list(zip(records.tolist(), places.tolist(), loss.tolist(), np.exp(-loss).tolist(), strict=True))
         perplexity = exp(mean) if mean < 700 else float("inf")
-        interval = f"95 % interval {low:.4g} to {high:.4g}, " if low == low else ""
-        other_units = f"{mean / log(2):.4g} bits, perplexity {perplexity:.4g}"
-        text = f"The loss is {mean:.4g} nats for each token ({interval}{other_units})."
+        interval = say("95 % interval {low:.4g} to {high:.4g}", low=low, high=high) if low == low else ""
+        bits = say("{bits:.4g} bits, perplexity {perplexity:.4g}", bits=mean / log(2), perplexity=perplexity)
+        text = say("The loss is {mean:.4g} nats for each token ({more}).", mean=mean, more=join(", ", [interval, bits]))
+        calibrated = say("Whether the model is calibrated needs the log-probabilities of all tokens.")
         return self.result(
-            text=f"{text} Whether the model is calibrated needs the log-probabilities of all tokens.",
+            text=join(" ", [text, calibrated]),
             findings=[Finding("note", text)],
-            tables=[Table(f"The {len(rows)} tokens with the highest loss", COLUMNS, rows)],
+            tables=[Table(say("The {n} tokens with the highest loss", n=len(rows)), COLUMNS, rows)],
             values={"nll_loss": {"mean": mean, "low": low, "high": high}, "perplexity": perplexity},
             highlights=[
-                ("nats per token", f"{mean:.4g}", interval.rstrip(", ")),
-                ("perplexity", f"{perplexity:.4g}", ""),
+                (say("nats per token"), f"{mean:.4g}", interval),
+                (say("perplexity"), f"{perplexity:.4g}", ""),
             ],
-            method="Interval: over records, whose tokens depend on each other.",
+            method=say("Interval: over records, whose tokens depend on each other."),
         )
