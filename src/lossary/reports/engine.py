@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +13,7 @@ import numpy as np
 
 from lossary.reports.bad_input import BadInput
 from lossary.reports.chunk import chunks
+from lossary.reports.options import spelled
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
 from lossary.reports.sections import OF_TOKENS, SECTIONS
@@ -51,7 +52,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        return " + ".join(Path(file).name for file in self.understanding.input.files)
+        return " + ".join(Path(file).name for file in self.understanding.input.files) or "predictions and targets"
 
     def __getitem__(self, section: str) -> Result:
         for result in self.results:
@@ -105,7 +106,7 @@ def run(
     """Every section that applies, over every chunk. `advance` is told how many samples each chunk took."""
     if not understanding.units:
         text = f"Every target is ignored ({understanding.survey.ignored:,} are {understanding.ignore_index})."
-        finding = Finding("error", text, "check the labels, or say --ignore-index")
+        finding = Finding("error", text, spelled("check the labels, or say --ignore-index"))
         empty = Result("losses", "The losses", "There is nothing to take a mean over.", [finding])
         return Report(understanding, [empty], [], seed)
     possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
@@ -117,6 +118,8 @@ def run(
     results = [section.finish() for section in sections]
     if understanding.doubts:
         results.insert(0, Result("reading", "What was read", findings=list(understanding.doubts)))
+    for result in results:
+        result.findings = [replace(f, text=spelled(f.text), fix=spelled(f.fix)) for f in result.findings]
     return Report(understanding, results, skipped, seed)
 
 
