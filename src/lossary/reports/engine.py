@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
 from lossary.reports.chunk import chunks
+from lossary.reports.figures import draw
+from lossary.reports.notebook import small
 from lossary.reports.options import spelled
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
 from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.reports.understand import Understanding
+from lossary.reports.write import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 SCHEMA_VERSION = 1
 SENTENCES = 5
@@ -69,8 +77,44 @@ class Report:
         failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
         return int(any(finding.severity in failing for _, finding in self.findings))
 
+    def __repr__(self) -> str:
+        merit = [f"{name} {value}" for result in self.results for name, value, _ in result.highlights]
+        lines = [f"Report on {self.title}: {', '.join(merit)}", *filter(None, [self.lead])]
+        lines += [f"{f.severity:<8} {f.text}{f' Fix: {f.fix}.' if f.fix else ''}" for _, f in self.verdict]
+        return "\n  ".join(lines)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            return small(self)
+        except MissingExtra:
+            return None
+
+    @property
+    def digest(self) -> str:
+        """A few letters that differ from those of another report."""
+        return "r" + hashlib.sha256(self.to_json().encode()).hexdigest()[:7]
+
+    def save(self, path: str | Path) -> None:
+        """Write the page (.html) or the numbers (.json), whole or not at all."""
+        forms = {".html": self.to_html, ".json": self.to_json}
+        if (suffix := Path(path).suffix.lower()) not in forms:
+            raise BadInput(f"a report is not saved as {suffix!r}", file=str(path), fix=f"one of {', '.join(forms)}")
+        write_whole(path, forms[suffix]())
+
+    def plot(self, section: str, figure: int = 0) -> MatplotlibFigure:
+        """A figure of a section, as matplotlib has it: `report.plot("calibration")`; `figure` counts from 0."""
+        of = {result.id: result.figures for result in self.results if result.figures}
+        if figure not in range(len(of.get(section, ()))):
+            known = ", ".join(f"{name!r} ({len(figures)})" for name, figures in of.items())
+            raise BadInput(f"no figure {figure} of section {section!r}", fix=f"sections with figures are {known}")
+        return draw(of[section][figure])
+
     def to_json(self) -> str:
-        """All numbers, without the figures; NaN and infinities are null."""
+        """All numbers, without the figures, in the form of docs/report.schema.json; NaN and infinities are null."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` writes."""
         from lossary.version import __version__
 
         u = self.understanding
@@ -93,7 +137,7 @@ class Report:
             "sections": [_section(result) for result in self.results],
             "not_checked": [{"section": title, "needs": needs} for title, needs in self.skipped],
         }
-        return json.dumps(_plain(content), ensure_ascii=False, allow_nan=False, indent=2)
+        return _plain(content)
 
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
