@@ -5,14 +5,14 @@ import re
 from lossary.core.extras import MissingExtra
 
 
-def mathml(latex: str) -> str:
+def mathml(latex: str, display: str = "block") -> str:
     """A formula as MathML, which browsers draw by themselves: a line for each part between \\qquad."""
     try:
         from latex2mathml.converter import convert
     except ImportError:
         raise MissingExtra("latex2mathml", "cli", "a formula as a page shows it") from None
     words = re.sub(r"\\mathrm\{([A-Za-z0-9]{2,})\}", r"\\operatorname{\1}", latex).replace(r"\!", "")
-    found = "".join(convert(part.strip(" ,;"), display="block") for part in words.split(r"\qquad"))
+    found = "".join(convert(part.strip(" ,;"), display=display) for part in words.split(r"\qquad"))
     for made, wanted in CHANGES.items():
         found = found.replace(made, wanted)
     return re.sub(r"&#x([0-9A-F]{5});", _character, found)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lossary.core.arrays import Array
 from lossary.core.contract import Choice, Domain, Spec
-from lossary.core.shown import bullets, folded, formula, pairs, paragraph, shown
+from lossary.core.shown import bullets, folded, formula, letters, pairs, paragraph, shown
 
 CATALOGUE: dict[str, "Loss"] = {}
 OWN: dict[str, "Loss"] = {}
@@ -223,9 +223,8 @@ class Loss:
         return shown(
             paragraph(f"{self.title}  `lossary.{self.name}`", "title"),
             formula(self.formula) if self.formula else "",
-            pairs(self.symbols) if self.symbols else "",
-            *(paragraph(f"When: {text}") for text in self.use_when),
-            *(paragraph(f"Not when: {text}") for text in self.not_when),
+            letters(self.symbols) if self.symbols else "",
+            pairs([*(("when", text) for text in self.use_when), *(("not when", text) for text in self.not_when)]),
             folded("Gradient", formula(self.gradient)) if self.gradient else "",
             *(folded(title, bullets(lines)) for title, lines in lists.items() if lines),
         )

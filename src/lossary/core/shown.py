@@ -26,7 +26,7 @@ DARK = (
 """Where JupyterLab, VS Code, Sphinx and Colab say which one they have; elsewhere the system does."""
 STYLE = """
 .lossary-shown.lossary-shown {
-  & :not(svg, svg *, math, math *) { all: revert; }
+  & :where(:not(svg, svg *, math, math *)) { all: revert; }
   --ink: currentColor;
   --muted: color-mix(in srgb, currentColor 68%, transparent);
   --rule: color-mix(in srgb, currentColor 18%, transparent);
@@ -80,9 +80,14 @@ def bullets(values: Iterable[object]) -> str:
     return _element("ul", "".join(_element("li", text(value)) for value in values))
 
 
-def pairs(values: Mapping[str, object]) -> str:
+def pairs(values: Iterable[tuple[str, object]]) -> str:
     """Words and what is said of each."""
-    of = "".join(_element("dt", text(word)) + _element("dd", text(said)) for word, said in values.items())
+    return _element("dl", "".join(_element("dt", text(word)) + _element("dd", text(x)) for word, x in values), "of")
+
+
+def letters(meanings: Mapping[str, str]) -> str:
+    """The letters of a formula and what they stand for."""
+    of = "".join(_element("dt", formula(letter, "inline")) + _element("dd", text(x)) for letter, x in meanings.items())
     return _element("dl", of, "of")
 
 
@@ -101,12 +106,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequenc
     return _element("div", _element("table", head + body), "scroll")
 
 
-def formula(latex: str) -> str:
+def formula(latex: str, display: str = "block") -> str:
     """A formula as browsers draw it, or in LaTeX where nothing converts it."""
     try:
-        return mathml(latex)
+        return mathml(latex, display)
     except MissingExtra:
-        return _element("p", _element("code", escape(latex)))
+        return _element("p" if display == "block" else "span", _element("code", escape(latex)))
 
 
 def _element(tag: str, content: str, kind: str = "") -> str:

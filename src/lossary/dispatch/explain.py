@@ -35,7 +35,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         return shown(
             paragraph(f"{self.loss}: {self.chosen} runs", "title"),
-            pairs({name: reason or "ok" for name, reason in self.refusals.items()}),
+            pairs((name, reason or "ok") for name, reason in self.refusals.items()),
             folded("How it is called", bullets(f"`{line.strip()}`" for line in self.recipe.splitlines()))
             if self.recipe
             else "",

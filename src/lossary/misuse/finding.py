@@ -45,7 +45,7 @@ class Finding:
     @property
     def html(self) -> str:
         """Without the frame that several have in common."""
-        return paragraph(f"{self.code} {self.severity}  {self.title}", self.severity) + pairs(self.parts)
+        return paragraph(f"{self.code} {self.severity}  {self.title}", self.severity) + pairs(self.parts.items())
 
     def _repr_html_(self) -> str:
         return shown(self.html)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from lossary.core.shown import folded, paragraph, shown, table, text
@@ -11,7 +12,7 @@ from lossary.reports.palette import DARK, LIGHT
 from lossary.reports.result import Finding, Result, Table
 from lossary.translations import say
 
-FIGURES, LARGEST = 3, 20 * 1024  # at most, and bytes of one
+FIGURES, LARGEST = 2, 24 * 1024  # at most, and bytes of one
 MOST = 54 * 1024  # bytes, beside the style: 60 KiB with it
 ROWS = 12
 HUES = {name: (LIGHT[name], DARK[name]) for name in LIGHT if name not in ("ink", "muted", "rule")}
@@ -22,10 +23,10 @@ STYLE = """
   & .merit .value { color: inherit; font-size: 1.7em; line-height: 1.2; }
   & .merit .hint { max-width: 15em; }
   & .lead { font-size: 1.1em; }
-  & .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 1em 1.5em; }
+  & .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1em 1.5em; }
   & figure { margin: 0.5em 0; }
   & figcaption { font-size: 0.86em; color: var(--muted); }
-  & svg { display: block; width: 100%; max-width: 24rem; height: auto; }
+  & svg { display: block; width: 100%; max-width: 27rem; height: auto; }
 }
 """
 
@@ -65,18 +66,18 @@ def _finding(finding: Finding) -> str:
 
 
 def _figures(report: Any) -> str:
-    drawn = list(_drawn(report))
-    return f'<div class="plots">{"".join(drawn[:FIGURES])}</div>' if drawn else ""
+    return f'<div class="plots">{"".join(islice(_drawn(report), FIGURES))}</div>'
 
 
 def _drawn(report: Any) -> Iterator[str]:
-    """The first figure of each section, without those of thousands of points."""
+    """A figure of each section, without those of thousands of points; last those whose numbers stand above."""
     mark = report.digest
-    for result in report.results:
-        for figure in result.figures[:1]:
-            drawn = svg(figure, f"{mark}-{result.id}")
+    for result in sorted(report.results, key=lambda result: bool(result.highlights)):
+        for place, figure in enumerate(result.figures):
+            drawn = svg(figure, f"{mark}-{result.id}-{place}")
             if len(drawn.encode()) <= LARGEST:
                 yield f"<figure><figcaption>{text(figure.title)}</figcaption>{drawn}</figure>"
+                break
 
 
 def _fits(table: Table) -> bool:
