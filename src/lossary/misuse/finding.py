@@ -42,6 +42,8 @@ class Finding:
         lines = [f"  {word:<{width}}  {text}" for word, text in self.parts.items()]
         return "\n".join([f"{self.code} {self.severity}  {self.loss}: {self.title}", *lines])
 
+    __repr__ = __str__
+
     @property
     def html(self) -> str:
         """Without the frame that several have in common."""

@@ -51,9 +51,9 @@ def plot(*losses: Callable[..., Any] | str, limits: tuple[float, float] | None =
     >>> [panel.get_title() for panel in figure.axes]
     ['loss', 'gradient']
     """
-    if len(losses) == 1 and losses[0] in FIGURES:
+    if len(losses) == 1 and isinstance(losses[0], str) and losses[0] in FIGURES:
         return FIGURES[losses[0]]()
-    names = [resolve(loss)[0].name for loss in losses]
+    names = [resolve(loss, "plot")[0].name for loss in losses]
     if len(names) == 1 and names[0] in OF_LOSS:
         return FIGURES[OF_LOSS[names[0]]]()
     several = {name: list(given) if isinstance(given, list | tuple) else [given] for name, given in options.items()}
