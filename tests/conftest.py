@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +27,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--triton"):
         os.environ["TRITON_INTERPRET"] = "1"  # read when kernels are decorated
         config.addinivalue_line("filterwarnings", "ignore:All-NaN slice")
+
+
+@pytest.fixture
+def on_the_command_line() -> Iterator[None]:
+    """Texts of the report name options as the command line does."""
+    from lossary.reports.options import on_command_line
+
+    with on_command_line():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,6 +27,7 @@ import torch
 
 from lossary.reports import BadInput, report
 
+pytestmark = pytest.mark.usefixtures("on_the_command_line")
 N, C, LENGTH = 120, 3, 6
 NAMES = ("ant", "bee", "cat")
 rng = np.random.default_rng(1)

@@ -23,6 +23,7 @@ import torch
 
 from lossary.reports import BadInput, MissingExtra, report
 
+pytestmark = pytest.mark.usefixtures("on_the_command_line")
 N, C = 120, 4
 NAMES = ["ant", "bee", "cat", "dog"]
 

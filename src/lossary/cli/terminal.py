@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
+from lossary.reports.options import on_command_line
 
 FINDINGS, BAD_INPUT = 1, 2
 """Exit codes; 0 says that all is well."""
@@ -51,7 +52,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with on_command_line():
+                return super().invoke(ctx)
         except (Refusal, BadInput, MissingExtra) as error:
             _refuse(ctx.invoked_subcommand, str(error))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lossary.core.arrays import Array
 from lossary.core.contract import Choice, Domain, Spec
+from lossary.core.shown import bullets, folded, formula, letters, pairs, paragraph, shown
 
 CATALOGUE: dict[str, "Loss"] = {}
 OWN: dict[str, "Loss"] = {}
@@ -208,6 +209,25 @@ class Loss:
     @property
     def doc(self) -> str:
         return inspect.getdoc(self.function) or ""
+
+    def __repr__(self) -> str:
+        return f"<loss {self.name}: {self.title}>"
+
+    def _repr_html_(self) -> str:
+        lists = {
+            "Properties": [name.replace("_", " ") for name in self.properties],
+            "Pitfalls": self.pitfalls,
+            "Elsewhere": [f"{one.library}: `{one.name}`: {one.conversion}" for one in self.elsewhere],
+            "Sources": self.sources,
+        }
+        return shown(
+            paragraph(f"{self.title}  `lossary.{self.name}`", "title"),
+            formula(self.formula) if self.formula else "",
+            letters(self.symbols) if self.symbols else "",
+            pairs([*(("when", text) for text in self.use_when), *(("not when", text) for text in self.not_when)]),
+            folded("Gradient", formula(self.gradient)) if self.gradient else "",
+            *(folded(title, bullets(lines)) for title, lines in lists.items() if lines),
+        )
 
 
 def record_of(function: Callable[..., Any]) -> Loss:

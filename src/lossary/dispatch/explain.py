@@ -6,6 +6,7 @@ from typing import Any
 
 from lossary.core.check import check
 from lossary.core.record import record_of
+from lossary.core.shown import bullets, folded, pairs, paragraph, shown
 from lossary.dispatch import implementations
 
 
@@ -28,6 +29,17 @@ class Explanation:
         lines = [f"{self.loss}: {self.chosen} runs"]
         lines += [f"  {name:<10} {reason or 'ok'}" for name, reason in self.refusals.items()]
         return "\n".join([*lines, *(f"  {line}" for line in self.recipe.splitlines())])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return shown(
+            paragraph(f"{self.loss}: {self.chosen} runs", "title"),
+            pairs((name, reason or "ok") for name, reason in self.refusals.items()),
+            folded("How it is called", bullets(f"`{line.strip()}`" for line in self.recipe.splitlines()))
+            if self.recipe
+            else "",
+        )
 
 
 def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:

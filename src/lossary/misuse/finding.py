@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, overload
 
+from lossary.core.shown import bullets, folded, pairs, paragraph, shown
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -39,6 +41,16 @@ class Finding:
         width = max(map(len, self.parts))
         lines = [f"  {word:<{width}}  {text}" for word, text in self.parts.items()]
         return "\n".join([f"{self.code} {self.severity}  {self.loss}: {self.title}", *lines])
+
+    __repr__ = __str__
+
+    @property
+    def html(self) -> str:
+        """Without the frame that several have in common."""
+        return paragraph(f"{self.code} {self.severity}  {self.title}", self.severity) + pairs(self.parts.items())
+
+    def _repr_html_(self) -> str:
+        return shown(self.html)
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,14 @@ class Findings(Sequence[Finding]):
         return "\n\n".join([*map(str, self.findings), "\n".join([self.summary, *self.not_checked])])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rest = [self.not_checked] if self.unchecked else []
+        return shown(
+            paragraph(self.summary, "title" if self else ""),
+            *(finding.html for finding in self),
+            *(folded("Not checked", bullets(line.removeprefix("not checked: ") for line in lines)) for lines in rest),
+        )
 
 
 def _named(codes: list[str]) -> str:

@@ -11,14 +11,14 @@ Fixed = dict[str, Any]
 """The options that a module holds."""
 
 
-def resolve(loss: Callable[..., Any] | str) -> tuple[Loss, Fixed]:
+def resolve(loss: Callable[..., Any] | str, caller: str = "check") -> tuple[Loss, Fixed]:
     """The record of a loss, and the options that are fixed. TypeError or ValueError where it is none that is known."""
     if isinstance(loss, str):
-        return _named(loss), {}
+        return _named(loss, caller), {}
     record = getattr(loss, "loss", None)
     torch = imported("torch")
     if torch is not None and isinstance(loss, torch.nn.Module):
-        return _module(loss)
+        return _module(loss, caller)
     if isinstance(record, Loss) and not isinstance(loss, type):
         return record, {}
     name = getattr(loss, "__name__", "")
@@ -26,20 +26,20 @@ def resolve(loss: Callable[..., Any] | str) -> tuple[Loss, Fixed]:
         return CATALOGUE[name], {}
     made = f": pass one that is made, {name}()" if isinstance(loss, type) else ""
     raise TypeError(
-        f"check: loss is {loss!r}{made}; it must be a loss of Lossary or of torch: a function, a module or a name. "
+        f"{caller}: loss is {loss!r}{made}; it must be a loss of Lossary or of torch: a function, a module or a name. "
         "lossary.catalogue() lists them"
     )
 
 
-def _named(name: str) -> Loss:
+def _named(name: str, caller: str) -> Loss:
     if name not in CATALOGUE:
         likely = difflib.get_close_matches(name, CATALOGUE, n=3)
         meant = f" Did you mean {' or '.join(likely)}?" if likely else ""
-        raise ValueError(f"check: no loss is called {name!r}.{meant} lossary.catalogue() lists them")
+        raise ValueError(f"{caller}: no loss is called {name!r}.{meant} lossary.catalogue() lists them")
     return CATALOGUE[name]
 
 
-def _module(module: Any) -> tuple[Loss, Fixed]:
+def _module(module: Any, caller: str) -> tuple[Loss, Fixed]:
     """The loss of a module of lossary.nn or torch.nn, or of a subclass of one."""
     from lossary import nn  # which imports torch: it is there
 
@@ -49,6 +49,6 @@ def _module(module: Any) -> tuple[Loss, Fixed]:
             own = known[kind.__name__]
             if "__init__" in vars(own):
                 name = own.loss.name
-                raise TypeError(f"check: {own.__name__} holds parameters; pass {name!r}, and them as its arguments")
+                raise TypeError(f"{caller}: {own.__name__} holds parameters; pass {name!r}, and them as its arguments")
             return own.loss, {name: getattr(module, name) for name in own.option_names if hasattr(module, name)}
-    raise TypeError(f"check: loss is {module!r}; lossary.nn has no module of that name")
+    raise TypeError(f"{caller}: loss is {module!r}; lossary.nn has no module of that name")

@@ -1,14 +1,12 @@
 """How figures look, and how they are written."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossary.core.extras import MissingExtra
+from lossary.core.canvas import canvas as styled
 from lossary.reports.palette import INK, MUTED, RULE
 
 if TYPE_CHECKING:
@@ -39,16 +37,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
-@contextmanager
-def canvas(width: float, height: float) -> "Iterator[Figure]":
+def canvas(width: float, height: float) -> "AbstractContextManager[Figure]":
     """An empty figure, drawn on in Lossary's style; MissingExtra without matplotlib."""
-    if find_spec("matplotlib") is None:
-        raise MissingExtra("matplotlib", "cli", "drawing")
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE):
-        yield Figure(figsize=(width, height), layout="constrained")
+    return styled(width, height, STYLE)
 
 
 def dress(panel: "Axes", title: str, axis: str) -> None:

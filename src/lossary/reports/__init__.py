@@ -1,4 +1,4 @@
-"""The report on saved predictions and targets: what was understood, the losses in context, and what is odd about them.
+"""The report on predictions and targets: what was understood, the losses in context, and what is odd about them.
 
 >>> from lossary.reports import report
 >>> result = report()  # held-out predictions that ship with Lossary; your own: report("predictions.npz")
@@ -10,74 +10,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from lossary.core.extras import MissingExtra as MissingExtra
 from lossary.reports.bad_input import BadInput as BadInput
 from lossary.reports.engine import Report as Report
 from lossary.reports.engine import run
+from lossary.reports.given import File, files_of, opened
 from lossary.reports.progress import progress_bar
-from lossary.reports.read import open_input
 from lossary.reports.understand import Kind, Task, Understanding, understand
 from lossary.reports.write import refuse_overwriting, write_whole
 from lossary.translations import Language, say, speaking
 
 __all__ = ["BadInput", "MissingExtra", "Report", "Understanding", "report"]
 
+Predictions: TypeAlias = ArrayLike | File | Sequence[File] | Mapping[str, Any] | Iterable[tuple[Any, Any]]
+
 
 def report(
-    path_or_paths: str | Path | Sequence[str | Path] | None = None,
+    predictions: Predictions | None = None,
+    targets: ArrayLike | File | None = None,
     *,
-    prediction_key: str | None = None,
-    target_key: str | None = None,
+    names: Sequence[str] | np.ndarray | None = None,
     kind: Kind | None = None,
     task: Task | None = None,
     ignore_index: int | None = -100,
     shift_labels: bool = False,
-    names: Sequence[str] | None = None,
+    prediction_key: str | None = None,
+    target_key: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     language: Language = "en",
     progress: bool | None = None,
     on_understood: Callable[[Understanding], None] | None = None,
 ) -> Report:
-    """Report on predictions and targets in files: arrays (.npz, .npy, .safetensors, .pt) or tables (.csv, .parquet,
-    .jsonl, .xlsx and others).
+    """Report on predictions and targets: arrays, batches of them, or files.
 
-    Files are read in chunks and may be larger than memory; nothing is ever unpickled. Losses are computed in float64,
-    in nats (of regression: in units of the target).
+    `report(logits, labels)`: arrays of torch, NumPy or JAX, lists, columns and frames of pandas or polars, whose
+    columns name the classes. They are not copied.
+    `report(model.predict_proba(X), y, names=model.classes_)`: targets may be the words that scikit-learn is given.
+    `report((model(x), y) for x, y in loader)`: any iterable of batches of both, which is gone through once; they wait
+    in a temporary file.
+    `report("predictions.npz")`, `report(["logits.npy", "labels.npy"])`: files (.npz, .npy, .safetensors, .pt, .csv,
+    .parquet, .jsonl, .xlsx and others), read in chunks, which may be larger than memory; nothing is ever unpickled.
+    `report({"logits": logits, "labels": labels})`, `report(frame)`: arrays or columns by name, as a file has them.
+    `report()`: predictions that ship with Lossary.
 
-    path_or_paths: one file or several whose arrays belong together; None for predictions that ship with Lossary.
-    prediction_key, target_key: names of the arrays, or of columns ("ham,spam", "prob_*"); guessed from the usual names.
+    Losses are computed in float64, in nats (of regression: in units of the target).
+
+    predictions: scores of the classes, (N, C) or with more axes; one score or value for each sample, (N,).
+    targets: class indices or names (N,), distributions or yes and no (N, C), or values (N,).
+    names: class names in the order of the columns; targets that are words or other integers are matched with them.
     kind: "logits", "probs", "logprobs" or "values" (real values); guessed from the numbers.
     task: "classification", "soft" (a distribution for each sample), "binary", "multilabel" or "regression"; guessed.
     ignore_index: class indices with this value do not count; None counts all.
     shift_labels: hold the scores at each position of (B, L, V) against the label of the next, as causal language models
-        need it where predictions and labels were saved as they are.
-    names: class names in the order of the columns; targets that are words or other integers are matched with them.
+        need it where predictions and labels are as they come.
+    prediction_key, target_key: names of arrays, or of columns ("ham,spam", "prob_*"), of a file, a dict or a frame;
+        guessed from the usual names.
     out: where to write the page; it is written whole or not at all, and never over the input.
     seed: of the samples that long inputs are thinned to, and of the bootstrap. Same input and seed, same bytes.
     language: "en" or "zh", of all texts.
     progress: True or False to show or hide a progress bar on stderr; None for long inputs on a terminal.
     on_understood: called with what was understood, before the sections run.
 
-    Raises `BadInput` (a ValueError) that names the file, the key, the position and the fix, and `MissingExtra` (an
-    ImportError) where an optional package is needed.
+    Raises `BadInput` (a ValueError) that names the argument or the file, the position and the fix, and `MissingExtra`
+    (an ImportError) where an optional package is needed.
     """
     if seed < 0:
         raise BadInput(f"seed {seed} is negative", fix="0 or more")
     if language not in get_args(Language):
         raise BadInput(f"language {language!r} is unknown", fix=f"one of {', '.join(get_args(Language))}")
-    paths = _paths(path_or_paths)
     if out is not None:
-        refuse_overwriting(out, paths)
-    with speaking(language):
-        source = open_input(
-            paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True
-        )
+        refuse_overwriting(out, files_of(predictions, targets))
+    names = None if names is None else [_name(name) for name in names]
+    with (
+        speaking(language),
+        opened(predictions, targets, prediction_key=prediction_key, target_key=target_key, names=names) as source,
+    ):
         samples = source.predictions.shape[0] if source.predictions.shape else 0
         with progress_bar(say("reading"), samples, source.bytes, progress) as advance:
             understanding = understand(
@@ -98,7 +113,6 @@ def report(
     return result
 
 
-def _paths(given: str | Path | Sequence[str | Path] | None) -> Sequence[str | Path]:
-    if given is None:
-        return [str(files("lossary.reports") / "data" / "digits.npz")]
-    return [given] if isinstance(given, str | Path) else given
+def _name(given: object) -> str:
+    """Of a class; scikit-learn has floats where the targets are."""
+    return str(int(given)) if isinstance(given, float | np.floating) and given == int(given) else str(given)

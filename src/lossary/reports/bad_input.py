@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from lossary.reports.options import spelled
+
 
 class BadInput(ValueError):
     """The input cannot be reported on. The message is one line: file, key, position, problem, fix."""
 
     def __init__(self, problem: str, *, file: str = "", key: str = "", position: str = "", fix: str = "") -> None:
+        problem, fix = spelled(problem), spelled(fix)
         self.problem, self.file, self.key, self.position, self.fix = problem, file, key, position, fix
         where = [file, f"key {key!r}" if key else "", position]
         place = ", ".join(part for part in where if part)

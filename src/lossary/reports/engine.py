@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
 from lossary.reports.chunk import chunks
+from lossary.reports.figures import draw
+from lossary.reports.notebook import small
+from lossary.reports.options import spelled
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
 from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.reports.understand import Understanding
+from lossary.reports.write import write_whole
 from lossary.translations import Language, say, speaking
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 SCHEMA_VERSION = 1
 SENTENCES = 5
@@ -53,7 +62,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        return " + ".join(Path(file).name for file in self.understanding.input.files)
+        return " + ".join(Path(file).name for file in self.understanding.input.files) or "predictions and targets"
 
     def __getitem__(self, section: str) -> Result:
         for result in self.results:
@@ -70,10 +79,48 @@ class Report:
         failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
         return int(any(finding.severity in failing for _, finding in self.findings))
 
-    def to_json(self) -> str:
-        """All numbers, without the figures; NaN and infinities are null."""
+    def __repr__(self) -> str:
+        merit = [f"{name} {value}" for result in self.results for name, value, _ in result.highlights]
         with speaking(self.language):
-            return json.dumps(_plain(self._content()), ensure_ascii=False, allow_nan=False, indent=2)
+            title = say("Report on {title}: {merit}", title=self.title, merit=", ".join(merit))
+            said = [(say(f.severity), f.text, say("Fix: {fix}.", fix=f.fix) if f.fix else "") for _, f in self.verdict]
+        return "\n  ".join([title, *filter(None, [self.lead]), *(" ".join(filter(None, parts)) for parts in said)])
+
+    def _repr_html_(self) -> str | None:
+        try:
+            with speaking(self.language):
+                return small(self)
+        except MissingExtra:
+            return None
+
+    @property
+    def digest(self) -> str:
+        """A few letters that differ from those of another report."""
+        return "r" + hashlib.sha256(self.to_json().encode()).hexdigest()[:7]
+
+    def save(self, path: str | Path) -> None:
+        """Write the page (.html) or the numbers (.json), whole or not at all."""
+        forms = {".html": self.to_html, ".json": self.to_json}
+        if (suffix := Path(path).suffix.lower()) not in forms:
+            raise BadInput(f"a report is not saved as {suffix!r}", file=str(path), fix=f"one of {', '.join(forms)}")
+        write_whole(path, forms[suffix]())
+
+    def plot(self, section: str, figure: int = 0) -> MatplotlibFigure:
+        """A figure of a section, as matplotlib has it: `report.plot("calibration")`; `figure` counts from 0."""
+        of = {result.id: result.figures for result in self.results if result.figures}
+        if figure not in range(len(of.get(section, ()))):
+            known = ", ".join(f"{name!r} ({len(figures)})" for name, figures in of.items())
+            raise BadInput(f"no figure {figure} of section {section!r}", fix=f"sections with figures are {known}")
+        return draw(of[section][figure])
+
+    def to_json(self) -> str:
+        """All numbers, without the figures, in the form of docs/report.schema.json; NaN and infinities are null."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        with speaking(self.language):
+            return _plain(self._content())
 
     def _content(self) -> dict[str, Any]:
         from lossary.version import __version__
@@ -121,7 +168,7 @@ def _run(understanding: Understanding, seed: int, language: Language, advance: C
     if not understanding.units:
         ignored = understanding.survey.ignored
         text = say("Every target is ignored ({n:,} are {index}).", n=ignored, index=understanding.ignore_index)
-        finding = Finding("error", text, say("check the labels, or say --ignore-index"))
+        finding = Finding("error", text, spelled(say("check the labels, or say --ignore-index")))
         empty = Result("losses", say("The losses"), say("There is nothing to take a mean over."), [finding])
         return Report(understanding, [empty], [], seed, language)
     possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
@@ -133,6 +180,8 @@ def _run(understanding: Understanding, seed: int, language: Language, advance: C
     results = [section.finish() for section in sections]
     if understanding.doubts:
         results.insert(0, Result("reading", say("What was read"), findings=list(understanding.doubts)))
+    for result in results:
+        result.findings = [replace(f, text=spelled(f.text), fix=spelled(f.fix)) for f in result.findings]
     return Report(understanding, results, skipped, seed, language)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import warnings
 from io import StringIO
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from lossary.core.extras import MissingExtra
+from lossary.core.canvas import canvas
 from lossary.reports.palette import INK, LIGHT, MUTED, RULE
 from lossary.reports.result import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 WIDTH = 4.7  # inches of 72 units; on a phone one unit is about one pixel, so that text keeps its size
 
@@ -19,7 +22,7 @@ COLOUR = re.compile(r"#[0-9a-f]{6}")
 FONT = re.compile(r"'DejaVu Sans'(, [^;]+)?")
 LONG = re.compile(r"-?\d+\.\d{3,}")
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a class name may hold a dollar sign
     "font.size": 9.5,
@@ -43,20 +46,22 @@ STYLE = {
 }
 
 
+def draw(figure: Figure) -> MatplotlibFigure:
+    """The figure as matplotlib has it."""
+    with canvas(WIDTH, figure.height, STYLE) as drawn:
+        figure.draw(drawn.add_subplot())
+    return drawn
+
+
 def svg(figure: Figure, prefix: str) -> str:
     """The figure as an `<svg>` element. `prefix` keeps its ids apart from those of other figures on the page."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure as Canvas
-    except ImportError:
-        raise MissingExtra("matplotlib", "cli", "drawing figures") from None
-    drawn = StringIO()
-    with warnings.catch_warnings(), matplotlib.rc_context(cast(Any, {**STYLE, "svg.hashsalt": prefix})):
+    drawn, written = draw(figure), StringIO()
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context({**STYLE, "svg.hashsalt": prefix}):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has fonts for it
-        canvas = Canvas(figsize=(WIDTH, figure.height), layout="constrained")
-        figure.draw(canvas.add_subplot())
-        canvas.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _for_page(drawn.getvalue(), prefix, figure.text)
+        drawn.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _for_page(written.getvalue(), prefix, figure.text)
 
 
 def _for_page(source: str, prefix: str, title: str) -> str:

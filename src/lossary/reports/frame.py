@@ -110,7 +110,8 @@ def frame(predictions: Stored, targets: Stored, shift_labels: bool = False) -> F
     if len(p) == 3 and len(t) == 2 and p[:2] == (t[0], t[1] - 1):
         raise predictions.error(f"predictions {p} are one position shorter than targets {t}", fix="--shift-labels")
     rows = f"{prod(p[:1]):,} and {prod(t[:1]):,} rows" if p[:1] != t[:1] else "their shapes"
+    place = f" (key {targets.key!r} of {targets.file})" if targets.key else ""
     raise predictions.error(
-        f"predictions {p} and targets {t} (key {targets.key!r} of {targets.file}) do not fit: {rows} differ",
+        f"predictions {p} and targets {t}{place} do not fit: {rows} differ",
         fix="save a target for each row of scores: (N, C) with (N,) or (N, C), (B, L, V) with (B, L), or equal shapes",
     )

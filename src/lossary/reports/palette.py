@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lossary.core.shown import SEVERITIES
+
 LIGHT = {
     "paper": "#fcfbf8",
     "panel": "#f4f2ec",
@@ -12,9 +14,7 @@ LIGHT = {
     "wash": "#c6d5ea",
     "warm": "#b5541c",
     "leaf": "#3a7d5b",
-    "error": "#b3261e",
-    "warning": "#9a5b00",
-    "note": "#2b5c9f",
+    **{name: light for name, (light, _) in SEVERITIES.items()},
 }
 DARK = {
     "paper": "#17181b",
@@ -26,9 +26,7 @@ DARK = {
     "wash": "#33486a",
     "warm": "#eb9b67",
     "leaf": "#83c5a0",
-    "error": "#ff8a80",
-    "warning": "#f0b35a",
-    "note": "#8ab4f1",
+    **{name: dark for name, (_, dark) in SEVERITIES.items()},
 }
 
 PAPER, INK, MUTED, RULE = LIGHT["paper"], LIGHT["ink"], LIGHT["muted"], LIGHT["rule"]

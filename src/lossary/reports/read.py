@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ class Input:
 
     @property
     def bytes(self) -> int:
-        return sum(os.path.getsize(file) for file in self.files)
+        in_memory = (a for a in (self.predictions, self.targets) if not self.files)
+        return sum(map(os.path.getsize, self.files)) + sum(prod(a.shape) * a.dtype.itemsize for a in in_memory)
 
 
 def open_input(
@@ -73,6 +75,18 @@ def open_input(
     """
     files = tuple(str(path) for path in paths)
     arrays = open_arrays(files)
+    return input_of(arrays, files, prediction_key, target_key, names, without_targets)
+
+
+def input_of(
+    arrays: list[Stored],
+    files: tuple[str, ...] = (),
+    prediction_key: str | None = None,
+    target_key: str | None = None,
+    names: Sequence[str] | None = None,
+    without_targets: bool = True,
+) -> Input:
+    """Which of the arrays are what; `files` are those that hold them, if any do."""
     if tokens := [array for array in arrays if array.key == TOKENS and len(array.shape) == 1 and not array.table]:
         if not without_targets:
             raise tokens[0].error("log-probabilities of what occurred alone", fix="save the scores of all classes")
@@ -81,16 +95,30 @@ def open_input(
     ids = [array for array in arrays if _is_id(array)]
     classes = _one(CLASS_NAMES, [array for array in arrays if array.is_text and _plain(array.label) in CLASS_WORDS])
     predictions, targets = _roles(arrays, [a for a in arrays if a not in ids], prediction_key, target_key, files)
+    if names is None and classes and classes is not targets and classes.shape[0] in predictions.shape[1:]:
+        names = tuple(str(name) for name in text_of(classes.whole()))
+    decisions = next((a for a in arrays if a not in (predictions, targets) and not _is_score(a)
+                      and DECISION.fullmatch(a.label.lower())), None)  # fmt: skip
+    of_each = _id_of(predictions, ids), _id_of(targets, ids)
+    return paired(predictions, targets, files, ids=of_each, names=names, decisions=decisions)
+
+
+def paired(
+    predictions: Stored,
+    targets: Stored,
+    files: tuple[str, ...] = (),
+    *,
+    ids: tuple[Stored | None, Stored | None] = (None, None),
+    names: Sequence[str] | None = None,
+    decisions: Stored | None = None,
+) -> Input:
+    """Predictions and targets that are known as such; `ids` are those of each."""
     if predictions.is_text:
         raise predictions.error("class names, which are decisions: no loss can say how sure they were",
                                 fix="save the scores: predict_proba, or logits")  # fmt: skip
-    if names is None and classes and classes is not targets and classes.shape[0] in predictions.shape[1:]:
-        names = tuple(str(name) for name in text_of(classes.whole()))
     targets, found = as_classes(targets, predictions, tuple(names or ()))
-    targets = joined(predictions, targets, *(_id_of(array, ids) for array in (predictions, targets)))
-    decisions = next((a for a in arrays if a not in (predictions, targets) and not _is_score(a)
-                      and DECISION.fullmatch(a.label.lower())), None)  # fmt: skip
-    return Input(files, predictions, targets, _id_of(predictions, ids) or _id_of(targets, ids), found, decisions)
+    targets = joined(predictions, targets, *ids)
+    return Input(files, predictions, targets, ids[0] or ids[1], found, decisions)
 
 
 def _of_tokens(files: tuple[str, ...], arrays: list[Stored], tokens: list[Stored]) -> Input:

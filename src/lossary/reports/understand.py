@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import Stored
 from lossary.reports.frame import Frame, frame
+from lossary.reports.options import spelled
 from lossary.reports.read import DECISION, Input
 from lossary.reports.result import Finding
 from lossary.reports.survey import ROUNDING, Survey, blocks
@@ -54,6 +56,7 @@ KINDS_OF: dict[Task, tuple[Kind, ...]] = {
 }
 
 
+OF_KEYS = re.compile(r" ?[(（](prediction|target)_key=[)）]")  # arrays that are given by hand have none
 FEW = 20  # scores of fewer than these say nothing about what they are
 NAME_LENGTH = 80
 
@@ -109,6 +112,11 @@ class Understanding:
     @property
     def text(self) -> str:
         """What was understood, each guess with the option that overrides it."""
+        text = spelled(self._text)
+        return text if self.input.files else OF_KEYS.sub("", text)
+
+    @property
+    def _text(self) -> str:
         survey, p, t = self.survey, self.input.predictions, self.input.targets
         scores = say("unused")
         if self.units:
@@ -163,8 +171,11 @@ class Understanding:
 
 def _describe(array: Stored) -> str:
     file = printable(Path(array.file).name)
+    shape = f"{' × '.join(f'{n:,}' for n in array.shape)} {array.dtype}"
+    if array.file in ("predictions", "targets"):  # the arguments
+        return shape
     key = say("{key!r} of {file}", key=printable(array.key), file=file) if array.key else file
-    return join(", ", [key, f"{' × '.join(f'{n:,}' for n in array.shape)} {array.dtype}"])
+    return join(", ", [key, shape])
 
 
 def understand(

@@ -57,6 +57,23 @@ def open_rows(path: str) -> Rows:
     return SOURCES[row_suffix(path)](path)
 
 
+def rows_of_frame(frame: Any, name: str) -> Rows:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise MissingExtra("pyarrow", "files", f"reading a {name}") from None
+    with refusing(name):
+        table = pa.table(frame)
+    # The index of pandas, where it is more than a range, is the column of ids that it is in its files, too.
+    names = ["" if column.startswith("__index_level_") else column for column in map(str, table.column_names)]
+    views = pa.types.is_string_view  # of polars, which little of Arrow computes with
+    schema = [
+        (name, pa.string() if views(kind) else kind) for name, kind in zip(names, table.schema.types, strict=True)
+    ]
+    table = table.rename_columns(names).cast(pa.schema(schema))
+    return Rows(tuple(names), lambda wanted: iter(table.select(list(wanted)).to_batches(RECORDS)))
+
+
 def row_suffix(path: str) -> str:
     """The suffix that says what the rows are written as; of `a.csv.gz`, that is `.csv`."""
     suffixes = Path(path).suffixes

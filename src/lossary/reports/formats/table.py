@@ -6,14 +6,16 @@ A table is read once to learn what is in it, and again for its numbers; it is ne
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.column import Column, decoded
 from lossary.reports.formats.groups import groups
-from lossary.reports.formats.rows import Rows, open_rows, refuse_duplicates, refusing
+from lossary.reports.formats.rows import Rows, open_rows, refuse_duplicates, refusing, rows_of_frame
 from lossary.reports.formats.stored import MOST_ARRAYS, Stored, refuse_bomb
 from lossary.translations import join, say
 
@@ -21,16 +23,22 @@ from lossary.translations import join, say
 class Table:
     """A file of rows whose columns are known."""
 
-    def __init__(self, path: str) -> None:
-        self.path, self.rows, self.count = path, open_rows(path), 0
+    def __init__(self, path: str, rows: Rows | None = None) -> None:
+        self.path, self.rows, self.count = path, rows or open_rows(path), 0
         self.has_header = self.rows.has_header
         self.names = self.rows.names
         refuse_duplicates(path, self.names)
         self.columns = {name: Column(path, name) for name in self.names}
         self._survey(self.rows)
 
+    @classmethod
+    def of_frame(cls, frame: Any) -> Table:
+        """Of a data frame of pandas, polars or any library that hands its columns to Arrow."""
+        name = type(frame).__name__
+        return cls(name, rows_of_frame(frame, name))
+
     def _survey(self, rows: Rows) -> None:
-        seen, size = 0, os.path.getsize(self.path)
+        seen, size = 0, os.path.getsize(self.path) if os.path.exists(self.path) else sys.maxsize
         with refusing(self.path):
             for batch in rows.batches(rows.names):
                 self.count += batch.num_rows

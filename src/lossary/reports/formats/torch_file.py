@@ -36,7 +36,7 @@ def open_torch(path: str) -> list[Stored]:
     found = dict(_tensors("", content))
     if len(found) > MOST_ARRAYS:
         raise BadInput(f"{len(found):,} tensors", file=path, fix="concatenate them before saving")
-    return [_stored(path, key, tensor) for key, tensor in found.items()]
+    return [stored_tensor(path, key, tensor) for key, tensor in found.items()]
 
 
 def _is_zip(path: str) -> bool:
@@ -60,16 +60,17 @@ def _tensors(key: str, content: Any) -> Iterator[tuple[str, Any]]:
             yield from _tensors(f"{key}.{k}" if key else str(k), value)
 
 
-def _stored(path: str, key: str, tensor: Any) -> Stored:
+def stored_tensor(path: str, key: str, tensor: Any) -> Stored:
     if isinstance(tensor, np.ndarray):
         return Stored(path, key, tensor.shape, tensor.dtype, lambda rows: iter([tensor]))
     if not tensor.is_floating_point() and tensor.is_complex():
         raise BadInput(f"a tensor of {tensor.dtype}", file=path, key=key, fix="save real numbers")
-    is_bfloat16 = str(tensor.dtype) == "torch.bfloat16"
+    name = str(tensor.dtype).removeprefix("torch.")
+    is_foreign = tensor.is_floating_point() and name not in ("float16", "float32", "float64")
 
     def numbers(part: Any) -> np.ndarray:
-        part = part.detach()
-        return (part.float() if is_bfloat16 else part).numpy()
+        part = part.detach().cpu()
+        return (part.float() if is_foreign else part).numpy()
 
     def read(rows: int) -> Iterator[np.ndarray]:
         if not tensor.ndim:
@@ -79,6 +80,6 @@ def _stored(path: str, key: str, tensor: Any) -> Stored:
         for start in range(0, len(tensor), rows):
             yield numbers(tensor[start : start + rows])
 
-    remark = say("{name}: bfloat16, widened to float32", name=key or path) if is_bfloat16 else ""
+    remark = say("{key}: {dtype}, widened to float32", key=key or path, dtype=name) if is_foreign else ""
     dtype = numbers(tensor.reshape(-1)[:0]).dtype
     return Stored(path, key, tuple(tensor.shape), dtype, read, remark=remark)
