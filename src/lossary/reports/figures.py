@@ -15,7 +15,7 @@ from lossary.reports.result import Figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-WIDTH = 4.7  # inches of 72 units; on a phone one unit is about one pixel, so that text keeps its size
+WIDTH = 4.3  # inches of 72 units; on a phone one unit is about one pixel, so that text keeps its size
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 COLOUR = re.compile(r"#[0-9a-f]{6}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 from lossary.misuse.finding import SEVERITIES as SEVERITIES
 from lossary.misuse.finding import Severity
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Cell = str | int | float | None
+
+
+def width(text: str) -> int:
+    """In columns of a terminal: a Chinese character takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,12 @@ class Table:
     @property
     def explains(self) -> bool:
         """Whether a column beside the first holds sentences."""
-        return any(isinstance(cell, str) and len(cell) > 24 for row in self.rows for cell in row[1:])
+        return any(isinstance(cell, str) and width(cell) > 24 for row in self.rows for cell in row[1:])
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the whole width of a page."""
+        return len(self.columns) > 9
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lossary.reports.palette import ACCENT, MUTED, WASH
 from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.confusion import Confusion
+from lossary.reports.sections.drawing import tick_label
 from lossary.reports.understand import PLURALS, Understanding
 from lossary.translations import deferred, join, say
 
@@ -214,7 +215,7 @@ def _draw(ax: Axes, names: list[str], mean: np.ndarray, error: np.ndarray, overa
     half = NORMAL_95 * np.nan_to_num(error)
     ax.hlines(places, np.maximum(mean - half, 0), mean + half, color=WASH, linewidth=4)
     ax.plot(mean, places, "o", color=ACCENT, markersize=4.5)
-    ax.set_yticks(places, [name if len(name) <= 14 else name[:13] + "…" for name in names])
+    ax.set_yticks(places, [tick_label(name, 14) for name in names])
     ax.set_ylim(-0.7, len(names) - 0.3)
     ax.set_xlim(left=max(0, ax.get_xlim()[0]))
     ax.set_xlabel(say("nats; dashed: mean over all"))

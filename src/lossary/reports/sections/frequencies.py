@@ -12,7 +12,7 @@ from lossary.reports.chunk import Chunk
 from lossary.reports.palette import ACCENT
 from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
-from lossary.reports.sections.drawing import log_axes
+from lossary.reports.sections.drawing import log_axes, tick_label
 from lossary.reports.sections.losses import entropy
 from lossary.reports.understand import Understanding
 from lossary.translations import deferred, join, say
@@ -185,7 +185,7 @@ def _draw(ax: Axes, counts: np.ndarray, names: list[str]) -> None:
         ax.set_xlabel(say("rank of the class"))
     else:
         ax.bar(np.arange(counts.size), counts, color=ACCENT, width=0.7)
-        short = [name if len(name) <= 9 else name[:8] + "…" for name in names]
+        short = [tick_label(name, 9) for name in names]
         crowded = sum(map(len, short)) > 34
         ax.set_xticks(np.arange(counts.size), short, rotation=90 if crowded else 0)
         ax.tick_params(axis="x", length=0)

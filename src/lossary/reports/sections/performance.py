@@ -14,6 +14,7 @@ from lossary.reports.palette import ACCENT, INK, PAPER
 from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.confusion import Confusion
+from lossary.reports.sections.drawing import tick_label
 from lossary.reports.sections.reliability import wilson
 from lossary.reports.understand import Understanding
 from lossary.translations import join, say
@@ -228,9 +229,9 @@ def _draw(ax: Axes, counts: np.ndarray, share: np.ndarray, names: list[str]) -> 
     for k, j in np.argwhere(share > 0.002):
         ax.add_patch(Rectangle((j, k), 1, 1, facecolor=ACCENT, alpha=round(float(share[k, j]), 2), linewidth=0))
         if size <= WRITTEN:
-            colour = PAPER if share[k, j] > 0.5 else INK
+            colour = PAPER if share[k, j] > 0.65 else INK
             ax.text(j + 0.5, k + 0.5, f"{counts[k, j]}", ha="center", va="center", color=colour, fontsize=7.5)
-    short = [name if len(name) <= 9 else name[:8] + "…" for name in names]
+    short = [tick_label(name, 9) for name in names]
     ax.set_xticks(np.arange(size) + 0.5, short, rotation=90 if sum(map(len, short)) > 34 else 0)
     ax.set_yticks(np.arange(size) + 0.5, short)
     ax.set_xlim(0, size)
