@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
@@ -14,13 +16,19 @@ from lossary.reports.understand import Understanding
 from lossary.translations import say, speaking
 
 ROWS = 10  # of a table; the page has them all
-WIDTH = 8  # of the longest severity and a space
+INDENT = 2
+SEVERITY = 8  # columns of the longest, and a space
+BOUNDS = ("from", "to")  # columns of wide tables that only the page has
+OPENING, CLOSING = "（“《", "，。；：、？！）”》"
+WIDE = "\u2e80-\u9fff\uff00-\uffef“”"
+PIECE = re.compile(rf"[{OPENING}]*(?:[{WIDE}]|[^\s{WIDE}]+)[{CLOSING}]*\s*|\s+")
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
 
 def print_understanding(console: Console, understanding: Understanding) -> None:
     console.print(Text(say("Understood"), style="bold"))
-    console.print(Padding(Text(understanding.text), (0, 0, 1, 2)))
+    console.print(_indented(console, understanding.text))
+    console.print()
 
 
 def print_report(console: Console, report: Report, *, full: bool = False) -> None:
@@ -32,9 +40,10 @@ def print_report(console: Console, report: Report, *, full: bool = False) -> Non
 def _print(console: Console, report: Report, full: bool) -> None:
     console.print(Text(say("Verdict"), style="bold"))
     if report.lead:
-        console.print(Padding(Text(report.lead), (0, 0, 1, 2)))
+        console.print(_indented(console, report.lead))
+        console.print()
     for _, finding in report.verdict:
-        console.print(Padding(_finding(finding), (0, 0, 0, 2)))
+        console.print(_finding(console, finding))
     for result in report.results if full else ():
         console.print()
         _print_section(console, result)
@@ -45,25 +54,50 @@ def _print(console: Console, report: Report, full: bool) -> None:
 def _print_section(console: Console, result: Result) -> None:
     console.print(Text(result.title, style="bold"))
     if result.text:
-        console.print(Padding(Text(result.text), (0, 0, 0, 2)))
+        console.print(_indented(console, result.text))
     for table in (table for table in result.tables if not table.folded):
-        console.print(Padding(_table(table), (1, 0, 0, 2)))
+        console.print()
+        console.print(Padding(_table(table), (0, 0, 0, INDENT), expand=False))
 
 
-def _finding(finding: Finding) -> Text:
-    severity = say(finding.severity)
-    text = Text.assemble((severity, STYLES[finding.severity]), " " * (WIDTH - cell_len(severity)), finding.text)
+def _finding(console: Console, finding: Finding) -> RichTable:
+    width = console.width - INDENT - SEVERITY
+    text = Text(wrapped(finding.text, width))
     if finding.fix:
-        text.append(f" {say('Fix: {fix}.', fix=finding.fix)}", style="dim")
-    return text
+        text.append(f"\n{wrapped(say('Fix: {fix}.', fix=finding.fix), width)}", style="dim")
+    grid = RichTable.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=INDENT - 1)
+    grid.add_column(width=SEVERITY - 1)
+    grid.add_column()
+    grid.add_row("", Text(say(finding.severity), style=STYLES[finding.severity]), text)
+    return grid
 
 
 def _table(table: Table) -> RichTable:
     shown = RichTable(title=Text(table.title, style="italic"), title_justify="left", box=None, pad_edge=False)
-    for column in table.columns:
-        shown.add_column(Text(column.heading), justify="right" if column.numeric else "left", header_style="dim")
+    columns = [k for k, column in enumerate(table.columns) if not (table.wide and column.title in BOUNDS)]
+    for column in (table.columns[k] for k in columns):
+        justify = "right" if column.numeric else "left"
+        shown.add_column(Text(column.heading), justify=justify, header_style="dim", overflow="fold")
     for row in table.rows[:ROWS]:
-        shown.add_row(*(Text(column.show(cell)) for column, cell in zip(table.columns, row, strict=True)))
+        shown.add_row(*(Text(table.columns[k].show(row[k])) for k in columns))
     if len(table.rows) > ROWS:
         shown.add_row(Text(say("... {n} more", n=len(table.rows) - ROWS), style="dim"))
     return shown
+
+
+def _indented(console: Console, text: str) -> Padding:
+    return Padding(Text(wrapped(text, console.width - INDENT)), (0, 0, 0, INDENT), expand=False)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Lines of so many columns at most, where the words allow it. Chinese breaks after every character, but for those
+    that close a clause: Rich breaks at spaces alone."""
+    lines = [""]
+    for piece in PIECE.findall(text):
+        if cell_len(lines[-1]) + cell_len(piece.rstrip()) > width and lines[-1]:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(piece.lstrip())
+        else:
+            lines[-1] += piece
+    return "\n".join(lines)
