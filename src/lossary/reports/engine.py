@@ -23,7 +23,7 @@ from lossary.reports.result import SEVERITIES, Finding, Result
 from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.reports.understand import Understanding
 from lossary.reports.write import write_whole
-from lossary.translations import Language, say, speaking
+from lossary.translations import Language, join, say, speaking
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -62,7 +62,7 @@ class Report:
 
     @property
     def title(self) -> str:
-        return " + ".join(Path(file).name for file in self.understanding.input.files) or "predictions and targets"
+        return " + ".join(Path(file).name for file in self.understanding.input.files) or say("predictions and targets")
 
     def __getitem__(self, section: str) -> Result:
         for result in self.results:
@@ -80,11 +80,16 @@ class Report:
         return int(any(finding.severity in failing for _, finding in self.findings))
 
     def __repr__(self) -> str:
-        merit = [f"{name} {value}" for result in self.results for name, value, _ in result.highlights]
         with speaking(self.language):
-            title = say("Report on {title}: {merit}", title=self.title, merit=", ".join(merit))
-            said = [(say(f.severity), f.text, say("Fix: {fix}.", fix=f.fix) if f.fix else "") for _, f in self.verdict]
-        return "\n  ".join([title, *filter(None, [self.lead]), *(" ".join(filter(None, parts)) for parts in said)])
+            return self._in_lines()
+
+    def _in_lines(self) -> str:
+        merit = [f"{name} {value}" for result in self.results for name, value, _ in result.highlights]
+        lines = [say("Report on {title}: {merit}", title=self.title, merit=join(", ", merit)), self.lead]
+        for _, finding in self.verdict:
+            fix = say("Fix: {fix}.", fix=finding.fix) if finding.fix else ""
+            lines.append(f"{say(finding.severity):<8} {join(' ', [finding.text, fix])}")
+        return "\n  ".join(filter(None, lines))
 
     def _repr_html_(self) -> str | None:
         try:
@@ -111,7 +116,8 @@ class Report:
         if figure not in range(len(of.get(section, ()))):
             known = ", ".join(f"{name!r} ({len(figures)})" for name, figures in of.items())
             raise BadInput(f"no figure {figure} of section {section!r}", fix=f"sections with figures are {known}")
-        return draw(of[section][figure])
+        with speaking(self.language):
+            return draw(of[section][figure])
 
     def to_json(self) -> str:
         """All numbers, without the figures, in the form of docs/report.schema.json; NaN and infinities are null."""

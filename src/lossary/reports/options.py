@@ -14,8 +14,8 @@ ARGUMENTS = {"pred-key": "prediction_key"}
 """Names in Python, where they differ by more than hyphens."""
 OPTION = re.compile(
     r"--(?:(kind) (logits|probs|logprobs|values)|(task) (classification|soft|binary|multilabel|regression)"
-    r"|(ignore-index) (-?\d+)|(names) ([^\s,;]+(?:,[^\s,;)]+)+)"
-    r"|(pred-key|target-key|kind|task|names|ignore-index|shift-labels|out|seed|fail-on))(?![\w-])"
+    r"|(ignore-index) (-?\d+)|(names) ([^\s,;]+(?:,[^\s,;)；，。）]+)+)"
+    r"|(pred-key|target-key|kind|task|names|ignore-index|shift-labels|out|seed|fail-on))(?![a-z-])"
 )
 
 _on_command_line: ContextVar[bool] = ContextVar("_on_command_line", default=False)

@@ -12,6 +12,7 @@ from lossary.core.arrays import is_array, is_torch
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import Stored
 from lossary.reports.formats.torch_file import stored_tensor
+from lossary.translations import say
 
 MISSING = ("NAType", "NoneType")
 
@@ -41,7 +42,7 @@ def in_memory(given: Any, name: str, key: str = "") -> Stored:
         np.dtype(np.float32) if is_foreign else array.dtype,
         read,
         columns=() if len(columns) == 1 or columns == tuple(map(str, range(len(columns)))) else columns,
-        remark=f"{key or name}: {array.dtype}, widened to float32" if is_foreign else "",
+        remark=say("{name}: {dtype}, widened to float32", name=key or name, dtype=array.dtype) if is_foreign else "",
     )
 
 

@@ -76,5 +76,5 @@ def _stored(
                 block = np.frombuffer(block_bytes, dtype).reshape(count, *shape[1:])
                 yield bfloat16_to_float32(block) if is_bfloat16 else block
 
-    remark = say("{name}: bfloat16, widened to float32", name=key) if is_bfloat16 else ""
+    remark = say("{name}: {dtype}, widened to float32", name=key, dtype="bfloat16") if is_bfloat16 else ""
     return Stored(path, key, shape, np.dtype(np.float32) if is_bfloat16 else dtype, read, remark=remark)
