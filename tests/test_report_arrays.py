@@ -1,6 +1,7 @@
 """The report on what people have in a notebook: arrays of every library, frames, batches; and what it refuses."""
 
 import gc
+import re
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -277,6 +278,13 @@ def test_what_was_understood_speaks_of_arguments() -> None:
     with on_command_line():
         assert "(--kind)" in lossary.report(LOGITS, LABELS).understanding.text
     assert "(prediction_key=)" in lossary.report().understanding.text
+    assert "（kind=）" in lossary.report(LOGITS, LABELS, language="zh").to_dict()["understood"]["text"]
+
+
+def test_pages_speak_of_arguments() -> None:
+    for language in ("en", "zh"):
+        page = lossary.report(LOGITS, LABELS, language=language).to_html()
+        assert "<code>kind=</code>" in page and not re.search(r"--(kind|task|names|pred-key|ignore-index)", page)
 
 
 def test_findings_speak_of_arguments() -> None:

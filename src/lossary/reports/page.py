@@ -8,6 +8,7 @@ from typing import Any
 
 from lossary.core.extras import MissingExtra
 from lossary.reports.figures import svg
+from lossary.reports.options import spelled
 from lossary.reports.palette import DARK, LIGHT
 from lossary.reports.result import Result
 from lossary.translations import Language, say
@@ -35,7 +36,7 @@ def render(report: Any) -> str:
         ]
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(code=code, drawn=drawn)
+    environment.filters.update(code=code, drawn=drawn, spelled=spelled)
     environment.globals.update(say=say, light=LIGHT, dark=DARK, version=__version__)
     template = files("lossary.reports").joinpath("page.html.j2").read_text("utf-8")
     return environment.from_string(template).render(report=report, lang=TAGS[report.language]) + "\n"
