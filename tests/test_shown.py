@@ -11,7 +11,7 @@ import scipy.special
 
 import lossary
 from lossary.plots import FIGURES
-from lossary.reports import BadInput
+from lossary.reports import BadInput, notebook
 from lossary.reports.notebook import small
 
 rng = np.random.default_rng(11)
@@ -91,6 +91,13 @@ def test_style_stays_inside(of: Any) -> None:
         style = re.sub(r"\{[^{}]*\}", ";", style)
     outermost = [selector.strip() for selector in style.split(";") if selector.strip()]
     assert outermost and all(selector.endswith(".lossary-shown") for selector in outermost), outermost
+
+
+def test_tables_are_left_out_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "ROWS", 1000)
+    assert len(small(REPORTS["of 300 classes"]).encode()) <= 60 * 1024
+    monkeypatch.setattr(notebook, "MOST", 1000 * 1024)
+    assert len(small(REPORTS["of 300 classes"]).encode()) > 60 * 1024
 
 
 def test_ids_of_two_reports_differ() -> None:
