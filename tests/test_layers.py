@@ -10,7 +10,7 @@ import grimp
 import pytest
 
 TOP = """
-__main__ alignment cli contract explorer functional identities information log_probs misuse modules nn ops patch plots
+__main__ alignment cli contract explorer functional identities information log_probs misuse modules nn ops patch plots recorder
 reports testing translations version weights which
 """
 LAYERS = (["core"], ["kernels"], ["dispatch"], ["losses"], ["", *TOP.split()])

@@ -25,7 +25,7 @@ import safetensors.numpy
 import scipy.special
 import torch
 
-from lossary.reports import BadInput, report
+from lossary.reports import BadInput, Comparison, report
 
 pytestmark = pytest.mark.usefixtures("on_the_command_line")
 N, C, LENGTH = 120, 3, 6
@@ -385,8 +385,8 @@ FORMS = [
         NUMPY,
         "two files with predictions and targets each",
         both(npz(logits=LOGITS, labels=LABELS), tensors(logits=LOGITS, labels=LABELS)),
-        "",
-        "one at a time",
+        "classes",
+        "A and B have the same loss",
     ),
     Form(
         NUMPY,
@@ -838,10 +838,11 @@ def test_forms(tmp_path: Path, form: Form) -> None:
         assert caught.value.fix
         return
     result = report(paths, **form.options)
-    found = [result.understanding.text, *(finding.text for _, finding in result.findings)]
+    found = [result.understanding.text, result.lead, *(finding.text for _, finding in result.findings)]
     assert any(form.says in sentence for sentence in found), found
     if form.gives:
-        loss = next(iter(result["losses"].values.values()))["mean"]
+        compared = isinstance(result, Comparison)
+        loss = result["difference"].values["a"] if compared else next(iter(result["losses"].values.values()))["mean"]
         assert loss == pytest.approx(EXPECTED[form.gives], rel=form.within)
 
 

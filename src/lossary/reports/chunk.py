@@ -12,6 +12,8 @@ from lossary import functional as F
 from lossary.reports.survey import blocks
 from lossary.reports.understand import Kind, Task, Understanding
 
+RECORDED_AT_ONCE = 2**16
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -67,9 +69,14 @@ class Chunk:
         return -np.sum(self.probs * np.where(self.probs > 0, self.log_probs, 0.0), axis=1)
 
     @cached_property
+    def confidence(self) -> np.ndarray:
+        """(n,): the probability of the predicted class."""
+        return self.probs.max(axis=1)
+
+    @cached_property
     def loss(self) -> np.ndarray:
         """(n,): the loss that the task is trained with, unreduced."""
-        if self.task == "tokens":
+        if self.task in ("tokens", "recorded"):
             return -self.scores
         if self.task == "regression":
             return F.mse_loss(self.scores, self.target, reduction="none")
@@ -82,6 +89,9 @@ class Chunk:
 
 def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda rows: None) -> Iterator[Chunk]:
     """The input in chunks without what is ignored; `advance` is told the number of samples after each."""
+    if understanding.task == "recorded":
+        yield from recorded(understanding, advance)
+        return
     layout, task, source = understanding.frame, understanding.task, understanding.input
     samples = 0
     for prediction_block, target_block in blocks(source.predictions, source.targets):
@@ -109,3 +119,39 @@ def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda
             )
         samples += len(prediction_block)
         advance(len(prediction_block))
+
+
+@dataclass(frozen=True)
+class Recorded(Chunk):
+    """Units of a record: `scores` are the log-probabilities of the targets, and there are none of other classes."""
+
+    row: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        return self.row["predicted"].astype(np.int64)
+
+    @cached_property
+    def log_prob_of_label(self) -> np.ndarray:
+        return self.scores
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        return np.exp(np.minimum(self.row["top_log_prob"], 0.0, dtype=np.float64))
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        return self.row["entropy"].astype(np.float64)
+
+
+def recorded(understanding: Understanding, advance: Callable[[int], None]) -> Iterator[Recorded]:
+    """The units of a record that are numbers and not ignored."""
+    record, first = understanding.input.record, 0
+    for row, sample in record.blocks(RECORDED_AT_ONCE) if record else ():
+        scores, target = row["log_prob"].astype(np.float64), row["target"].astype(np.int64)
+        kept = ~np.isnan(scores) & (target != understanding.ignore_index)
+        place = np.flatnonzero(kept)
+        if place.size:
+            yield Recorded("recorded", "logprobs", scores[kept], target[kept], first + place, sample[kept], row[kept])
+        first += len(row)
+        advance(len(row))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from lossary.cli.language import Lang, language_of
-from lossary.reports import BadInput, MissingExtra, report
+from lossary.reports import BadInput, MissingExtra, compare, report
 from lossary.reports.engine import FailOn, Report
 from lossary.reports.terminal import print_report, print_understanding
 from lossary.reports.write import refuse_overwriting, write_whole
@@ -22,14 +22,21 @@ def report_command(
         typer.Argument(
             metavar="[FILE]...",
             help="Predictions and targets: .npz, .npy (two files), .safetensors, .pt, .csv, .tsv, .parquet, .jsonl, "
-            ".json, .arrow, .xlsx; text may be .gz or .zst. "
+            ".json, .arrow, .xlsx; text may be .gz or .zst. Two files that have both are compared. "
             "Without a file: held-out predictions that ship with Lossary.",
             show_default=False,
         ),
     ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(help="File with the targets of both, where two files are compared.", show_default=False),
+    ] = None,
     pred_key: Annotated[
-        str | None,
-        typer.Option(help="Array or columns of the predictions: NAME, A,B,C or PROB_*.", show_default="guessed"),
+        list[str] | None,
+        typer.Option(
+            help="Array or columns of the predictions: NAME, A,B,C or PROB_*. Twice: of the two to compare.",
+            show_default="guessed",
+        ),
     ] = None,
     target_key: Annotated[
         str | None, typer.Option(help="Array or columns of the targets.", show_default="guessed")
@@ -84,9 +91,10 @@ def report_command(
     try:
         language = language_of(lang)
         if out is not None and not no_html:
-            refuse_overwriting(out, files or [])
-        result = report(
-            list(files) if files else None,
+            refuse_overwriting(out, [*(files or []), *([targets] if targets else [])])
+        result = _result(
+            files,
+            targets,
             prediction_key=pred_key,
             target_key=target_key,
             kind=cast(Any, kind),
@@ -117,6 +125,14 @@ def report_command(
     raise typer.Exit(code)
 
 
+def _result(files: list[Path] | None, targets: Path | None, **options: Any) -> Report:
+    if targets is None:
+        return report(list(files) if files else None, **options)
+    if files is None or len(files) != 2:
+        raise BadInput(f"{len(files or [])} files beside --targets", fix="lossary report A B --targets T")
+    return compare(files[0], files[1], targets, **options)
+
+
 def _names(given: str | None) -> list[str] | None:
     if given is None:
         return None
@@ -130,4 +146,6 @@ def _names(given: str | None) -> list[str] | None:
 
 
 def _stem(result: Report) -> str:
-    return Path(result.understanding.input.files[0]).stem
+    files = [understood.input.files[0] for understood in result.understandings]
+    stems = [Path(file).stem for file in dict.fromkeys(files)]
+    return "-".join(stems)

@@ -20,7 +20,7 @@ from lossary.reports.notebook import small
 from lossary.reports.options import spelled
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
-from lossary.reports.sections import OF_TOKENS, SECTIONS
+from lossary.reports.sections import OF_RECORDS, OF_TOKENS, SECTIONS, UNTOLD
 from lossary.reports.understand import Understanding
 from lossary.reports.write import write_whole
 from lossary.translations import Language, join, say, speaking
@@ -119,6 +119,19 @@ class Report:
         with speaking(self.language):
             return draw(of[section][figure])
 
+    @property
+    def understood(self) -> list[str]:
+        """What was understood, in a paragraph for each input."""
+        return [self.understanding.text]
+
+    @property
+    def understandings(self) -> list[Understanding]:
+        return [self.understanding]
+
+    def inputs(self) -> dict[str, Any]:
+        """What the JSON says of the files, and what they were taken for."""
+        return {"files": list(self.understanding.input.files), "understood": facts(self.understanding)}
+
     def to_json(self) -> str:
         """All numbers, without the figures, in the form of docs/report.schema.json; NaN and infinities are null."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)
@@ -131,20 +144,10 @@ class Report:
     def _content(self) -> dict[str, Any]:
         from lossary.version import __version__
 
-        u = self.understanding
         return {
             "schema_version": SCHEMA_VERSION,
             "lossary_version": __version__,
-            "files": list(u.input.files),
-            "understood": {
-                "text": u.text,
-                "task": u.task,
-                "kind": u.kind,
-                "classes": u.classes,
-                "losses": u.units,
-                "ignored": u.survey.ignored,
-                "names": list(u.names),
-            },
+            **self.inputs(),
             "seed": self.seed,
             "lead": self.lead,
             "findings": [{"section": result.id, **asdict(finding)} for result, finding in self.findings],
@@ -156,6 +159,18 @@ class Report:
         """One page that needs no other file and no network."""
         with speaking(self.language):
             return render(self)
+
+
+def facts(u: Understanding) -> dict[str, Any]:
+    return {
+        "text": u.text,
+        "task": u.task,
+        "kind": u.kind,
+        "classes": u.classes,
+        "losses": u.units,
+        "ignored": u.survey.ignored,
+        "names": list(u.names),
+    }
 
 
 def run(
@@ -177,9 +192,11 @@ def _run(understanding: Understanding, seed: int, language: Language, advance: C
         finding = Finding("error", text, spelled(say("check the labels, or say --ignore-index")))
         empty = Result("losses", say("The losses"), say("There is nothing to take a mean over."), [finding])
         return Report(understanding, [empty], [], seed, language)
-    possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
+    possible = {"tokens": OF_TOKENS, "recorded": OF_RECORDS}.get(understanding.task, SECTIONS)
     sections = [section(understanding, seed) for section in possible if section.applies(understanding)]
     skipped = [(say(section.title), say(section.needs)) for section in possible if not section.applies(understanding)]
+    if understanding.task == "recorded":
+        skipped += [(say(title), say("the scores of all classes, which a record leaves out")) for title in UNTOLD]
     for chunk in chunks(understanding, advance):
         for section in sections:
             section.update(chunk)

@@ -13,11 +13,14 @@ import numpy as np
 
 from lossary.core.arrays import is_array, is_torch
 from lossary.reports.bad_input import BadInput
+from lossary.reports.comparison import both
 from lossary.reports.formats.batches import spooled
+from lossary.reports.formats.files import open_arrays
 from lossary.reports.formats.memory import in_memory, index_of
+from lossary.reports.formats.record import is_record, open_record
 from lossary.reports.formats.stored import Stored
 from lossary.reports.formats.table import Table
-from lossary.reports.read import Input, input_of, open_input, paired
+from lossary.reports.read import Input, input_of, input_of_record, paired
 
 File = str | Path
 
@@ -43,23 +46,73 @@ def opened(
     predictions: Any,
     targets: Any,
     *,
-    prediction_key: str | None = None,
+    prediction_key: str | Sequence[str] | None = None,
     target_key: str | None = None,
     names: Sequence[str] | None = None,
-) -> Iterator[Input]:
-    """The input, which can be read within."""
-    keys: dict[str, Any] = {"prediction_key": prediction_key, "target_key": target_key, "names": names}
-    if paths := files_of(predictions, targets):
-        yield open_input(paths, without_targets=True, **keys)
+) -> Iterator[Input | tuple[Input, Input]]:
+    """The input, which can be read within; two where two sets of predictions are given."""
+    keys = [prediction_key] if isinstance(prediction_key, str) else list(prediction_key or ())
+    options: dict[str, Any] = {"target_key": target_key, "names": names}
+    paths = files_of(predictions, targets)
+    if records := [path for path in paths if is_record(path)]:
+        yield _of_records(records, paths)
+    elif paths:
+        arrays, where = open_arrays(paths), tuple(map(str, paths))
+        yield both(arrays, where, keys, **options) or _one_or_two(arrays, where, keys, options)
     elif targets is not None:
         _refuse_model(predictions)
         yield _of_arrays(predictions, targets, names)
     elif (named := _named(predictions)) is not None:
-        yield input_of(named, **keys)
+        yield _one_or_two(named, (), keys, options)
     else:
         _refuse_alone(predictions)
         with spooled(predictions) as (stored, stored_targets):
             yield paired(stored, stored_targets, names=names)
+
+
+def _of_records(records: list[File], paths: list[File]) -> Input | tuple[Input, Input]:
+    if len(paths) > 2 or len(records) < len(paths):
+        raise BadInput("a record beside other files", file=", ".join(map(str, paths)),
+                       fix="one record, or two to compare")  # fmt: skip
+    found = [input_of_record(open_record(record)) for record in records]
+    return (found[0], found[1]) if len(found) == 2 else found[0]
+
+
+def _one_or_two(
+    arrays: list[Stored], files: tuple[str, ...], keys: Sequence[str], options: dict[str, Any]
+) -> Input | tuple[Input, Input]:
+    """The input of one key of predictions, or of two."""
+    if len(keys) > 2:
+        raise BadInput(f"{len(keys)} arrays of predictions", file=", ".join(files), fix="--pred-key once or twice")
+    found = [input_of(arrays, files, prediction_key=key, **options) for key in keys or [None]]
+    return (found[0], found[1]) if len(found) == 2 else found[0]
+
+
+@contextmanager
+def opened_both(
+    a: Any,
+    b: Any,
+    targets: Any,
+    *,
+    prediction_key: str | Sequence[str] | None = None,
+    target_key: str | None = None,
+    names: Sequence[str] | None = None,
+) -> Iterator[tuple[Input, Input]]:
+    """The inputs A and B, which can be read within; each with its targets, or both with the same."""
+    keys = [prediction_key] if isinstance(prediction_key, str) else list(prediction_key or [None])
+    options: dict[str, Any] = {"target_key": target_key, "names": names}
+    if targets is None and _is_file(a) and _is_file(b) and not (is_record(a) or is_record(b)):
+        arrays = open_arrays([a, b])
+        if (found := both(arrays, (str(a), str(b)), [key for key in keys if key], **options)) is not None:
+            yield found
+            return
+    with (
+        opened(a, targets, prediction_key=keys[0], **options) as first,
+        opened(b, targets, prediction_key=keys[-1], **options) as second,
+    ):
+        if isinstance(first, tuple) or isinstance(second, tuple):
+            raise BadInput("more than two sets of predictions", fix="compare two at a time")
+        yield first, second
 
 
 def _is_file(given: object) -> TypeGuard[File]:

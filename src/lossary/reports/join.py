@@ -20,36 +20,48 @@ def joined(predictions: Stored, targets: Stored, of_predictions: Stored | None, 
         return targets
     if of_predictions is None or of_targets is None:
         return targets if of_predictions is of_targets else _remarked(targets, say("rows are paired by their position"))
-    left, right = (text_of(ids.whole()) for ids in (of_predictions, of_targets))
+    return ordered(targets, of_predictions, of_targets)
+
+
+def ordered(array: Stored, wanted: Stored, ids: Stored, lack: str = "have no target") -> Stored:
+    """The rows of an array, which have `ids`, in the order that is wanted. lack: what an id does that is not there."""
+    chosen = places(wanted, ids, array.file, lack)
+    if chosen is None:
+        return _remarked(array, say("ids {key!r} agree", key=ids.label))
+    if prod(array.shape) > MOST:
+        raise array.error("too large to be sorted by its ids", fix="sort both files by id")
+    rest = ids.shape[0] - chosen.size
+    said = say("rows joined by {key!r}", key=ids.label)
+    if rest:
+        said = say("rows joined by {key!r}, {n:,} of them without a prediction", key=ids.label, n=rest)
+
+    def read(rows: int) -> Iterator[np.ndarray]:
+        whole = array.whole()[chosen]
+        yield from (whole[start : start + rows] for start in range(0, len(whole), rows))
+
+    return replace(_remarked(array, said), shape=(chosen.size, *array.shape[1:]), read=read)
+
+
+def places(wanted: Stored, ids: Stored, file: str, lack: str) -> np.ndarray | None:
+    """Where the ids that are wanted are among those of a file; None where they are the same."""
+    left, right = (text_of(of.whole()) for of in (wanted, ids))
     if left.dtype.kind != right.dtype.kind:
         left, right = left.astype(str), right.astype(str)
     if np.array_equal(left, right):
-        return _remarked(targets, say("ids {key!r} agree", key=of_targets.label))
-    for ids, values in ((of_predictions, left), (of_targets, right)):
-        _refuse_repeats(ids, values)
+        return None
+    for of, values in ((wanted, left), (ids, right)):
+        _refuse_repeats(of, values)
     order = np.argsort(right, kind="stable")
     place = np.minimum(np.searchsorted(right[order], left), max(0, right.size - 1))
     unknown = right[order][place] != left if right.size else np.ones(left.shape, bool)
     if unknown.any():
         row = int(np.argmax(unknown))
-        raise of_predictions.error(
-            f"{unknown.sum():,} of {left.size:,} ids have no target in {targets.file}, {str(left[row])[:40]!r} first",
+        raise wanted.error(
+            f"{unknown.sum():,} of {left.size:,} ids {lack} in {file}, {str(left[row])[:40]!r} first",
             position=f"row {row}",
             fix="save predictions and targets of the same samples",
         )
-    if prod(targets.shape) > MOST:
-        raise targets.error("too large to be sorted by its ids", fix="sort both files by id")
-    rest = right.size - left.size
-    said = say("rows joined by {key!r}", key=of_targets.label)
-    if rest:
-        said = say("rows joined by {key!r}, {n:,} of them without a prediction", key=of_targets.label, n=rest)
-    chosen = order[place]
-
-    def read(rows: int) -> Iterator[np.ndarray]:
-        whole = targets.whole()[chosen]
-        yield from (whole[start : start + rows] for start in range(0, len(whole), rows))
-
-    return replace(_remarked(targets, said), shape=(left.size, *targets.shape[1:]), read=read)
+    return order[place]
 
 
 def _refuse_repeats(ids: Stored, values: np.ndarray) -> None:

@@ -39,7 +39,7 @@ def small(report: Any) -> str:
         paragraph(report.lead, "lead") if report.lead else "",
         *(_finding(finding) for _, finding in report.verdict),
         _figures(report),
-        folded(say("What was understood"), paragraph(report.understanding.text)),
+        folded(say("What was understood"), *map(paragraph, report.understood)),
     ]
     room = MOST - sum(len(part.encode()) for part in parts)
     for part in map(_section, (result for result in report.results if any(map(_fits, result.tables)))):

@@ -15,7 +15,7 @@ ARGUMENTS = {"pred-key": "prediction_key"}
 OPTION = re.compile(
     r"--(?:(kind) (logits|probs|logprobs|values)|(task) (classification|soft|binary|multilabel|regression)"
     r"|(ignore-index) (-?\d+)|(names) ([^\s,;]+(?:,[^\s,;)；，。）]+)+)"
-    r"|(pred-key|target-key|kind|task|names|ignore-index|shift-labels|out|seed|fail-on))(?![a-z-])"
+    r"|(pred-key|target-key|targets|kind|task|names|ignore-index|shift-labels|out|seed|fail-on))(?![a-z-])"
 )
 
 _on_command_line: ContextVar[bool] = ContextVar("_on_command_line", default=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from math import prod
@@ -16,6 +16,7 @@ from lossary.reports.bad_input import BadInput
 from lossary.reports.classes import as_classes
 from lossary.reports.formats.files import open_arrays
 from lossary.reports.formats.groups import SEPARATORS
+from lossary.reports.formats.record import Record
 from lossary.reports.formats.stored import Stored, text_of
 from lossary.reports.formats.token_log_probs import KEY as TOKENS
 from lossary.reports.formats.token_log_probs import RECORD
@@ -53,10 +54,13 @@ class Input:
     class_names: tuple[str, ...] = ()
     decisions: Stored | None = None
     of_tokens: bool = False
+    record: Record | None = None
 
     @property
     def bytes(self) -> int:
         in_memory = (a for a in (self.predictions, self.targets) if not self.files)
+        if self.record:
+            return self.record.bytes
         return sum(map(os.path.getsize, self.files)) + sum(prod(a.shape) * a.dtype.itemsize for a in in_memory)
 
 
@@ -87,7 +91,7 @@ def input_of(
     without_targets: bool = True,
 ) -> Input:
     """Which of the arrays are what; `files` are those that hold them, if any do."""
-    if tokens := [array for array in arrays if array.key == TOKENS and len(array.shape) == 1 and not array.table]:
+    if tokens := [array for array in arrays if is_of_tokens([array])]:
         if not without_targets:
             raise tokens[0].error("log-probabilities of what occurred alone", fix="save the scores of all classes")
         return _of_tokens(files, arrays, tokens)
@@ -119,6 +123,13 @@ def paired(
     targets, found = as_classes(targets, predictions, tuple(names or ()))
     targets = joined(predictions, targets, *ids)
     return Input(files, predictions, targets, ids[0] or ids[1], found, decisions)
+
+
+def input_of_record(record: Record) -> Input:
+    """The input of a record: of classes the log-probabilities of the targets, of real values the predictions."""
+    name = "prediction" if record.task == "regression" else "log_prob"
+    targets = record.column("target", float if record.task == "regression" else int)
+    return Input((record.folder,), record.column(name, float), targets, record.ids(), record=record)
 
 
 def _of_tokens(files: tuple[str, ...], arrays: list[Stored], tokens: list[Stored]) -> Input:
@@ -197,28 +208,66 @@ def _refuse_mixture(arrays: list[Stored]) -> None:
             )
 
 
+def _named(usual: list[str], array: Stored) -> bool:
+    return any(_plain(array.label).endswith(_plain(name)) for name in usual if len(name) > 3)
+
+
+def _is_named_target(array: Stored) -> bool:
+    is_decision = DECISION.fullmatch(array.label.lower()) is not None
+    return _named(TARGET_NAMES, array) and not _named(PREDICTION_NAMES, array) and not is_decision
+
+
+def _is_whole(arrays: list[Stored]) -> bool:
+    """Whether there are predictions and targets by their names."""
+    predicted = any(_named(PREDICTION_NAMES, array) and not array.is_text for array in arrays)
+    return predicted and any(map(_is_named_target, arrays))
+
+
+def _without_ids(arrays: Iterable[Stored]) -> list[Stored]:
+    return [array for array in arrays if not _is_id(array) and _plain(array.label) not in CLASS_WORDS]
+
+
+def are_whole(first: list[Stored], second: list[Stored]) -> bool:
+    """Whether two files have predictions and targets each: by their names, or by the names of the targets in tables of
+    the same columns."""
+    if _is_whole(_without_ids(first)) and _is_whole(_without_ids(second)):
+        return True
+    free = _without_ids(first), _without_ids(second)
+    same = {array.key for array in free[0]} == {array.key for array in free[1]}
+    scores = [array for array in free[0] if _is_score(array) and not _is_named_target(array)]
+    return same and bool(scores) and any(map(_is_named_target, free[0])) and all(array.table for array in free[0])
+
+
+def lacks_targets(part: list[Stored], whole: list[Stored]) -> bool:
+    """Whether a file holds scores alone, of the kind that another has beside its targets."""
+    if not only_scores(part) or not _is_whole(_without_ids(whole)):
+        return False
+    (scores,) = _without_ids(part)
+    return any(_named(PREDICTION_NAMES, array) and array.shape[1:] == scores.shape[1:] for array in whole)
+
+
+def only_scores(arrays: list[Stored]) -> bool:
+    free = _without_ids(arrays)
+    return len(free) == 1 and _is_score(free[0]) and not _is_named_target(free[0])
+
+
+def only_targets(arrays: list[Stored]) -> bool:
+    free = _without_ids(arrays)
+    return len(free) == 1 and (_is_target_like(free[0]) or _is_named_target(free[0]))
+
+
+def is_of_tokens(arrays: list[Stored]) -> bool:
+    return any(array.key == TOKENS and len(array.shape) == 1 and not array.table for array in arrays)
+
+
 def _refuse_two_reports(free: list[Stored], files: tuple[str, ...]) -> None:
-    """Two files, or two parts in a file, that have predictions and targets each."""
-
-    def named(usual: list[str], array: Stored) -> bool:
-        return any(_plain(array.label).endswith(_plain(name)) for name in usual if len(name) > 3)
-
-    for places, what in (({a.file for a in free}, "file"), ({_split(a) for a in free}, "part")):
-        whole = [
-            place
-            for place in sorted(places)
-            if any(named(PREDICTION_NAMES, a) and not a.is_text for a in free if place in (a.file, _split(a)))
-            and any(named(TARGET_NAMES, a) and not named(PREDICTION_NAMES, a)
-                    and not DECISION.fullmatch(a.label.lower()) for a in free if place in (a.file, _split(a)))
-        ]  # fmt: skip
-        if len(whole) > 1 and what == "file":
-            raise BadInput(
-                "predictions and targets are in both files", file=", ".join(files), fix="report on one at a time"
-            )
-        if len(whole) > 1:
-            listed = " and ".join(place or "a part without a name" for place in whole)
-            raise BadInput(f"holds predictions and targets of {listed}", file=", ".join(files),
-                           fix="--pred-key and --target-key of one of them")  # fmt: skip
+    """Two parts in a file that have predictions and targets each."""
+    parts = sorted({_split(array) for array in free})
+    whole = [part for part in parts if _is_whole([array for array in free if _split(array) == part])]
+    if len(whole) > 1:
+        listed = " and ".join(part or "a part without a name" for part in whole)
+        raise BadInput(f"holds predictions and targets of {listed}", file=", ".join(files),
+                       fix="--pred-key and --target-key of one of them")  # fmt: skip
 
 
 def _twins(free: list[Stored], files: tuple[str, ...]) -> tuple[Stored, Stored] | None:
@@ -239,7 +288,7 @@ def _twins(free: list[Stored], files: tuple[str, ...]) -> tuple[Stored, Stored] 
     raise BadInput(
         f"both have {', '.join(shared[:4])}, and which are the predictions is unclear",
         file=", ".join(files),
-        fix="name the files predictions and labels; to compare two models, report on one at a time",
+        fix="name the files predictions and labels; to compare two models, --targets FILE",
     )
 
 

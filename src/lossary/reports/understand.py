@@ -20,7 +20,7 @@ from lossary.reports.survey import ROUNDING, Survey, blocks
 from lossary.translations import deferred, join, say
 
 Kind = Literal["logits", "probs", "logprobs", "values"]
-Task = Literal["classification", "soft", "binary", "multilabel", "regression", "tokens"]
+Task = Literal["classification", "soft", "binary", "multilabel", "regression", "tokens", "recorded"]
 
 KIND_WORDS: dict[Kind, str] = {
     "logits": "logits",
@@ -35,6 +35,7 @@ TASK_WORDS: dict[Task, str] = {
     "multilabel": deferred("multi-label classification (each label is a yes or no of its own)"),
     "regression": deferred("regression"),
     "tokens": deferred("log-probabilities of what occurred, without those of anything else"),
+    "recorded": deferred("classification, of which lossary.Recorder kept the loss and how sure predictions were"),
 }
 PLURALS = {
     "row": deferred("rows"),
@@ -53,6 +54,7 @@ KINDS_OF: dict[Task, tuple[Kind, ...]] = {
     "multilabel": ("logits", "probs"),
     "regression": ("values",),
     "tokens": ("logprobs",),
+    "recorded": ("logprobs",),
 }
 
 
@@ -78,6 +80,8 @@ class Understanding:
     @property
     def classes(self) -> int:
         """Number of classes that compete for one target; 0 for regression."""
+        if self.task == "recorded" and self.input.record:
+            return self.input.record.classes
         return {"regression": 0, "tokens": 0, "binary": 2, "multilabel": 2}.get(self.task, self.frame.columns)
 
     @property
@@ -97,6 +101,8 @@ class Understanding:
         """What one loss belongs to, for captions."""
         if self.task == "tokens":
             return "token"
+        if self.task == "recorded" and self.input.record and self.input.record.has_places:
+            return "position"
         if self.units_per_sample == 1:
             return "sample"
         return {"multilabel": "label", "regression": "value"}.get(self.task, "position")
@@ -206,13 +212,15 @@ def understand(
             position=layout.position(*survey.first_places["not a number"]),
             fix="find out why the model returns NaN or infinity",
         )
-    if not source.of_tokens:
+    if source.record:
+        task, kind = ("regression", "values") if source.record.task == "regression" else ("recorded", "logprobs")
+    elif not source.of_tokens:
         _refuse_decisions(task, source, survey)
     if (other := _in_usual_units(source, kind, task, survey)) is not None:
         return understand(
             other, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names
         )
-    chosen_task, one_hot = ("tokens", False) if source.of_tokens else _task(task, layout, survey)
+    chosen_task, one_hot = (alone, False) if (alone := _alone(source)) else _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
     _refuse_impossible(chosen_task, chosen_kind, survey)
     if names and len(class_names) != _names_needed(chosen_task, layout):
@@ -322,6 +330,13 @@ def _place(index: tuple[int, ...]) -> str:
     return say("row {row}, position {index}", row=index[0], index=index)
 
 
+def _alone(source: Input) -> Task | None:
+    """The task of an input that has log-probabilities of the targets alone."""
+    if source.record:
+        return None if source.record.task == "regression" else "recorded"
+    return "tokens" if source.of_tokens else None
+
+
 def _names_needed(task: Task, layout: Frame) -> int:
     return 2 if task == "binary" else layout.columns
 
@@ -366,7 +381,7 @@ def _kind(given: Kind | None, task: Task, survey: Survey) -> Kind:
     enough = survey.rows * survey.frame.columns >= FEW
     if task == "regression":
         guess = "values"
-    elif task == "tokens":
+    elif task in ("tokens", "recorded"):
         guess = given = "logprobs"
     elif called == "probs" and not survey.scores_are_shares and given is None:
         low, high = survey.lowest, survey.highest

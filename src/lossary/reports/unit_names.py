@@ -6,6 +6,7 @@ import numpy as np
 
 from lossary.reports.formats.stored import text_of
 from lossary.reports.understand import Understanding, printable
+from lossary.translations import say
 
 
 def names_of(u: Understanding, units: np.ndarray) -> list[str]:
@@ -41,3 +42,10 @@ def _within(u: Understanding, unit: int) -> str:
     shape = u.frame.target_shape[1:]
     place = [int(i) for i in np.unravel_index(inside, shape if u.task != "soft" and not u.one_hot else shape[:-1])]
     return f", {place[0] if len(place) == 1 else tuple(place)}"
+
+
+def answer(u: Understanding, index: float) -> str:
+    """A class by its name."""
+    if u.task == "multilabel" or (u.task == "binary" and not u.names):
+        return say("yes") if index else say("no")
+    return u.name(int(index))

@@ -16,7 +16,8 @@ from lossary.core.record import PROPERTIES, catalogue
 from lossary.identities import IDENTITIES, family_of
 from lossary.misuse import RULES
 from lossary.misuse.finding import SEVERITIES
-from lossary.reports.sections import OF_TOKENS, SECTIONS
+from lossary.reports.comparison.engine import PARTS
+from lossary.reports.sections import OF_RECORDS, OF_TOKENS, SECTIONS
 from lossary.translations import Language, translations
 from lossary.which import texts as which
 
@@ -69,6 +70,6 @@ def _of_reports() -> Iterator[str]:
         str(files("lossary.reports")), methods, keywords=OF_REPORTS, comment_tags=()
     ):
         yield text if isinstance(text, str) else text[0]
-    for section in (*SECTIONS, *OF_TOKENS):
+    for section in (*SECTIONS, *OF_TOKENS, *OF_RECORDS, *PARTS):
         yield from (section.title, section.needs)
     yield from SEVERITIES

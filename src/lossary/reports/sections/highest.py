@@ -12,7 +12,7 @@ from lossary.reports.palette import ACCENT, INK, MUTED
 from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.understand import Understanding
-from lossary.reports.unit_names import names_of
+from lossary.reports.unit_names import answer, names_of
 from lossary.translations import say
 
 if TYPE_CHECKING:
@@ -107,12 +107,7 @@ class Highest(Section):
         share = loss / total if total and np.isfinite(loss) else None
         if self.u.task == "regression":
             return name, loss, share, target, predicted, predicted - target
-        return name, loss, share, self._class(target), self._class(predicted), first, second
-
-    def _class(self, index: float) -> str:
-        if self.u.task == "multilabel" or (self.u.task == "binary" and not self.u.names):
-            return say("yes") if index else say("no")
-        return self.u.name(int(index))
+        return name, loss, share, answer(self.u, target), answer(self.u, predicted), first, second
 
 
 def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
@@ -120,9 +115,8 @@ def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
     if chunk.task == "regression":
         nothing = np.zeros(at.size)
         return np.stack([loss, unit, chunk.target[at], chunk.scores[at], nothing, nothing])
-    probs, label, predicted = chunk.probs[at], chunk.label[at], chunk.predicted[at]
-    rows = np.arange(at.size)
-    return np.stack([loss, unit, label, predicted, probs[rows, label], probs[rows, predicted]])
+    own = np.exp(chunk.log_prob_of_label[at])
+    return np.stack([loss, unit, chunk.label[at], chunk.predicted[at], own, chunk.confidence[at]])
 
 
 def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

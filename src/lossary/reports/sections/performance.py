@@ -61,11 +61,12 @@ class Performance(Section):
         groups = self.groups = understanding.frame.columns if self.multilabel else understanding.classes
         self.right, self.guessed, self.count, self.seen = np.zeros(groups), np.zeros(groups), np.zeros(groups), 0
         self.confusion = Confusion(0 if self.multilabel else groups)
-        self.bins = np.zeros((groups if groups <= RANKED else 0, 2, BINS))  # of rows of other classes, of its own
+        ranked = groups if groups <= RANKED and understanding.task != "recorded" else 0
+        self.bins = np.zeros((ranked, 2, BINS))  # of rows of other classes, of its own
 
     @classmethod
     def applies(cls, understanding: Understanding) -> bool:
-        return understanding.task in ("classification", "binary", "multilabel")
+        return understanding.task in ("classification", "binary", "multilabel", "recorded")
 
     def update(self, chunk: Chunk) -> None:
         self.seen += chunk.label.size

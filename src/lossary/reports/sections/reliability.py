@@ -38,7 +38,7 @@ class Reliability:
         self.strip = np.zeros(STRIP)
 
     def add(self, chunk: Chunk) -> None:
-        predicted = chunk.probs[:, 1] if self.single else chunk.probs.max(axis=1)
+        predicted = chunk.probs[:, 1] if self.single else chunk.confidence
         happened = chunk.label if self.single else chunk.predicted == chunk.label
         with np.errstate(divide="ignore"):
             logit = np.log(predicted) - np.log1p(-predicted)
