@@ -17,7 +17,7 @@ from pathlib import Path
 from lossary.core.extras import MissingExtra as MissingExtra
 from lossary.reports.bad_input import BadInput as BadInput
 from lossary.reports.engine import Report as Report
-from lossary.reports.engine import run
+from lossary.reports.engine import Seen, run
 from lossary.reports.progress import progress_bar
 from lossary.reports.read import open_input
 from lossary.reports.understand import Kind, Task, Understanding, understand
@@ -70,6 +70,7 @@ def report(
         refuse_overwriting(out, paths)
     source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True)
     samples = source.predictions.shape[0] if source.predictions.shape else 0
+    seen = Seen(seed)
     with progress_bar("reading", samples, source.bytes, progress) as advance:
         understanding = understand(
             source,
@@ -79,11 +80,15 @@ def report(
             shift_labels=shift_labels,
             names=names,
             advance=advance,
+            meanwhile=seen.add,
         )
     if on_understood is not None:
         on_understood(understanding)
-    with progress_bar("reporting", samples, source.bytes, progress) as advance:
-        result = run(understanding, seed=seed, advance=advance)
+    if seen.agrees(understanding):
+        result = seen.report(understanding)
+    else:  # the beginning of the input looked like something else
+        with progress_bar("again", samples, source.bytes, progress) as advance:
+            result = run(understanding, seed=seed, advance=advance)
     if out is not None:
         write_whole(out, result.to_html())
     return result

@@ -12,10 +12,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from lossary.reports.bad_input import BadInput
-from lossary.reports.chunk import chunks
+from lossary.reports.chunk import chunk_of
+from lossary.reports.frame import Block
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
-from lossary.reports.sections import OF_TOKENS, SECTIONS
+from lossary.reports.sections import OF_TOKENS, SECTIONS, Section
 from lossary.reports.understand import Understanding
 
 SCHEMA_VERSION = 1
@@ -99,25 +100,63 @@ class Report:
         return render(self)
 
 
+class Seen:
+    """The sections of a report, and what they have seen of the input."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.understanding: Understanding | None = None
+        self.sections: list[Section] = []
+
+    def add(self, understanding: Understanding, block: Block) -> None:
+        """A block of the input as `understanding` has it, which is the same for all."""
+        if self.understanding is None:
+            self.understanding = understanding
+            self.sections = [
+                kind(understanding, self.seed) for kind in _possible(understanding) if kind.applies(understanding)
+            ]
+        if (chunk := chunk_of(understanding, block)) is not None:
+            for section in self.sections:
+                section.update(chunk)
+
+    def agrees(self, understanding: Understanding) -> bool:
+        """Whether what was seen was taken for what it is."""
+        seen = self.understanding
+        return (
+            seen is not None
+            and seen.input is understanding.input
+            and all(getattr(seen, name) == getattr(understanding, name) for name in ("task", "kind", "one_hot"))
+        )
+
+    def report(self, understanding: Understanding) -> Report:
+        if not understanding.units:
+            text = f"Every target is ignored ({understanding.survey.ignored:,} are {understanding.ignore_index})."
+            finding = Finding("error", text, "check the labels, or say --ignore-index")
+            empty = Result("losses", "The losses", "There is nothing to take a mean over.", [finding])
+            return Report(understanding, [empty], [], self.seed)
+        results = []
+        for section in self.sections:
+            section.u = understanding
+            results.append(section.finish())
+        if understanding.doubts:
+            results.insert(0, Result("reading", "What was read", findings=list(understanding.doubts)))
+        skipped = [(kind.title, kind.needs) for kind in _possible(understanding) if not kind.applies(understanding)]
+        return Report(understanding, results, skipped, self.seed)
+
+
+def _possible(understanding: Understanding) -> tuple[type[Section], ...]:
+    return OF_TOKENS if understanding.task == "tokens" else SECTIONS
+
+
 def run(
     understanding: Understanding, *, seed: int = 0, advance: Callable[[int], None] = lambda samples: None
 ) -> Report:
-    """Every section that applies, over every chunk. `advance` is told how many samples each chunk took."""
-    if not understanding.units:
-        text = f"Every target is ignored ({understanding.survey.ignored:,} are {understanding.ignore_index})."
-        finding = Finding("error", text, "check the labels, or say --ignore-index")
-        empty = Result("losses", "The losses", "There is nothing to take a mean over.", [finding])
-        return Report(understanding, [empty], [], seed)
-    possible = OF_TOKENS if understanding.task == "tokens" else SECTIONS
-    sections = [section(understanding, seed) for section in possible if section.applies(understanding)]
-    skipped = [(section.title, section.needs) for section in possible if not section.applies(understanding)]
-    for chunk in chunks(understanding, advance):
-        for section in sections:
-            section.update(chunk)
-    results = [section.finish() for section in sections]
-    if understanding.doubts:
-        results.insert(0, Result("reading", "What was read", findings=list(understanding.doubts)))
-    return Report(understanding, results, skipped, seed)
+    """Every section that applies, over the whole input. `advance` is told how many samples each block took."""
+    seen, source = Seen(seed), understanding.input
+    for block in understanding.frame.blocks(source.predictions, source.targets):
+        seen.add(understanding, block)
+        advance(block.samples)
+    return seen.report(understanding)
 
 
 def _section(result: Result) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,10 +12,10 @@ import numpy as np
 
 from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.stored import Stored
-from lossary.reports.frame import Frame, frame
+from lossary.reports.frame import Block, Frame, frame
 from lossary.reports.read import DECISION, Input
 from lossary.reports.result import Finding
-from lossary.reports.survey import ROUNDING, Survey, blocks
+from lossary.reports.survey import ROUNDING, Survey
 
 Kind = Literal["logits", "probs", "logprobs", "values"]
 Task = Literal["classification", "soft", "binary", "multilabel", "regression", "tokens"]
@@ -148,19 +149,49 @@ def understand(
     shift_labels: bool = False,
     names: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda rows: None,
+    meanwhile: Callable[[Understanding, Block], None] | None = None,
 ) -> Understanding:
-    """Read the input once, check every number, and decide what it is. What the caller says outranks what is guessed."""
+    """Read the input once, check every number, and decide what it is. What the caller says outranks what is guessed.
+
+    meanwhile: called with every block and with what the first block says that the input is, where it says something.
+    """
     for given, allowed, option in ((kind, get_args(Kind), "kind"), (task, get_args(Task), "task")):
         if given is not None and given not in allowed:
             raise BadInput(f"{option} {given!r} is unknown", fix=f"one of {', '.join(allowed)}")
-    class_names = tuple(printable(name) for name in names or source.class_names)
     source.predictions.require_numbers()
     source.targets.require_numbers()
     layout = frame(source.predictions, source.targets, shift_labels)
     survey = Survey(layout, source.predictions, source.targets, ignore_index)
-    for block in blocks(source.predictions, source.targets):
-        survey.update(*block)
-        advance(len(block[0]))
+
+    def concluded() -> Understanding | Input:
+        return _concluded(source, survey, kind, task, ignore_index, names)
+
+    guess: Understanding | Input | None = None
+    for block in layout.blocks(source.predictions, source.targets):
+        survey.update(block.scores, block.targets)
+        if meanwhile is not None:
+            if not block.first:
+                with suppress(BadInput):
+                    guess = concluded()
+            if isinstance(guess, Understanding):
+                meanwhile(guess, block)
+        advance(block.samples)
+    found = concluded()
+    if isinstance(found, Understanding):
+        return replace(found, doubts=tuple(_doubts(found, guessed=kind is None)))
+    return understand(found, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names)
+
+
+def _concluded(
+    source: Input,
+    survey: Survey,
+    kind: Kind | None,
+    task: Task | None,
+    ignore_index: int | None,
+    names: Sequence[str] | None,
+) -> Understanding | Input:
+    """What the rows that were seen say; or the input in usual units, to be read from the beginning."""
+    class_names, layout = tuple(printable(name) for name in names or source.class_names), survey.frame
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
             "not one prediction that is finite in float32 and has a target",
@@ -170,9 +201,7 @@ def understand(
     if not source.of_tokens:
         _refuse_decisions(task, source, survey)
     if (other := _in_usual_units(source, kind, task, survey)) is not None:
-        return understand(
-            other, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names
-        )
+        return other
     chosen_task, one_hot = ("tokens", False) if source.of_tokens else _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
     _refuse_impossible(chosen_task, chosen_kind, survey)
@@ -180,8 +209,7 @@ def understand(
         needed = _names_needed(chosen_task, layout)
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
     fitting = class_names if len(class_names) == _names_needed(chosen_task, layout) else ()
-    found = Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
-    return replace(found, doubts=tuple(_doubts(found, guessed=kind is None)))
+    return Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
 
 
 def printable(text: object, most: int = NAME_LENGTH) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 25
 CONCENTRATED = 0.1  # share of the loss in 1 % of the samples that is worth a sentence
-EDGES = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 4001), [np.inf]])
+LEAST, BINS, PER_DECADE = 1e-12, 4002, 500 / 3  # up to 1e12; the first and the last bin hold what lies beyond
 SCORE_COLUMNS = (
     Column("sample"),
     Column("loss", "#.4g"),
@@ -45,17 +45,20 @@ class Highest(Section):
     def __init__(self, understanding: Understanding, seed: int) -> None:
         super().__init__(understanding, seed)
         self.top = np.zeros((6, 0))  # loss, unit, target, prediction, p(target) or target value, p(prediction) or value
-        self.count, self.total = np.zeros(EDGES.size - 1), np.zeros(EDGES.size - 1)
+        self.count, self.total = np.zeros(BINS), np.zeros(BINS)
         self.infinite = 0
 
     def update(self, chunk: Chunk) -> None:
         loss = chunk.loss
-        highest = np.argpartition(-loss, min(SHOWN, loss.size) - 1)[:SHOWN]
-        self.top = np.concatenate([self.top, _details(chunk, highest)], axis=1)
-        self.top = self.top[:, np.lexsort((self.top[1], -self.top[0]))[:SHOWN]]
+        full = self.top.shape[1] == SHOWN
+        highest = np.flatnonzero(loss > self.top[0, -1]) if full else np.arange(loss.size)
+        if highest.size:
+            highest = highest[np.argsort(-loss[highest], kind="stable")[:SHOWN]]
+            self.top = np.concatenate([self.top, _details(chunk, highest)], axis=1)
+            self.top = self.top[:, np.lexsort((self.top[1], -self.top[0]))[:SHOWN]]
         finite = loss[np.isfinite(loss)]
         self.infinite += loss.size - finite.size
-        place = np.maximum(np.searchsorted(EDGES, finite, side="right") - 1, 0)
+        place = _places(finite)
         self.count += np.bincount(place, minlength=self.count.size)
         self.total += np.bincount(place, finite, self.total.size)
 
@@ -146,6 +149,13 @@ def _within(u: Understanding, unit: int) -> str:
     shape = u.frame.target_shape[1:]
     place = [int(i) for i in np.unravel_index(inside, shape if u.task != "soft" and not u.one_hot else shape[:-1])]
     return f", {place[0] if len(place) == 1 else tuple(place)}"
+
+
+def _places(losses: np.ndarray) -> np.ndarray:
+    """The bin of each loss, on a logarithmic scale."""
+    with np.errstate(divide="ignore"):
+        scaled = np.log10(losses / LEAST) * PER_DECADE
+    return np.clip(np.floor(scaled) + 1, 0, BINS - 1).astype(np.int64)
 
 
 def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.reports.accumulate import NORMAL_95
-from lossary.reports.chunk import Chunk
+from lossary.reports.chunk import Chunk, log_odds
 from lossary.reports.palette import ACCENT, MUTED, WASH
 from lossary.reports.result import Column, Figure, Table
 
@@ -42,10 +42,9 @@ class Reliability:
         self.strip = np.zeros(STRIP)
 
     def add(self, chunk: Chunk) -> None:
-        predicted = chunk.probs[:, 1] if self.single else chunk.probs.max(axis=1)
+        predicted = chunk.probs[:, 1] if self.single else chunk.confidence
         happened = chunk.label if self.single else chunk.predicted == chunk.label
-        with np.errstate(divide="ignore"):
-            logit = np.log(predicted) - np.log1p(-predicted)
+        logit = log_odds(predicted) if self.single else chunk.confidence_log_odds
         place = np.clip((logit + LOGIT) / (2 * LOGIT) * FINE, 0, FINE - 1).astype(np.int64)
         for row, values in enumerate((None, predicted, happened)):
             self.bins[row] += np.bincount(place, values, FINE)
