@@ -153,7 +153,7 @@ class Reservoir:
         if not chosen.size:
             return
         self._keys.append(keys[chosen])
-        self._rows.append(tuple(column[chosen] for column in columns))
+        self._rows.append(tuple(_picked(column, chosen) for column in columns))
         self._held += chosen.size
         if self._held > 2 * self.size:
             self._thin()
@@ -162,8 +162,8 @@ class Reservoir:
         keys, columns = self._joined()
         if keys.size > self.size:
             self._threshold = float(np.partition(keys, self.size)[self.size])
-            smallest = keys < self._threshold
-            keys, columns = keys[smallest], tuple(column[smallest] for column in columns)
+            smallest = np.flatnonzero(keys < self._threshold)
+            keys, columns = keys[smallest], tuple(_picked(column, smallest) for column in columns)
         self._keys, self._rows, self._held = [keys], [columns], keys.size
 
     def _joined(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -178,6 +178,11 @@ class Reservoir:
         """The sampled rows in the order of the file, one array per column."""
         self._thin()
         return self._rows[0]
+
+
+def _picked(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """These rows, laid out as they were."""
+    return column[rows] if column.flags.c_contiguous else column.T[:, rows].T
 
 
 SINGLY, GROUPS = 20, 160

@@ -55,6 +55,8 @@ class Chunk:
 
     @cached_property
     def predicted(self) -> np.ndarray:
+        if self.scores.ndim == 1:  # argmax of two takes long
+            return (self.logits[:, 1] > self.logits[:, 0]).astype(np.int64)
         return self.logits.argmax(axis=1)
 
     @cached_property
@@ -77,8 +79,19 @@ class Chunk:
         return self.probs.max(axis=1)
 
     @cached_property
+    def log_odds(self) -> np.ndarray:
+        """(n, C): log p / (1 - p)"""
+        return log_odds(self.probs)
+
+    @cached_property
     def confidence_log_odds(self) -> np.ndarray:
-        return log_odds(self.confidence)
+        """(n,): that of the predicted class."""
+        return self.log_odds.max(axis=1) if self.scores.ndim == 1 else log_odds(self.confidence)
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """(n,): prediction - target, of real values."""
+        return self.scores - self.target
 
     @cached_property
     def loss(self) -> np.ndarray:
@@ -86,7 +99,7 @@ class Chunk:
         if self.task == "tokens":
             return -self.scores
         if self.task == "regression":
-            return F.mse_loss(self.scores, self.target, reduction="none")
+            return self.residual**2
         if self.task == "classification" or (self.scores.ndim == 1 and self.kind == "probs"):
             return -self.log_prob_of_label  # infinite, where binary_cross_entropy answers 100
         if self.scores.ndim == 1:

@@ -108,24 +108,24 @@ class Seen:
         self.understanding: Understanding | None = None
         self.sections: list[Section] = []
 
-    def add(self, understanding: Understanding, block: Block) -> None:
-        """A block of the input as `understanding` has it, which is the same for all."""
-        if self.understanding is None:
-            self.understanding = understanding
-            self.sections = [
-                kind(understanding, self.seed) for kind in _possible(understanding) if kind.applies(understanding)
-            ]
-        if (chunk := chunk_of(understanding, block)) is not None:
+    def add(self, understanding: Understanding | None, block: Block) -> None:
+        """The next block of the input; not any more, once that is understood otherwise than it was."""
+        if block.first == 0:
+            self.understanding, self.sections = understanding, _sections(understanding, self.seed)
+        elif understanding is None or not self.agrees(understanding):
+            self.understanding = None
+        if self.understanding is not None and (chunk := chunk_of(self.understanding, block)) is not None:
             for section in self.sections:
                 section.update(chunk)
 
     def agrees(self, understanding: Understanding) -> bool:
-        """Whether what was seen was taken for what it is."""
+        """Whether the sections have seen all of the input, as it is understood."""
         seen = self.understanding
-        return (
-            seen is not None
-            and seen.input is understanding.input
-            and all(getattr(seen, name) == getattr(understanding, name) for name in ("task", "kind", "one_hot"))
+        return seen is not None and (seen.input, seen.task, seen.kind, seen.one_hot) == (
+            understanding.input,
+            understanding.task,
+            understanding.kind,
+            understanding.one_hot,
         )
 
     def report(self, understanding: Understanding) -> Report:
@@ -146,6 +146,12 @@ class Seen:
 
 def _possible(understanding: Understanding) -> tuple[type[Section], ...]:
     return OF_TOKENS if understanding.task == "tokens" else SECTIONS
+
+
+def _sections(understanding: Understanding | None, seed: int) -> list[Section]:
+    if understanding is None:
+        return []
+    return [kind(understanding, seed) for kind in _possible(understanding) if kind.applies(understanding)]
 
 
 def run(

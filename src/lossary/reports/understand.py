@@ -149,11 +149,11 @@ def understand(
     shift_labels: bool = False,
     names: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda rows: None,
-    meanwhile: Callable[[Understanding, Block], None] | None = None,
+    meanwhile: Callable[[Understanding | None, Block], None] = lambda understanding, block: None,
 ) -> Understanding:
     """Read the input once, check every number, and decide what it is. What the caller says outranks what is guessed.
 
-    meanwhile: called with every block and with what the first block says that the input is, where it says something.
+    meanwhile: called with every block and with what the input seems to be after it, if that is known.
     """
     for given, allowed, option in ((kind, get_args(Kind), "kind"), (task, get_args(Task), "task")):
         if given is not None and given not in allowed:
@@ -163,23 +163,30 @@ def understand(
     layout = frame(source.predictions, source.targets, shift_labels)
     survey = Survey(layout, source.predictions, source.targets, ignore_index)
 
-    def concluded() -> Understanding | Input:
-        return _concluded(source, survey, kind, task, ignore_index, names)
+    class_names = tuple(printable(name) for name in names or source.class_names)
 
-    guess: Understanding | Input | None = None
+    def concluded() -> Understanding | Input:
+        return _concluded(source, survey, kind, task, ignore_index, class_names, named=bool(names))
+
     for block in layout.blocks(source.predictions, source.targets):
         survey.update(block.scores, block.targets)
-        if meanwhile is not None:
-            if not block.first:
-                with suppress(BadInput):
-                    guess = concluded()
-            if isinstance(guess, Understanding):
-                meanwhile(guess, block)
+        seems = None
+        with suppress(BadInput):
+            seems = concluded()
+        meanwhile(seems if isinstance(seems, Understanding) else None, block)
         advance(block.samples)
     found = concluded()
     if isinstance(found, Understanding):
         return replace(found, doubts=tuple(_doubts(found, guessed=kind is None)))
-    return understand(found, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names)
+    return understand(
+        found,
+        kind=kind,
+        task=task,
+        ignore_index=ignore_index,
+        shift_labels=shift_labels,
+        names=names,
+        meanwhile=meanwhile,
+    )
 
 
 def _concluded(
@@ -188,10 +195,11 @@ def _concluded(
     kind: Kind | None,
     task: Task | None,
     ignore_index: int | None,
-    names: Sequence[str] | None,
+    class_names: tuple[str, ...],
+    named: bool,
 ) -> Understanding | Input:
     """What the rows that were seen say; or the input in usual units, to be read from the beginning."""
-    class_names, layout = tuple(printable(name) for name in names or source.class_names), survey.frame
+    layout = survey.frame
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
             "not one prediction that is finite in float32 and has a target",
@@ -205,7 +213,7 @@ def _concluded(
     chosen_task, one_hot = ("tokens", False) if source.of_tokens else _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
     _refuse_impossible(chosen_task, chosen_kind, survey)
-    if names and len(class_names) != _names_needed(chosen_task, layout):
+    if named and len(class_names) != _names_needed(chosen_task, layout):
         needed = _names_needed(chosen_task, layout)
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
     fitting = class_names if len(class_names) == _names_needed(chosen_task, layout) else ()

@@ -225,12 +225,14 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
 
 
 def _regression_losses(chunk: Chunk) -> dict[str, Described]:
-    x, y = chunk.scores, chunk.target
+    size = np.abs(chunk.residual)
+    within = np.minimum(size, 1)
+    huber = within * (size - within / 2)
     return {
-        "mse_loss": (F.mse_loss(x, y, reduction="none"), "squared error"),
-        "l1_loss": (F.l1_loss(x, y, reduction="none"), "absolute error"),
-        "smooth_l1_loss": (F.smooth_l1_loss(x, y, reduction="none"), "beta = 1"),
-        "huber_loss": (F.huber_loss(x, y, reduction="none"), "delta = 1"),
+        "mse_loss": (chunk.loss, "squared error"),
+        "l1_loss": (size, "absolute error"),
+        "smooth_l1_loss": (huber, "beta = 1"),
+        "huber_loss": (huber, "delta = 1"),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.reports.accumulate import NORMAL_95
-from lossary.reports.chunk import Chunk, log_odds
+from lossary.reports.chunk import Chunk
 from lossary.reports.palette import ACCENT, INK, PAPER
 from lossary.reports.result import Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
@@ -73,7 +73,7 @@ class Performance(Section):
             self.guessed += np.bincount(group, yes, self.groups)
             self.right += np.bincount(group, yes & (chunk.label > 0), self.groups)
             if len(self.bins):
-                place = _places(chunk.probs[:, 1])
+                place = _places(chunk.log_odds[:, 1])
                 for own in (0, 1):
                     self._count(own, group[chunk.label == own], place[chunk.label == own])
             return
@@ -82,7 +82,7 @@ class Performance(Section):
         self.right += np.bincount(chunk.label, chunk.predicted == chunk.label, self.groups)
         self.confusion.add(chunk.label, chunk.predicted)
         if len(self.bins):
-            place = _places(chunk.probs)
+            place = _places(chunk.log_odds)
             own = np.take_along_axis(place, chunk.label[:, None], axis=1)[:, 0]
             self._count(1, chunk.label, own)
             self._count(0, np.arange(self.groups), place)
@@ -174,9 +174,9 @@ class Performance(Section):
             result.figures.append(Figure("Targets (rows) and decisions (columns)", text, draw, height=4.2))
 
 
-def _places(probs: np.ndarray) -> np.ndarray:
-    """The bin of each probability, on the logit scale."""
-    scaled = (log_odds(probs) + LOGIT) / (2 * LOGIT) * BINS
+def _places(log_odds: np.ndarray) -> np.ndarray:
+    """The bin of each probability."""
+    scaled = (log_odds + LOGIT) / (2 * LOGIT) * BINS
     return np.clip(scaled, 0, BINS - 1, out=scaled).astype(np.int64)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossary.reports.accumulate import NORMAL_95
-from lossary.reports.chunk import Chunk, log_odds
+from lossary.reports.chunk import Chunk
 from lossary.reports.palette import ACCENT, MUTED, WASH
 from lossary.reports.result import Column, Figure, Table
 
@@ -44,7 +44,7 @@ class Reliability:
     def add(self, chunk: Chunk) -> None:
         predicted = chunk.probs[:, 1] if self.single else chunk.confidence
         happened = chunk.label if self.single else chunk.predicted == chunk.label
-        logit = log_odds(predicted) if self.single else chunk.confidence_log_odds
+        logit = chunk.log_odds[:, 1] if self.single else chunk.confidence_log_odds
         place = np.clip((logit + LOGIT) / (2 * LOGIT) * FINE, 0, FINE - 1).astype(np.int64)
         for row, values in enumerate((None, predicted, happened)):
             self.bins[row] += np.bincount(place, values, FINE)
