@@ -21,7 +21,7 @@ from lossary.reports.engine import Seen, run
 from lossary.reports.progress import progress_bar
 from lossary.reports.read import open_input
 from lossary.reports.understand import Kind, Task, Understanding, understand
-from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.reports.write import refuse_place, write_whole
 
 __all__ = ["BadInput", "MissingExtra", "Report", "Understanding", "report"]
 
@@ -67,7 +67,7 @@ def report(
         raise BadInput(f"seed {seed} is negative", fix="0 or more")
     paths = _paths(path_or_paths)
     if out is not None:
-        refuse_overwriting(out, paths)
+        refuse_place(out, paths)
     source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True)
     samples = source.predictions.shape[0] if source.predictions.shape else 0
     seen = Seen(seed)

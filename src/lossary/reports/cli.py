@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from lossary.reports import BadInput, MissingExtra, report
-from lossary.reports.engine import FailOn, Report
+from lossary.reports.engine import FailOn, Report, require_known
 from lossary.reports.terminal import print_report, print_understanding
-from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.reports.write import refuse_place, write_whole
 
 
 def report_command(
@@ -80,7 +80,8 @@ def report_command(
     console = Console(highlight=False)
     try:
         if out is not None and not no_html:
-            refuse_overwriting(out, files or [])
+            refuse_place(out, files or [])
+        require_known(fail_on)
         result = report(
             list(files) if files else None,
             prediction_key=pred_key,

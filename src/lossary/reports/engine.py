@@ -62,8 +62,7 @@ class Report:
 
     def exit_code(self, fail_on: FailOn = "warning") -> int:
         """1 if there is a finding at least as severe as `fail_on`, else 0."""
-        if fail_on not in get_args(FailOn):
-            raise BadInput(f"fail_on {fail_on!r} is unknown", fix=f"one of {', '.join(get_args(FailOn))}")
+        require_known(fail_on)
         if fail_on == "never":
             return 0
         failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
@@ -98,6 +97,11 @@ class Report:
     def to_html(self) -> str:
         """One page that needs no other file and no network."""
         return render(self)
+
+
+def require_known(fail_on: str) -> None:
+    if fail_on not in get_args(FailOn):
+        raise BadInput(f"fail_on {fail_on!r} is unknown", fix=f"one of {', '.join(get_args(FailOn))}")
 
 
 class Seen:

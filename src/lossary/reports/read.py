@@ -81,6 +81,8 @@ def open_input(
     ids = [array for array in arrays if _is_id(array)]
     classes = _one(CLASS_NAMES, [array for array in arrays if array.is_text and _plain(array.label) in CLASS_WORDS])
     predictions, targets = _roles(arrays, [a for a in arrays if a not in ids], prediction_key, target_key, files)
+    if predictions is targets:
+        raise predictions.error("given as predictions and as targets", fix="name another --pred-key or --target-key")
     if predictions.is_text:
         raise predictions.error("class names, which are decisions: no loss can say how sure they were",
                                 fix="save the scores: predict_proba, or logits")  # fmt: skip

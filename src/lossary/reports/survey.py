@@ -83,7 +83,8 @@ class Survey:
 
     def _class_indices(self, targets: np.ndarray, kept: np.ndarray) -> np.ndarray:
         classes = self.frame.columns
-        indices = targets.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # of what is not kept
+            indices = targets.astype(np.int64)
         if targets.dtype.kind == "f" and (broken := kept & (indices != targets)).any():
             row = int(np.argmax(broken))
             raise self.targets.error(

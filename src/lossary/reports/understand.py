@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from lossary.reports.bad_input import BadInput
+from lossary.reports.bad_input import BadInput, printable
 from lossary.reports.formats.stored import Stored
 from lossary.reports.frame import Block, Frame, frame
 from lossary.reports.read import DECISION, Input
@@ -45,7 +45,6 @@ KINDS_OF: dict[Task, tuple[Kind, ...]] = {
 
 
 FEW = 20  # scores of fewer than these say nothing about what they are
-NAME_LENGTH = 80
 
 
 @dataclass(frozen=True)
@@ -218,12 +217,6 @@ def _concluded(
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
     fitting = class_names if len(class_names) == _names_needed(chosen_task, layout) else ()
     return Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
-
-
-def printable(text: object, most: int = NAME_LENGTH) -> str:
-    """Text from a file, cut, and without what would steer a terminal or break a page."""
-    shown = "".join(character if character.isprintable() else "�" for character in str(text)[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def _called(array: Stored) -> Kind | None:

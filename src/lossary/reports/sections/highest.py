@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossary.reports.bad_input import printable
 from lossary.reports.chunk import Chunk
 from lossary.reports.formats.stored import text_of
 from lossary.reports.palette import ACCENT, INK, MUTED
 from lossary.reports.result import Cell, Column, Figure, Finding, Result, Table
 from lossary.reports.sections.base import Section
-from lossary.reports.understand import Understanding, printable
+from lossary.reports.understand import Understanding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
