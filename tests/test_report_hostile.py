@@ -1,4 +1,4 @@
-"""Files that are damaged, absurd or made to harm: each is refused in one line, in little time and memory, unexecuted."""
+"""Files that are damaged, absurd or made to harm: each is refused in one line, in bounded time and memory."""
 
 import bz2
 import gzip
@@ -654,7 +654,7 @@ cases(
 
 @pytest.fixture(scope="module")
 def runner():
-    """A process that runs each command in a child of its own, with little memory and time."""
+    """A process that runs the commands with little memory and time."""
     command = [sys.executable, RUNNER, str(MEMORY), str(SECONDS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
-from lossary.reports.formats.stored import refuse_bomb
+from lossary.reports.formats.stored import MOST_LETTERS, refuse_bomb
 from lossary.reports.formats.token_log_probs import choices
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4 * 2**20  # bytes of text parsed at a time; a row must fit
 SNIFFED = 2**20  # bytes that decide the encoding
-MOST_COLUMNS, MOST_LETTERS = 20_000, 10_000  # of a table, and of a column's name
+MOST_COLUMNS = 20_000
 RECORDS = 4096  # of JSON or Excel in a batch
 SPARSE = 10**6  # cells, from which tables that are nearly empty are refused
 WHOLE = 128 * 2**20  # bytes of a JSON document, which is read whole
