@@ -507,6 +507,28 @@ class TestStreaming:
         assert counted.times == passes
         assert found.to_json() == run_sections(understand(open_input([path], without_targets=True))).to_json()
 
+    @pytest.mark.parametrize(("start", "words"), [("logits", []), ("probs", ["again"])])
+    @pytest.mark.parametrize("suffix", ["npz", "csv", "csv.gz", "jsonl"])
+    def test_the_bar_says_what_is_done(self, tmp_path, rng, monkeypatch, capsys, suffix, start, words):
+        monkeypatch.setattr(frame, "BLOCK", 60)
+        parts = [_rows(rng, start), _rows(rng, "logits")]
+        scores, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        path = tmp_path / f"a.{suffix}"
+        if suffix == "npz":
+            np.savez(path, output=scores, y=labels)
+        elif suffix == "jsonl":
+            rows = zip(scores.tolist(), labels.tolist(), strict=True)
+            path.write_text("".join(json.dumps({"output": x, "y": y}) + "\n" for x, y in rows))
+        else:
+            header = ",".join([*(f"output_{k}" for k in range(6)), "y"])
+            np.savetxt(path, np.column_stack([scores, labels]), delimiter=",", header=header, comments="")
+        report(path, progress=False)
+        assert capsys.readouterr().err == ""
+        report(path, progress=True)
+        shown = capsys.readouterr().err
+        assert [word for word in ("opening", "reading", "again") if word in shown] == ["opening", "reading", *words]
+        assert shown.count("80/80") >= 1 + len(words)
+
     def test_mean_and_its_error_do_not_lose_digits_to_a_large_offset(self, rng):
         values, sample = 1e9 + rng.random(900), np.sort(rng.integers(0, 300, 900))
         mean = Mean()

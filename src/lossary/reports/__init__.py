@@ -18,7 +18,7 @@ from lossary.core.extras import MissingExtra as MissingExtra
 from lossary.reports.bad_input import BadInput as BadInput
 from lossary.reports.engine import Report as Report
 from lossary.reports.engine import Seen, run
-from lossary.reports.progress import progress_bar
+from lossary.reports.progress import progress_bar, size_of
 from lossary.reports.read import open_input
 from lossary.reports.understand import Kind, Task, Understanding, understand
 from lossary.reports.write import refuse_place, write_whole
@@ -68,7 +68,10 @@ def report(
     paths = _paths(path_or_paths)
     if out is not None:
         refuse_place(out, paths)
-    source = open_input(paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True)
+    with progress_bar("opening", None, size_of(paths), progress):  # tables are read, to learn what they hold
+        source = open_input(
+            paths, prediction_key=prediction_key, target_key=target_key, names=names, without_targets=True
+        )
     samples = source.predictions.shape[0] if source.predictions.shape else 0
     seen = Seen(seed)
     with progress_bar("reading", samples, source.bytes, progress) as advance:
