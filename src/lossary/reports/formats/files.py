@@ -80,6 +80,6 @@ def _open(path: str) -> list[Stored]:
     arrays = OPENERS[suffix](path)
     if not arrays:
         raise BadInput("holds no arrays", file=path, fix="numpy.savez(path, logits=..., labels=...)")
-    if (longest := max(len(array.key) for array in arrays)) > MOST_LETTERS:
+    if (longest := max(0 if array.table else len(array.key) for array in arrays)) > MOST_LETTERS:
         raise BadInput(f"an array whose name has {longest:,} letters", file=path, fix=f"at most {MOST_LETTERS:,}")
     return arrays
