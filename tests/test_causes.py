@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from benchmarks.report.faults import first_cause, reported, warnings_of
 from benchmarks.report.files import FAULTS, classes, correct_files, drawn
-from lossary.reports import report, survey
+from lossary.reports import frame, report
 from lossary.reports.causes.cause import gained
 from lossary.reports.causes.pairing import _auc
 from lossary.reports.causes.rows import Rows
@@ -91,7 +91,7 @@ class TestLedger:
     def test_tiny_chunks_name_the_same_causes(self, tmp_path, monkeypatch):
         arrays = FAULTS["rows_shifted"][1](np.random.default_rng(5), 500)
         whole = reported(tmp_path, arrays)["causes"].values
-        monkeypatch.setattr(survey, "BLOCK", 30)
+        monkeypatch.setattr(frame, "BLOCK", 30)
         pieces = reported(tmp_path, arrays)["causes"].values
         assert list(pieces["causes"]) == list(whole["causes"]) == ["shifted"]
         assert pieces["causes"]["shifted"] == pytest.approx(whole["causes"]["shifted"])

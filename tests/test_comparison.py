@@ -195,7 +195,7 @@ class TestNumbers:
 
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossary.reports.survey.BLOCK", 64)
+    monkeypatch.setattr("lossary.reports.frame.BLOCK", 64)
 
 
 def test_of_equal_models_one_in_twenty_is_called_better():

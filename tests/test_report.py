@@ -15,12 +15,15 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import lossary
-from lossary.reports import report, survey
+from lossary.reports import frame, report
 from lossary.reports.accumulate import Mean, Reservoir
 from lossary.reports.cli import report_command
+from lossary.reports.engine import run as run_sections
+from lossary.reports.read import open_input
 from lossary.reports.sections.frequencies import scheme_weights
 from lossary.reports.sections.noise import fit_all
 from lossary.reports.sections.temperature import fit_temperature
+from lossary.reports.understand import understand
 
 N, C = 600, 5
 
@@ -469,11 +472,62 @@ class TestStreaming:
             tmp_path, predictions=logits.reshape(*targets.shape[:2], 6) if task == "sequence" else logits, y=targets
         )
         whole = report(path)
-        monkeypatch.setattr(survey, "BLOCK", 60)
+        monkeypatch.setattr(frame, "BLOCK", 60)
         pieces = report(path)
         for one, many in zip(whole.results, pieces.results, strict=True):
             _assert_close(many.values, one.values)
             assert [f.severity for f in many.findings] == [f.severity for f in one.findings]
+
+    @pytest.mark.parametrize(
+        ("start", "end", "passes"),
+        [
+            ("logits", "logits", 1),
+            ("probs", "probs", 1),
+            ("probs", "logits", 2),
+            ("logprobs", "logits", 2),
+            ("percent", "percent", 2),  # again, in usual units
+            ("percent", "logits", 2),
+            ("nan", "logits", 2),
+            ("ignored", "logits", 2),
+            ("one_hot", "soft", 2),
+            ("one_hot", "multilabel", 2),
+            ("multilabel", "values", 2),
+            ("mask", "mask", 2),
+            ("mask", "values", 2),
+        ],
+    )
+    def test_an_end_that_contradicts_the_beginning_gives_what_two_passes_give(
+        self, tmp_path, rng, monkeypatch, start, end, passes
+    ):
+        monkeypatch.setattr(frame, "BLOCK", 60)
+        monkeypatch.setattr(frame.Frame, "blocks", counted := Counted(frame.Frame.blocks))
+        parts = [_rows(rng, start), _rows(rng, end)]
+        path = saved(tmp_path, output=np.concatenate([x for x, _ in parts]), y=np.concatenate([y for _, y in parts]))
+        found = report(path)
+        assert counted.times == passes
+        assert found.to_json() == run_sections(understand(open_input([path], without_targets=True))).to_json()
+
+    @pytest.mark.parametrize(("start", "words"), [("logits", []), ("probs", ["again"])])
+    @pytest.mark.parametrize("suffix", ["npz", "csv", "csv.gz", "jsonl"])
+    def test_the_bar_says_what_is_done(self, tmp_path, rng, monkeypatch, capsys, suffix, start, words):
+        monkeypatch.setattr(frame, "BLOCK", 60)
+        parts = [_rows(rng, start), _rows(rng, "logits")]
+        scores, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        path = tmp_path / f"a.{suffix}"
+        if suffix == "npz":
+            np.savez(path, output=scores, y=labels)
+        elif suffix == "jsonl":
+            rows = zip(scores.tolist(), labels.tolist(), strict=True)
+            path.write_text("".join(json.dumps({"output": x, "y": y}) + "\n" for x, y in rows))
+        else:
+            header = ",".join([*(f"output_{k}" for k in range(6)), "y"])
+            np.savetxt(path, np.column_stack([scores, labels]), delimiter=",", header=header, comments="")
+        report(path, progress=False)
+        assert capsys.readouterr().err == ""
+        report(path, progress=True)
+        shown = capsys.readouterr().err
+        assert [word for word in ("opening", "reading", "again") if word in shown] == ["opening", "reading", *words]
+        assert shown.count("80/80") >= 1 + len(words)
 
     def test_mean_and_its_error_do_not_lose_digits_to_a_large_offset(self, rng):
         values, sample = 1e9 + rng.random(900), np.sort(rng.integers(0, 300, 900))
@@ -502,6 +556,38 @@ class TestStreaming:
             drawn.append(parts[0])
         counts = np.bincount(np.concatenate(drawn) // 100, minlength=10)
         assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+class Counted:
+    """A method that counts how often it is called."""
+
+    def __init__(self, method):
+        self.method, self.times = method, 0
+
+    def __get__(self, instance, owner):
+        self.times += 1
+        return self.method.__get__(instance, owner)
+
+
+def _rows(rng, what):
+    """40 rows of 6 scores, of which the first 10 make a block of 60, and their targets."""
+    logits = rng.normal(size=(40, 6)) * 3
+    probs = scipy.special.softmax(logits, axis=1)
+    labels = drawn_labels(rng, logits)
+    yes_or_no = (rng.random((40, 6)) < 0.5).astype(float)
+    return {
+        "logits": (logits, labels),
+        "probs": (probs, labels),
+        "logprobs": (np.log(probs), labels),
+        "percent": (probs * 100, labels),
+        "nan": (np.full_like(logits, np.nan), labels),
+        "ignored": (logits, np.full_like(labels, -100)),
+        "one_hot": (logits, np.eye(6)[labels]),
+        "soft": (logits, probs),
+        "multilabel": (logits, yes_or_no),
+        "mask": (probs, yes_or_no * 255),
+        "values": (logits, logits + 1),
+    }[what]
 
 
 def _assert_close(one, other):
@@ -612,7 +698,7 @@ class TestCommand:
     def test_a_page_that_cannot_be_written_is_said_in_one_line(self, run, tmp_path):
         result = run("--out", tmp_path / "absent" / "page.html")
         assert result.exit_code == 2
-        assert "cannot be written" in result.stderr
+        assert "in no folder that exists" in result.stderr
 
     def test_names_from_a_file_or_a_list(self, run, tmp_path, classified):
         logits, labels = classified

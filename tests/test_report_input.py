@@ -201,7 +201,7 @@ def with_value(array, place, value):
 class TestValuesThatCannotBeUsed:
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
     def test_rows_that_are_not_numbers_do_not_count(self, tmp_path, logits, labels, value, monkeypatch):
-        monkeypatch.setattr("lossary.reports.survey.BLOCK", 40)
+        monkeypatch.setattr("lossary.reports.frame.BLOCK", 40)
         broken = np.array(logits, float)
         broken[17, 2] = broken[93] = value
         np.savez(tmp_path / "broken.npz", logits=broken, labels=labels)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
@@ -24,12 +24,13 @@ from lossary.reports.comparison import Comparison as Comparison
 from lossary.reports.comparison import aligned
 from lossary.reports.comparison import run as run_comparison
 from lossary.reports.engine import Report as Report
-from lossary.reports.engine import run
+from lossary.reports.engine import Seen, run
+from lossary.reports.frame import Block
 from lossary.reports.given import File, files_of, opened, opened_both
-from lossary.reports.progress import progress_bar
+from lossary.reports.progress import progress_bar, size_of
 from lossary.reports.read import Input
 from lossary.reports.understand import Kind, Task, Understanding, understand
-from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.reports.write import refuse_place, write_whole
 from lossary.translations import Language, say, speaking
 
 __all__ = ["BadInput", "Comparison", "MissingExtra", "Report", "Understanding", "compare", "report"]
@@ -90,11 +91,13 @@ def report(
     """
     _refuse_unknown(seed, language)
     if out is not None:
-        refuse_overwriting(out, files_of(predictions, targets))
+        refuse_place(out, files_of(predictions, targets))
     names = None if names is None else [_name(name) for name in names]
     keys: dict[str, Any] = {"prediction_key": prediction_key, "target_key": target_key, "names": names}
     options = _Options(kind, task, ignore_index, shift_labels, names, seed, language, progress, on_understood)
-    with speaking(language), opened(predictions, targets, **keys) as source:
+    with speaking(language), ExitStack() as stack:
+        with progress_bar(say("opening"), None, size_of(files_of(predictions, targets)), progress):
+            source = stack.enter_context(opened(predictions, targets, **keys))  # reads tables, to learn what they hold
         result = options.compared(*source) if isinstance(source, tuple) else options.reported(source)
     if out is not None:
         write_whole(out, result.to_html())
@@ -133,7 +136,7 @@ def compare(
     """
     _refuse_unknown(seed, language)
     if out is not None:
-        refuse_overwriting(out, [file for x in (a, b, targets) if x is not None for file in files_of(x, None)])
+        refuse_place(out, [file for x in (a, b, targets) if x is not None for file in files_of(x, None)])
     names = None if names is None else [_name(name) for name in names]
     keys: dict[str, Any] = {"prediction_key": prediction_key, "target_key": target_key, "names": names}
     options = _Options(kind, task, ignore_index, shift_labels, names, seed, language, progress, on_understood)
@@ -165,8 +168,11 @@ class _Options(NamedTuple):
     on_understood: Callable[[Understanding], None] | None
 
     def reported(self, source: Input) -> Report:
-        understanding = self._understood(source)
-        with self._bar(say("reporting"), source) as advance:
+        seen = Seen(self.seed, self.language)
+        understanding = self._understood(source, seen.add)
+        if seen.agrees(understanding):
+            return seen.report(understanding)
+        with self._bar(say("again"), source) as advance:  # the beginning looked like something else
             return run(understanding, seed=self.seed, language=self.language, advance=advance)
 
     def compared(self, a: Input, b: Input) -> Comparison:
@@ -174,7 +180,11 @@ class _Options(NamedTuple):
         with self._bar(say("comparing"), a) as advance:
             return run_comparison(first, second, seed=self.seed, language=self.language, advance=advance)
 
-    def _understood(self, source: Input) -> Understanding:
+    def _understood(
+        self,
+        source: Input,
+        meanwhile: Callable[[Understanding | None, Block], None] = lambda understanding, block: None,
+    ) -> Understanding:
         with self._bar(say("reading"), source) as advance:
             understanding = understand(
                 source,
@@ -184,6 +194,7 @@ class _Options(NamedTuple):
                 shift_labels=self.shift_labels,
                 names=self.names,
                 advance=advance,
+                meanwhile=meanwhile,
             )
         if self.on_understood is not None:
             self.on_understood(understanding)

@@ -31,14 +31,12 @@ class Mean:
 
     def add(self, values: np.ndarray, sample: np.ndarray) -> None:
         """`values` of consecutive samples; `sample` ascends."""
-        finite = np.isfinite(values)
-        self.infinite += int(np.sum(~finite))
-        values, sample = values[finite], sample[finite]
+        if not (finite := np.isfinite(values)).all():
+            self.infinite += int(np.sum(~finite))
+            values, sample = values[finite], sample[finite]
         if not values.size:
             return
-        starts = np.flatnonzero(np.r_[True, sample[1:] != sample[:-1]])
-        totals = np.add.reduceat(values, starts)
-        sizes = np.diff(np.r_[starts, values.size]).astype(np.float64)
+        totals, sizes = _by_sample(values, sample)
         n, mean = values.size, float(values.mean())
         centred = totals - mean * sizes
         self._recentre((self.n * self.finite_mean + n * mean) / (self.n + n))
@@ -133,6 +131,15 @@ class Difference(Mean):
         return (NORMAL_95 + NORMAL_80) * self.error
 
 
+def _by_sample(values: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The total of the values of each sample, and their number."""
+    changes = sample[1:] != sample[:-1]
+    if changes.all():
+        return values, np.ones(values.size)
+    starts = np.r_[0, np.flatnonzero(changes) + 1]
+    return np.add.reduceat(values, starts), np.diff(np.r_[starts, values.size]).astype(np.float64)
+
+
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     """sum(a b) in a fixed order; a BLAS sums in as many parts as it has threads."""
     return float(np.sum(a * b))
@@ -146,9 +153,10 @@ class GroupMeans:
         self.mean, self._squares = np.zeros(groups), np.zeros(groups)
 
     def add(self, values: np.ndarray, group: np.ndarray) -> None:
-        size, finite = self.n.size, np.isfinite(values)
-        self.infinite += np.bincount(group[~finite], minlength=size)
-        values, group = values[finite], group[finite]
+        size = self.n.size
+        if not (finite := np.isfinite(values)).all():
+            self.infinite += np.bincount(group[~finite], minlength=size)
+            values, group = values[finite], group[finite]
         n = np.bincount(group, minlength=size)
         mean = np.bincount(group, values, size) / np.maximum(n, 1)
         squares = np.bincount(group, (values - mean[group]) ** 2, size)
@@ -182,10 +190,12 @@ class Reservoir:
     def add(self, *columns: np.ndarray) -> None:
         keys = self._rng.random(len(columns[0]))
         self.seen += len(keys)
-        chosen = keys < self._threshold
+        chosen = np.flatnonzero(keys < self._threshold)
+        if not chosen.size:
+            return
         self._keys.append(keys[chosen])
-        self._rows.append(tuple(column[chosen] for column in columns))
-        self._held += int(chosen.sum())
+        self._rows.append(tuple(_picked(column, chosen) for column in columns))
+        self._held += chosen.size
         if self._held > 2 * self.size:
             self._thin()
 
@@ -193,8 +203,8 @@ class Reservoir:
         keys, columns = self._joined()
         if keys.size > self.size:
             self._threshold = float(np.partition(keys, self.size)[self.size])
-            smallest = keys < self._threshold
-            keys, columns = keys[smallest], tuple(column[smallest] for column in columns)
+            smallest = np.flatnonzero(keys < self._threshold)
+            keys, columns = keys[smallest], tuple(_picked(column, smallest) for column in columns)
         self._keys, self._rows, self._held = [keys], [columns], keys.size
 
     def _joined(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
@@ -209,6 +219,11 @@ class Reservoir:
         """The sampled rows in the order of the file, one array per column."""
         self._thin()
         return self._rows[0]
+
+
+def _picked(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """These rows, laid out as they were."""
+    return column[rows] if column.flags.c_contiguous else column.T[:, rows].T
 
 
 SINGLY, GROUPS = 20, 160

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from lossary import functional as F
-from lossary.reports.survey import blocks
+from lossary.reports.frame import Block
 from lossary.reports.understand import Kind, Task, Understanding
 
 RECORDED_AT_ONCE = 2**16
@@ -35,9 +35,9 @@ class Chunk:
         """(n, C): scores whose softmax is the prediction; for one score per unit, those of (no, yes)."""
         with np.errstate(divide="ignore"):
             if self.scores.ndim == 1 and self.kind == "probs":
-                return np.log(np.stack([1 - self.scores, self.scores], axis=1))
+                return np.log(np.stack([1 - self.scores, self.scores])).T
             if self.scores.ndim == 1:
-                return np.stack([np.zeros_like(self.scores), self.scores], axis=1)
+                return np.stack([np.zeros_like(self.scores), self.scores]).T
             return np.log(self.scores) if self.kind == "probs" else self.scores
 
     @cached_property
@@ -57,6 +57,8 @@ class Chunk:
 
     @cached_property
     def predicted(self) -> np.ndarray:
+        if self.scores.ndim == 1:  # argmax of two takes long
+            return (self.logits[:, 1] > self.logits[:, 0]).astype(np.int64)
         return self.logits.argmax(axis=1)
 
     @cached_property
@@ -64,9 +66,14 @@ class Chunk:
         return np.take_along_axis(self.log_probs, self.label[:, None], axis=1)[:, 0]
 
     @cached_property
+    def surprise(self) -> np.ndarray:
+        """(n, C): -log p, and 0 where p is 0, for means under the prediction."""
+        return -np.where(self.probs > 0, self.log_probs, 0.0)
+
+    @cached_property
     def entropy(self) -> np.ndarray:
         """(n,): entropy of the prediction, with 0 log 0 = 0."""
-        return -np.sum(self.probs * np.where(self.probs > 0, self.log_probs, 0.0), axis=1)
+        return np.sum(self.probs * self.surprise, axis=1)
 
     @cached_property
     def confidence(self) -> np.ndarray:
@@ -74,17 +81,38 @@ class Chunk:
         return self.probs.max(axis=1)
 
     @cached_property
+    def log_odds(self) -> np.ndarray:
+        """(n, C): log p / (1 - p)"""
+        return log_odds(self.probs)
+
+    @cached_property
+    def confidence_log_odds(self) -> np.ndarray:
+        """(n,): that of the predicted class."""
+        return self.log_odds.max(axis=1) if self.scores.ndim == 1 else log_odds(self.confidence)
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """(n,): prediction - target, of real values."""
+        return self.scores - self.target
+
+    @cached_property
     def loss(self) -> np.ndarray:
         """(n,): the loss that the task is trained with, unreduced."""
         if self.task in ("tokens", "recorded"):
             return -self.scores
         if self.task == "regression":
-            return F.mse_loss(self.scores, self.target, reduction="none")
-        if self.scores.ndim == 1 and self.kind == "probs":
+            return self.residual**2
+        if self.task == "classification" or (self.scores.ndim == 1 and self.kind == "probs"):
             return -self.log_prob_of_label  # infinite, where binary_cross_entropy answers 100
         if self.scores.ndim == 1:
             return F.binary_cross_entropy_with_logits(self.scores, self.target, reduction="none")
         return F.cross_entropy(self.logits, self.target, reduction="none")
+
+
+def log_odds(probs: np.ndarray) -> np.ndarray:
+    """log p / (1 - p)"""
+    with np.errstate(divide="ignore"):
+        return np.log(probs) - np.log1p(-probs)
 
 
 def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda rows: None) -> Iterator[Chunk]:
@@ -92,33 +120,42 @@ def chunks(understanding: Understanding, advance: Callable[[int], None] = lambda
     if understanding.task == "recorded":
         yield from recorded(understanding, advance)
         return
-    layout, task, source = understanding.frame, understanding.task, understanding.input
-    samples = 0
-    for prediction_block, target_block in blocks(source.predictions, source.targets):
-        scores, target = layout.scores(prediction_block), layout.targets(target_block)
-        kept = layout.kept(scores, target, understanding.ignore_index)
-        if understanding.one_hot:
-            target, kept = target.argmax(axis=1), kept.all(axis=1)
-        elif task == "soft":
-            kept = kept.all(axis=1)
-        elif layout.elementwise:
-            scores, target, kept = scores.ravel(), target.ravel(), kept.ravel()
-        if task in ("binary", "multilabel"):
-            target = target > 0
-        if understanding.kind == "probs":
-            scores = np.minimum(scores, 1.0)
-        place = np.flatnonzero(kept)
-        if place.size:
-            yield Chunk(
-                task=task,
-                kind=understanding.kind,
-                scores=scores[kept],
-                target=target[kept].astype(np.int64 if task == "classification" else np.float64),
-                unit=place + samples * understanding.units_per_sample,
-                sample=place // understanding.units_per_sample + samples,
-            )
-        samples += len(prediction_block)
-        advance(len(prediction_block))
+    source = understanding.input
+    for block in understanding.frame.blocks(source.predictions, source.targets):
+        if (chunk := chunk_of(understanding, block)) is not None:
+            yield chunk
+        advance(block.samples)
+
+
+def chunk_of(understanding: Understanding, block: Block) -> Chunk | None:
+    """What counts of a block; None where nothing does."""
+    layout, task, (first, _, scores, target) = understanding.frame, understanding.task, block
+    kept = layout.kept(scores, target, understanding.ignore_index)
+    if understanding.one_hot:
+        target, kept = target.argmax(axis=1), kept.all(axis=1)
+    elif task == "soft":
+        kept = kept.all(axis=1)
+    elif layout.elementwise:
+        scores, target, kept = scores.ravel(), target.ravel(), kept.ravel()
+    if task in ("binary", "multilabel"):
+        target = target > 0
+    if understanding.kind == "probs":
+        scores = np.minimum(scores, 1.0)
+    place = np.flatnonzero(kept)
+    if not place.size:
+        return None
+    if place.size < kept.size:
+        scores, target = scores[place], target[place]
+    per_sample = understanding.units_per_sample
+    unit = place + first * per_sample
+    return Chunk(
+        task=task,
+        kind=understanding.kind,
+        scores=scores,
+        target=target.astype(np.int64 if task == "classification" else np.float64),
+        unit=unit,
+        sample=unit if per_sample == 1 else place // per_sample + first,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +175,10 @@ class Recorded(Chunk):
     @cached_property
     def confidence(self) -> np.ndarray:
         return np.exp(np.minimum(self.row["top_log_prob"], 0.0, dtype=np.float64))
+
+    @cached_property
+    def confidence_log_odds(self) -> np.ndarray:
+        return log_odds(self.confidence)
 
     @cached_property
     def entropy(self) -> np.ndarray:

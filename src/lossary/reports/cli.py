@@ -10,9 +10,9 @@ from rich.console import Console
 
 from lossary.cli.language import Lang, language_of
 from lossary.reports import BadInput, MissingExtra, compare, report
-from lossary.reports.engine import FailOn, Report
+from lossary.reports.engine import FailOn, Report, require_known
 from lossary.reports.terminal import print_report, print_understanding
-from lossary.reports.write import refuse_overwriting, write_whole
+from lossary.reports.write import refuse_place, write_whole
 from lossary.translations import say, speaking
 
 
@@ -91,7 +91,8 @@ def report_command(
     try:
         language = language_of(lang)
         if out is not None and not no_html:
-            refuse_overwriting(out, [*(files or []), *([targets] if targets else [])])
+            refuse_place(out, [*(files or []), *([targets] if targets else [])])
+        require_known(fail_on)
         result = _result(
             files,
             targets,

@@ -14,13 +14,14 @@ import numpy as np
 
 from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
-from lossary.reports.chunk import chunks
+from lossary.reports.chunk import Chunk, chunk_of, chunks
 from lossary.reports.figures import draw
+from lossary.reports.frame import Block
 from lossary.reports.notebook import small
 from lossary.reports.options import spelled
 from lossary.reports.page import render
 from lossary.reports.result import SEVERITIES, Finding, Result
-from lossary.reports.sections import OF_RECORDS, OF_TOKENS, SECTIONS, UNTOLD
+from lossary.reports.sections import OF_RECORDS, OF_TOKENS, SECTIONS, UNTOLD, Section
 from lossary.reports.understand import Understanding
 from lossary.reports.write import write_whole
 from lossary.translations import Language, join, say, speaking
@@ -72,8 +73,7 @@ class Report:
 
     def exit_code(self, fail_on: FailOn = "warning") -> int:
         """1 if there is a finding at least as severe as `fail_on`, else 0."""
-        if fail_on not in get_args(FailOn):
-            raise BadInput(f"fail_on {fail_on!r} is unknown", fix=f"one of {', '.join(get_args(FailOn))}")
+        require_known(fail_on)
         if fail_on == "never":
             return 0
         failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
@@ -173,6 +173,74 @@ def facts(u: Understanding) -> dict[str, Any]:
     }
 
 
+def require_known(fail_on: str) -> None:
+    if fail_on not in get_args(FailOn):
+        raise BadInput(f"fail_on {fail_on!r} is unknown", fix=f"one of {', '.join(get_args(FailOn))}")
+
+
+class Seen:
+    """The sections of a report, and what they have seen of the input."""
+
+    def __init__(self, seed: int = 0, language: Language = "en") -> None:
+        self.seed = seed
+        self.language: Language = language
+        self.understanding: Understanding | None = None
+        self.sections: list[Section] = []
+
+    def start(self, understanding: Understanding) -> None:
+        self.understanding = understanding
+        possible = _possible(understanding)
+        self.sections = [kind(understanding, self.seed) for kind in possible if kind.applies(understanding)]
+
+    def add(self, understanding: Understanding | None, block: Block) -> None:
+        """The next block of the input; not any more, once that is understood otherwise than it was."""
+        if block.first == 0 and understanding is not None and understanding.task != "recorded":
+            self.start(understanding)
+        elif understanding is None or not self.agrees(understanding):
+            self.understanding = None
+        if self.understanding is not None and (chunk := chunk_of(self.understanding, block)) is not None:
+            self.update(chunk)
+
+    def update(self, chunk: Chunk) -> None:
+        for section in self.sections:
+            section.update(chunk)
+
+    def agrees(self, understanding: Understanding) -> bool:
+        """Whether the sections have seen all of the input, as it is understood."""
+        seen = self.understanding
+        return seen is not None and (seen.input, seen.task, seen.kind, seen.one_hot) == (
+            understanding.input,
+            understanding.task,
+            understanding.kind,
+            understanding.one_hot,
+        )
+
+    def report(self, understanding: Understanding) -> Report:
+        if not understanding.units:
+            ignored = understanding.survey.ignored
+            text = say("Every target is ignored ({n:,} are {index}).", n=ignored, index=understanding.ignore_index)
+            finding = Finding("error", text, spelled(say("check the labels, or say --ignore-index")))
+            empty = Result("losses", say("The losses"), say("There is nothing to take a mean over."), [finding])
+            return Report(understanding, [empty], [], self.seed, self.language)
+        results = []
+        for section in self.sections:
+            section.u = understanding
+            results.append(section.finish())
+        if understanding.doubts:
+            results.insert(0, Result("reading", say("What was read"), findings=list(understanding.doubts)))
+        for result in results:
+            result.findings = [replace(f, text=spelled(f.text), fix=spelled(f.fix)) for f in result.findings]
+        possible = _possible(understanding)
+        skipped = [(say(kind.title), say(kind.needs)) for kind in possible if not kind.applies(understanding)]
+        if understanding.task == "recorded":
+            skipped += [(say(title), say("the scores of all classes, which a record leaves out")) for title in UNTOLD]
+        return Report(understanding, results, skipped, self.seed, self.language)
+
+
+def _possible(understanding: Understanding) -> tuple[type[Section], ...]:
+    return {"tokens": OF_TOKENS, "recorded": OF_RECORDS}.get(understanding.task, SECTIONS)
+
+
 def run(
     understanding: Understanding,
     *,
@@ -180,32 +248,13 @@ def run(
     language: Language = "en",
     advance: Callable[[int], None] = lambda samples: None,
 ) -> Report:
-    """Every section that applies, over every chunk. `advance` is told how many samples each chunk took."""
+    """Every section that applies, over the whole input. `advance` is told how many samples each block took."""
     with speaking(language):
-        return _run(understanding, seed, language, advance)
-
-
-def _run(understanding: Understanding, seed: int, language: Language, advance: Callable[[int], None]) -> Report:
-    if not understanding.units:
-        ignored = understanding.survey.ignored
-        text = say("Every target is ignored ({n:,} are {index}).", n=ignored, index=understanding.ignore_index)
-        finding = Finding("error", text, spelled(say("check the labels, or say --ignore-index")))
-        empty = Result("losses", say("The losses"), say("There is nothing to take a mean over."), [finding])
-        return Report(understanding, [empty], [], seed, language)
-    possible = {"tokens": OF_TOKENS, "recorded": OF_RECORDS}.get(understanding.task, SECTIONS)
-    sections = [section(understanding, seed) for section in possible if section.applies(understanding)]
-    skipped = [(say(section.title), say(section.needs)) for section in possible if not section.applies(understanding)]
-    if understanding.task == "recorded":
-        skipped += [(say(title), say("the scores of all classes, which a record leaves out")) for title in UNTOLD]
-    for chunk in chunks(understanding, advance):
-        for section in sections:
-            section.update(chunk)
-    results = [section.finish() for section in sections]
-    if understanding.doubts:
-        results.insert(0, Result("reading", say("What was read"), findings=list(understanding.doubts)))
-    for result in results:
-        result.findings = [replace(f, text=spelled(f.text), fix=spelled(f.fix)) for f in result.findings]
-    return Report(understanding, results, skipped, seed, language)
+        seen = Seen(seed, language)
+        seen.start(understanding)
+        for chunk in chunks(understanding, advance):
+            seen.update(chunk)
+        return seen.report(understanding)
 
 
 def _section(result: Result) -> dict[str, Any]:

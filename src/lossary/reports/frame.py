@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from lossary.reports.formats.stored import Stored
 
 MOST_SCORES = 2**25  # of a sample, which is held in float64: 256 MB
+BLOCK = 2**17  # scores held at a time: 1 MB in float64, which stays in a core's cache
+NARROW = 64  # columns, up to which they are laid out one after the other: statistics of short rows would be slow
 LARGEST = float(np.finfo(np.float32).max)
+
+
+class Block(NamedTuple):
+    """Rows of some samples: the number of the first, how many, and scores and targets as `Frame` lays them out."""
+
+    first: int
+    samples: int
+    scores: np.ndarray
+    targets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,17 @@ class Frame:
     def scores(self, block: np.ndarray) -> np.ndarray:
         """(rows, columns), float64"""
         block = block[:, : self.target_shape[1]] if self.shifted else block
-        return np.moveaxis(block, self.class_axis, -1).reshape(-1, self.columns).astype(np.float64)
+        if self.columns > NARROW:
+            return np.moveaxis(block, self.class_axis, -1).reshape(-1, self.columns).astype(np.float64)
+        return np.moveaxis(block, self.class_axis, 0).reshape(self.columns, -1).astype(np.float64).T
+
+    def blocks(self, predictions: Stored, targets: Stored) -> Iterator[Block]:
+        """Rows of both arrays side by side, some samples at a time."""
+        samples = max(1, BLOCK // max(1, predictions.row_size))
+        first = 0
+        for scores, labels in zip(predictions.blocks(samples), targets.blocks(samples), strict=True):
+            yield Block(first, len(scores), self.scores(scores), self.targets(labels))
+            first += len(scores)
 
     def targets(self, block: np.ndarray) -> np.ndarray:
         """(rows,) class indices, or (rows, columns)"""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from lossary.core.extras import MissingExtra
 
 LARGE = 64 * 2**20  # bytes of input; less is done before a bar would be read
 
 
+def size_of(paths: Sequence[str | Path]) -> int:
+    """Bytes of the files that are there."""
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
 @contextmanager
-def progress_bar(description: str, total: int, size: int, show: bool | None) -> Iterator[Callable[[int], None]]:
-    """Yields the function that advances the bar.
+def progress_bar(description: str, total: int | None, size: int, show: bool | None) -> Iterator[Callable[[int], None]]:
+    """Yields the function that advances the bar, which only moves where the total is None.
 
     show: True always, False never, None for inputs of many bytes when stderr is a terminal.
     """

@@ -99,6 +99,8 @@ def input_of(
     ids = [array for array in arrays if _is_id(array)]
     classes = _one(CLASS_NAMES, [array for array in arrays if array.is_text and _plain(array.label) in CLASS_WORDS])
     predictions, targets = _roles(arrays, [a for a in arrays if a not in ids], prediction_key, target_key, files)
+    if predictions is targets:
+        raise predictions.error("given as predictions and as targets", fix="name another --pred-key or --target-key")
     if names is None and classes and classes is not targets and classes.shape[0] in predictions.shape[1:]:
         names = tuple(str(name) for name in text_of(classes.whole()))
     decisions = next((a for a in arrays if a not in (predictions, targets) and not _is_score(a)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import inf
 
 import numpy as np
@@ -10,15 +9,8 @@ import numpy as np
 from lossary.reports.formats.stored import Stored
 from lossary.reports.frame import LARGEST, Frame
 
-BLOCK = 2**20  # scores held at a time: 8 MB in float64
 ROUNDING = 0.01  # how far a row of probabilities may be from summing to 1: half precision, or two printed decimals
 PADDING = -100.0  # what Trainer.predict fills the logits of shorter sequences with
-
-
-def blocks(predictions: Stored, targets: Stored) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Both arrays side by side, some samples at a time."""
-    samples = max(1, BLOCK // max(1, predictions.row_size))
-    return zip(predictions.blocks(samples), targets.blocks(samples), strict=True)
 
 
 class Survey:
@@ -39,8 +31,8 @@ class Survey:
         self.targets_are_01 = self.targets_are_signs = self.targets_are_mask = True
         self.counts = np.zeros(0 if frame.elementwise else frame.columns, np.int64)
 
-    def update(self, prediction_block: np.ndarray, target_block: np.ndarray) -> None:
-        scores, targets = self.frame.scores(prediction_block), self.frame.targets(target_block)
+    def update(self, scores: np.ndarray, targets: np.ndarray) -> None:
+        """`scores` and `targets` as the frame lays them out."""
         rows = len(targets)
         counted, usable = self.frame.counted(targets, self.ignore_index), self.frame.usable(scores, targets)
         kept = counted & usable
@@ -91,7 +83,8 @@ class Survey:
 
     def _class_indices(self, targets: np.ndarray, kept: np.ndarray) -> np.ndarray:
         classes = self.frame.columns
-        indices = targets.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # of what is not kept
+            indices = targets.astype(np.int64)
         if targets.dtype.kind == "f" and (broken := kept & (indices != targets)).any():
             row = int(np.argmax(broken))
             raise self.targets.error(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from lossary.reports.bad_input import BadInput
+from lossary.reports.bad_input import BadInput, printable
 from lossary.reports.formats.stored import Stored
-from lossary.reports.frame import Frame, frame
+from lossary.reports.frame import Block, Frame, frame
 from lossary.reports.options import spelled
 from lossary.reports.read import DECISION, Input
 from lossary.reports.result import Finding
-from lossary.reports.survey import ROUNDING, Survey, blocks
+from lossary.reports.survey import ROUNDING, Survey
 from lossary.translations import deferred, join, say
 
 Kind = Literal["logits", "probs", "logprobs", "values"]
@@ -60,7 +61,6 @@ KINDS_OF: dict[Task, tuple[Kind, ...]] = {
 
 OF_KEYS = re.compile(r" ?[(（](prediction|target)_key=[)）]")  # arrays that are given by hand have none
 FEW = 20  # scores of fewer than these say nothing about what they are
-NAME_LENGTH = 80
 
 
 @dataclass(frozen=True)
@@ -193,19 +193,57 @@ def understand(
     shift_labels: bool = False,
     names: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda rows: None,
+    meanwhile: Callable[[Understanding | None, Block], None] = lambda understanding, block: None,
 ) -> Understanding:
-    """Read the input once, check every number, and decide what it is. What the caller says outranks what is guessed."""
+    """Read the input once, check every number, and decide what it is. What the caller says outranks what is guessed.
+
+    meanwhile: called with every block and with what the input seems to be after it, if that is known.
+    """
     for given, allowed, option in ((kind, get_args(Kind), "kind"), (task, get_args(Task), "task")):
         if given is not None and given not in allowed:
             raise BadInput(f"{option} {given!r} is unknown", fix=f"one of {', '.join(allowed)}")
-    class_names = tuple(printable(name) for name in names or source.class_names)
     source.predictions.require_numbers()
     source.targets.require_numbers()
     layout = frame(source.predictions, source.targets, shift_labels)
     survey = Survey(layout, source.predictions, source.targets, ignore_index)
-    for block in blocks(source.predictions, source.targets):
-        survey.update(*block)
-        advance(len(block[0]))
+
+    class_names = tuple(printable(name) for name in names or source.class_names)
+
+    def concluded() -> Understanding | Input:
+        return _concluded(source, survey, kind, task, ignore_index, class_names, named=bool(names))
+
+    for block in layout.blocks(source.predictions, source.targets):
+        survey.update(block.scores, block.targets)
+        seems = None
+        with suppress(BadInput):
+            seems = concluded()
+        meanwhile(seems if isinstance(seems, Understanding) else None, block)
+        advance(block.samples)
+    found = concluded()
+    if isinstance(found, Understanding):
+        return replace(found, doubts=tuple(_doubts(found, guessed=kind is None)))
+    return understand(
+        found,
+        kind=kind,
+        task=task,
+        ignore_index=ignore_index,
+        shift_labels=shift_labels,
+        names=names,
+        meanwhile=meanwhile,
+    )
+
+
+def _concluded(
+    source: Input,
+    survey: Survey,
+    kind: Kind | None,
+    task: Task | None,
+    ignore_index: int | None,
+    class_names: tuple[str, ...],
+    named: bool,
+) -> Understanding | Input:
+    """What the rows that were seen say; or the input in usual units, to be read from the beginning."""
+    layout = survey.frame
     if survey.unusable and survey.lowest > survey.highest:
         raise source.predictions.error(
             "not one prediction that is finite in float32 and has a target",
@@ -217,24 +255,15 @@ def understand(
     elif not source.of_tokens:
         _refuse_decisions(task, source, survey)
     if (other := _in_usual_units(source, kind, task, survey)) is not None:
-        return understand(
-            other, kind=kind, task=task, ignore_index=ignore_index, shift_labels=shift_labels, names=names
-        )
+        return other
     chosen_task, one_hot = (alone, False) if (alone := _alone(source)) else _task(task, layout, survey)
     chosen_kind = _kind(kind, chosen_task, survey)
     _refuse_impossible(chosen_task, chosen_kind, survey)
-    if names and len(class_names) != _names_needed(chosen_task, layout):
+    if named and len(class_names) != _names_needed(chosen_task, layout):
         needed = _names_needed(chosen_task, layout)
         raise BadInput(f"{len(class_names)} class names for {needed} classes", fix="give one name per class, in order")
     fitting = class_names if len(class_names) == _names_needed(chosen_task, layout) else ()
-    found = Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
-    return replace(found, doubts=tuple(_doubts(found, guessed=kind is None)))
-
-
-def printable(text: object, most: int = NAME_LENGTH) -> str:
-    """Text from a file, cut, and without what would steer a terminal or break a page."""
-    shown = "".join(character if character.isprintable() else "�" for character in str(text)[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return Understanding(source, layout, survey, chosen_task, chosen_kind, one_hot, fitting, ignore_index)
 
 
 def _called(array: Stored) -> Kind | None:

@@ -19,28 +19,29 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self.kept = np.zeros((3, 0), np.uint64)  # hash of the predictions, of the target, and -log p of the target
+        self.parts = [np.zeros((3, 0), np.uint64)]  # hash of the predictions, of the target, and -log p of the target
         self.limit = np.iinfo(np.uint64).max
-        self.seen = 0
+        self.held = 0
 
     def add(self, chunk: Chunk, surprise: np.ndarray) -> None:
         """surprise: -log of the probability of the target, were the rows independent."""
-        self.seen += surprise.size
-        row = _hash(chunk.scores.reshape(surprise.size, -1))
-        target = _hash(chunk.target.astype(np.float64).reshape(surprise.size, -1))
-        chosen = row <= self.limit
-        new = np.stack([row, target, surprise.astype(np.float64).view(np.uint64)])[:, chosen]
-        self.kept = np.concatenate([self.kept, new], axis=1)
-        if self.kept.shape[1] > 2 * KEPT:
-            self.limit = np.partition(self.kept[0], KEPT)[KEPT]
-            self.kept = self.kept[:, self.kept[0] <= self.limit]
+        row = _hash(chunk.scores)
+        chosen = np.flatnonzero(row <= self.limit)
+        target = _hash(chunk.target[chosen].astype(np.float64))
+        self.parts.append(np.stack([row[chosen], target, surprise[chosen].astype(np.float64).view(np.uint64)]))
+        self.held += chosen.size
+        if self.held > 2 * KEPT:
+            kept = np.concatenate(self.parts, axis=1)
+            self.limit = np.partition(kept[0], KEPT)[KEPT]
+            self.parts = [kept[:, kept[0] <= self.limit]]
+            self.held = self.parts[0].shape[1]
 
     def found(self) -> tuple[float, float]:
         """The share of rows that copy another, and nats of evidence that they are no coincidence.
 
         Rows that merely have the same prediction would differ in their targets, sooner or later.
         """
-        row, target, surprise = self.kept
+        row, target, surprise = np.concatenate(self.parts, axis=1)
         order = np.argsort(row, kind="stable")
         row, target, surprise = row[order], target[order], surprise[order].view(np.float64)
         if row.size < 2:
@@ -53,7 +54,7 @@ class Copies:
 
 def _hash(rows: np.ndarray) -> np.ndarray:
     """(n,): of each row's bits, by multiplication and shift modulo 2^64."""
-    bits = np.ascontiguousarray(rows).view(np.uint64)
+    bits = rows.view(np.uint64).reshape(len(rows), -1)
     factors = np.random.default_rng(0).integers(0, 2**64, bits.shape[1], np.uint64) | np.uint64(1)
     mixed = (bits ^ (bits >> np.uint64(29))) * factors
     total = (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
@@ -70,10 +71,8 @@ class Certainty:
         self.count, self.right, self.loss = np.zeros(3), np.zeros(3), np.zeros(3)
 
     def add(self, chunk: Chunk) -> None:
-        likeliest = chunk.probs.max(axis=1)
-        with np.errstate(divide="ignore"):
-            odds = np.log(likeliest) - np.log1p(-likeliest)
-        place = np.searchsorted((CLEAR, 2 * CLEAR), odds)
+        odds = chunk.confidence_log_odds
+        place = (odds > CLEAR).astype(np.int64) + (odds > 2 * CLEAR)
         loss = -chunk.log_prob_of_label
         for total, values in (
             (self.count, None),

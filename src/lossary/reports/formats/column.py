@@ -48,6 +48,8 @@ class Column:
         kind = array.type
         if _is_text(kind):
             self._see_text(array)
+        elif _is_list(kind) and not _is_number(kind.value_type):
+            self.values = None
         elif _is_list(kind):
             self.kind = "list"
             if self.width is None and len(array) > array.null_count:
@@ -222,6 +224,13 @@ def _is_list(kind: Any) -> bool:
     import pyarrow as pa
 
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
+    return any(is_it(kind) for is_it in numbers)
 
 
 def _missing() -> pa.Array:

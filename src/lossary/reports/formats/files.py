@@ -12,7 +12,7 @@ from lossary.reports.bad_input import BadInput
 from lossary.reports.formats.npy import open_npy, open_npz
 from lossary.reports.formats.rows import COMPRESSED, SOURCES, json_records, refusing, row_suffix
 from lossary.reports.formats.safetensors import open_safetensors
-from lossary.reports.formats.stored import Stored
+from lossary.reports.formats.stored import MOST_LETTERS, Stored
 from lossary.reports.formats.table import Table
 from lossary.reports.formats.token_log_probs import open_token_log_probs
 from lossary.reports.formats.torch_file import open_torch
@@ -80,4 +80,6 @@ def _open(path: str) -> list[Stored]:
     arrays = OPENERS[suffix](path)
     if not arrays:
         raise BadInput("holds no arrays", file=path, fix="numpy.savez(path, logits=..., labels=...)")
+    if (longest := max(0 if array.table else len(array.key) for array in arrays)) > MOST_LETTERS:
+        raise BadInput(f"an array whose name has {longest:,} letters", file=path, fix=f"at most {MOST_LETTERS:,}")
     return arrays

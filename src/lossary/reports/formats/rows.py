@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossary.core.extras import MissingExtra
 from lossary.reports.bad_input import BadInput
-from lossary.reports.formats.stored import refuse_bomb
+from lossary.reports.formats.stored import MOST_LETTERS, refuse_bomb
 from lossary.reports.formats.token_log_probs import choices
 from lossary.translations import say
 
@@ -31,11 +31,12 @@ BLOCK = 4 * 2**20  # bytes of text parsed at a time; a row must fit
 SNIFFED = 2**20  # bytes that decide the encoding
 MOST_COLUMNS = 20_000
 RECORDS = 4096  # of JSON or Excel in a batch
+SPARSE = 10**6  # cells, from which tables that are nearly empty are refused
 WHOLE = 128 * 2**20  # bytes of a JSON document, which is read whole
 COMPRESSED = {".gz", ".zst", ".bz2", ".lz4"}
 COMMON_HAN = re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")  # the 3,755 frequent characters of GB 2312
 DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SyntaxError,
-           NotImplementedError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+           NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -116,7 +117,7 @@ def _text(path: str) -> Rows:
     delimiter = max(",;\t|", key=first.count)
     delimiter = " " if delimiter not in first and len(first.split()) > 1 else delimiter
     cells = [cell.strip().strip('"').strip() for cell in first.split(delimiter)]
-    _refuse_columns(path, len(cells))
+    _refuse_columns(path, cells)
     numbered = len(cells) > 1 and cells == [str(k) for k in range(len(cells))]
     has_header = numbered or not all(NUMBER.fullmatch(cell) for cell in cells)
 
@@ -185,7 +186,7 @@ def _parquet(path: str) -> Rows:
 
     with refusing(path), pq.ParquetFile(path) as file:
         names, promised = file.schema_arrow.names, 0
-        _refuse_columns(path, len(names))
+        _refuse_columns(path, names)
         for k in range(file.metadata.num_row_groups):
             promised += file.metadata.row_group(k).total_byte_size
         refuse_bomb(path, max(promised, file.metadata.num_rows), os.path.getsize(path))
@@ -203,10 +204,13 @@ def _arrow(path: str) -> Rows:
     @contextmanager
     def opened() -> Iterator[Any]:
         with refusing(path), pa.OSFile(path) as source:
-            try:
+            start = source.read(8)
+            source.seek(0)
+            if start.startswith(b"ARROW1"):
                 yield pa.ipc.open_file(source)
-            except pa.ArrowInvalid:
-                source.seek(0)
+            elif int.from_bytes(start[4:], "little") > source.size():
+                raise BadInput("cut, or not an Arrow file", file=path, fix="save it again")
+            else:
                 yield pa.ipc.open_stream(source)
 
     def all_batches(reader: Any) -> Iterator[Any]:
@@ -216,6 +220,7 @@ def _arrow(path: str) -> Rows:
 
     with opened() as reader:
         names = reader.schema.names
+    _refuse_columns(path, names)
 
     def batches(wanted: Sequence[str]) -> Iterator[Any]:
         with opened() as reader:
@@ -305,8 +310,12 @@ def _of_records(path: str, records: Callable[[], Iterable[dict[str, Any]]]) -> R
     import pyarrow as pa
 
     with refusing(path):
-        names = tuple(dict.fromkeys(name for record in islice(records(), RECORDS) for name in record))
-    _refuse_columns(path, len(names))
+        first = list(islice(records(), RECORDS))
+    names = tuple(dict.fromkeys(name for record in first for name in record))
+    _refuse_columns(path, names)
+    if len(names) * len(first) > max(SPARSE, 100 * sum(map(len, first))):
+        raise BadInput(f"{len(names):,} names in {len(first):,} records that share few of them", file=path,
+                       fix="give every record the same names")  # fmt: skip
 
     def batches(wanted: Sequence[str]) -> Iterator[Any]:
         with refusing(path):
@@ -327,9 +336,11 @@ def _array(values: list[Any]) -> Any:
         return pa.array([None if value is None else str(value) for value in values])
 
 
-def _refuse_columns(path: str, count: int) -> None:
-    if count > MOST_COLUMNS:
-        raise BadInput(f"{count:,} columns", file=path, fix=f"at most {MOST_COLUMNS:,} are read; save an .npz")
+def _refuse_columns(path: str, names: Sequence[str]) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise BadInput(f"{len(names):,} columns", file=path, fix=f"at most {MOST_COLUMNS:,} are read; save an .npz")
+    if (longest := max(map(len, names), default=0)) > MOST_LETTERS:
+        raise BadInput(f"a column whose name has {longest:,} letters", file=path, fix=f"at most {MOST_LETTERS:,}")
 
 
 def refuse_duplicates(path: str, names: Sequence[str]) -> None:

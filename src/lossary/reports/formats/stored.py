@@ -13,6 +13,7 @@ import numpy as np
 from lossary.reports.bad_input import BadInput
 
 MOST_ARRAYS = 1000  # in a file
+MOST_LETTERS = 10_000  # of a name
 BOMB_SIZE, BOMB_RATIO = 2**28, 200  # bytes that unpack to more than both are refused; weights do not shrink 200 times
 
 

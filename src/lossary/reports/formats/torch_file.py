@@ -63,8 +63,9 @@ def _tensors(key: str, content: Any) -> Iterator[tuple[str, Any]]:
 def stored_tensor(path: str, key: str, tensor: Any) -> Stored:
     if isinstance(tensor, np.ndarray):
         return Stored(path, key, tensor.shape, tensor.dtype, lambda rows: iter([tensor]))
-    if not tensor.is_floating_point() and tensor.is_complex():
-        raise BadInput(f"a tensor of {tensor.dtype}", file=path, key=key, fix="save real numbers")
+    if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized or tensor.device.type == "meta":
+        kind = f"{tensor.dtype}, {tensor.layout}, on {tensor.device}"
+        raise BadInput(f"a tensor of {kind}", file=path, key=key, fix="save real numbers, tensor.cpu().to_dense()")
     name = str(tensor.dtype).removeprefix("torch.")
     is_foreign = tensor.is_floating_point() and name not in ("float16", "float32", "float64")
 

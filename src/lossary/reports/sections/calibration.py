@@ -43,8 +43,7 @@ class Calibration(Section):
         loss, entropy = -chunk.log_prob_of_label, chunk.entropy
         self.loss.add(loss, chunk.sample)
         self.gap.add(loss - entropy, chunk.sample)
-        surprise = np.where(chunk.probs > 0, chunk.log_probs, 0.0)
-        self.variance += float(np.sum(np.sum(chunk.probs * surprise**2, axis=1) - entropy**2))
+        self.variance += float(np.sum(np.sum(chunk.probs * chunk.surprise**2, axis=1) - entropy**2))
         self.sample.add(chunk.logits, chunk.label)
         self.reliability.add(chunk)
 

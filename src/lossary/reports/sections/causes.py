@@ -73,7 +73,7 @@ class Causes(Section):
         self.regression = understanding.task == "regression"
         rows = max(1, min(SAMPLE_ROWS, SAMPLE_SCORES // max(1, understanding.classes)))
         self.sample = Reservoir(rows, seed)
-        self.waiting: list[np.ndarray] = []  # the last unit, whose next target is not known yet, and the one before it
+        self.waiting: list[np.ndarray] = []  # the last unit, whose next target is not known yet
         self.copies = Copies() if understanding.units_per_sample == 1 else None
         self.certainty, self.mean_probs, self.entropy, self.seen = Certainty(), np.zeros(understanding.classes), 0.0, 0
         self.equal = 0
@@ -85,11 +85,11 @@ class Causes(Section):
     def update(self, chunk: Chunk) -> None:
         self.seen += chunk.unit.size
         if self.regression:
-            self._keep([chunk.scores, chunk.target, chunk.unit, chunk.sample])
+            self._keep(chunk.scores, chunk.target, chunk.unit, chunk.sample)
             self.equal += int(np.count_nonzero(chunk.scores == chunk.target))
             surprise = np.ones(chunk.unit.size)
         else:
-            self._keep([chunk.log_probs, chunk.label, chunk.unit, chunk.sample])
+            self._keep(chunk.log_probs, chunk.label, chunk.unit, chunk.sample)
             self.certainty.add(chunk)
             self.mean_probs += chunk.probs.sum(axis=0)
             self.entropy += float(chunk.entropy.sum())
@@ -97,29 +97,32 @@ class Causes(Section):
         if self.copies is not None:
             self.copies.add(chunk, surprise)
 
-    def _keep(self, columns: list[np.ndarray]) -> None:
+    def _keep(self, scores: np.ndarray, target: np.ndarray, unit: np.ndarray, sample: np.ndarray) -> None:
         """Units with the targets of their neighbours; the last one waits for the next chunk."""
-        known = len(self.waiting[0]) - 1 if self.waiting else 0
-        if self.waiting:
-            columns = [np.concatenate(pair) for pair in zip(self.waiting, columns, strict=True)]
-        self.waiting = [column[-2:] for column in columns]
-        self._emit(columns, slice(known, -1))
-
-    def _emit(self, columns: list[np.ndarray], which: slice) -> None:
-        scores, target, unit, sample = columns
         absent = np.nan if self.regression else -1
         before, after = (np.full(target.shape, absent, target.dtype) for _ in range(2))
-        near = (np.diff(unit) == 1) & (self.u.frame.columns == 1 or self.u.task == "classification")
-        if self.u.units_per_sample > 1:
-            near &= np.diff(sample) == 0
+        near = self._near(unit[:-1], unit[1:], sample[:-1], sample[1:])
         before[1:] = np.where(near, target[:-1], absent)
         after[:-1] = np.where(near, target[1:], absent)
         rows = [scores, target, before, after, unit, sample]
-        if target[which].size:
-            self.sample.add(*(column[which] for column in rows))
+        if self.waiting:
+            _, last_target, _, last_after, last_unit, last_sample = self.waiting
+            if self._near(last_unit, unit[:1], last_sample, sample[:1]).all():
+                before[:1], last_after[:] = last_target, target[:1]
+            self.sample.add(*self.waiting)
+        if unit.size > 1:
+            self.sample.add(*(column[:-1] for column in rows))
+        self.waiting = [column[-1:].copy() for column in rows]
+
+    def _near(self, unit: np.ndarray, after: np.ndarray, sample: np.ndarray, sample_after: np.ndarray) -> np.ndarray:
+        """Whether a unit is followed by the next of the file, in one sample where that has several."""
+        if self.u.frame.columns > 1 and self.u.task != "classification":
+            return np.zeros(unit.shape, bool)
+        near = after - unit == 1
+        return near & (sample == sample_after) if self.u.units_per_sample > 1 else near
 
     def finish(self) -> Result:
-        self._emit(self.waiting, slice(-1, None))
+        self.sample.add(*self.waiting)
         return self._of_values() if self.regression else self._of_classes()
 
     # Classes ----------------------------------------------------------------------------------------------------------

@@ -17,8 +17,7 @@ class Confusion:
 
     def add(self, label: np.ndarray, predicted: np.ndarray) -> None:
         if self.counted:
-            pairs = np.bincount(label * self.classes + predicted, minlength=self.classes**2)
-            self.counts += pairs.reshape(self.classes, self.classes)
+            np.add.at(self.counts.reshape(-1), label * self.classes + predicted, 1)
 
     def taken_for(self, label: int) -> int | None:
         """The class that `label` is most often mistaken for."""

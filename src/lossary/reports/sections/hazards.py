@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DTYPES = (np.float32, np.float16)
 UNDERFLOW = {"float16": 24 * log(2), "float32": 149 * log(2)}  # -log of the smallest number above 0
-EDGES = np.geomspace(1e-4, 1e3, 57)
+EDGES = np.geomspace(1e-4, 1e3, 57)  # eight for each factor of 10
 COLUMNS = (
     Column("written out as"),
     Column("in"),
@@ -55,13 +55,14 @@ class Hazards(Section):
         self.largest_score = max(
             self.largest_score, float(np.abs(chunk.scores[np.isfinite(chunk.scores)]).max(initial=0))
         )
-        self.histogram += np.bincount(np.searchsorted(EDGES, exact), minlength=EDGES.size + 1)
+        self.histogram += np.bincount(_places(exact), minlength=EDGES.size + 1)
         finite = np.isfinite(exact)
         self.finite_sum, self.finite = self.finite_sum + float(exact[finite].sum()), self.finite + int(finite.sum())
         with np.errstate(all="ignore"):
+            scores = {dtype: chunk.scores.astype(dtype, order="C") for dtype in DTYPES}
             for name, formula in _formulas(chunk).items():
                 for dtype in DTYPES:
-                    answer = formula(chunk.scores.astype(dtype), chunk.label)
+                    answer = formula(scores[dtype], chunk.label)
                     lost = self.lost.setdefault((name, dtype.__name__), np.zeros(3))
                     _compare(lost, answer.astype(np.float64), exact, float(np.finfo(dtype).tiny))
             terms = np.concatenate([[self.sum_half], exact[finite].astype(np.float16)])
@@ -125,15 +126,22 @@ def _formulas(chunk: Chunk) -> dict[str, Naive]:
         return {"−log(p)": _of_yes_or_no if chunk.scores.ndim == 1 else _of_label}
     if chunk.scores.ndim == 1:
         return {"−log(sigmoid(x)), −log(1 − sigmoid(x))": lambda x, y: _of_yes_or_no(1 / (1 + np.exp(-x)), y)}
+    largest = chunk.scores.max(axis=1, keepdims=True)
     return {
-        "−log(softmax(x))": lambda x, y: _of_label(_softmax(x - x.max(axis=1, keepdims=True)), y),
-        "−log(exp(x) / sum(exp(x)))": lambda x, y: _of_label(_softmax(x), y),
+        "−log(softmax(x))": lambda x, y: _of_softmax(x - largest.astype(x.dtype), y),
+        "−log(exp(x) / sum(exp(x)))": _of_softmax,
     }
 
 
-def _softmax(x: np.ndarray) -> np.ndarray:
+def _places(exact: np.ndarray) -> np.ndarray:
+    """Which edge is the first that is not below."""
+    with np.errstate(divide="ignore"):
+        return np.clip(np.ceil(8 * (np.log10(exact) + 4)), 0, EDGES.size).astype(np.int64)
+
+
+def _of_softmax(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     exponentials = np.exp(x)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return -np.log(exponentials[np.arange(y.size), y] / exponentials.sum(axis=1))
 
 
 def _of_label(p: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN = 25
 CONCENTRATED = 0.1  # share of the loss in 1 % of the samples that is worth a sentence
-EDGES = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 4001), [np.inf]])
+LEAST, BINS, PER_DECADE = 1e-12, 4002, 500 / 3  # up to 1e12; the first and the last bin hold what lies beyond
 SCORE_COLUMNS = (
     Column("sample"),
     Column("loss", "#.4g"),
@@ -46,17 +46,20 @@ class Highest(Section):
     def __init__(self, understanding: Understanding, seed: int) -> None:
         super().__init__(understanding, seed)
         self.top = np.zeros((6, 0))  # loss, unit, target, prediction, p(target) or target value, p(prediction) or value
-        self.count, self.total = np.zeros(EDGES.size - 1), np.zeros(EDGES.size - 1)
+        self.count, self.total = np.zeros(BINS), np.zeros(BINS)
         self.infinite = 0
 
     def update(self, chunk: Chunk) -> None:
         loss = chunk.loss
-        highest = np.argpartition(-loss, min(SHOWN, loss.size) - 1)[:SHOWN]
-        self.top = np.concatenate([self.top, _details(chunk, highest)], axis=1)
-        self.top = self.top[:, np.lexsort((self.top[1], -self.top[0]))[:SHOWN]]
+        full = self.top.shape[1] == SHOWN
+        highest = np.flatnonzero(loss > self.top[0, -1]) if full else np.arange(loss.size)
+        if highest.size:
+            highest = highest[np.argsort(-loss[highest], kind="stable")[:SHOWN]]
+            self.top = np.concatenate([self.top, _details(chunk, highest)], axis=1)
+            self.top = self.top[:, np.lexsort((self.top[1], -self.top[0]))[:SHOWN]]
         finite = loss[np.isfinite(loss)]
         self.infinite += loss.size - finite.size
-        place = np.maximum(np.searchsorted(EDGES, finite, side="right") - 1, 0)
+        place = _places(finite)
         self.count += np.bincount(place, minlength=self.count.size)
         self.total += np.bincount(place, finite, self.total.size)
 
@@ -117,6 +120,13 @@ def _details(chunk: Chunk, at: np.ndarray) -> np.ndarray:
         return np.stack([loss, unit, chunk.target[at], chunk.scores[at], nothing, nothing])
     own = np.exp(chunk.log_prob_of_label[at])
     return np.stack([loss, unit, chunk.label[at], chunk.predicted[at], own, chunk.confidence[at]])
+
+
+def _places(losses: np.ndarray) -> np.ndarray:
+    """The bin of each loss, on a logarithmic scale."""
+    with np.errstate(divide="ignore"):
+        scaled = np.log10(losses / LEAST) * PER_DECADE
+    return np.clip(np.floor(scaled) + 1, 0, BINS - 1).astype(np.int64)
 
 
 def concentration(count: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

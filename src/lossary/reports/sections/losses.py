@@ -267,7 +267,7 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
             "error rate": (wrong, deferred("how often the likeliest classes differ")),
         }
     nll = F.nll_loss(chunk.log_probs, chunk.target, reduction="none")
-    smooth = F.cross_entropy(chunk.logits, chunk.target, label_smoothing=0.1, reduction="none")
+    smooth = 0.9 * chunk.loss - 0.1 * chunk.log_probs.mean(axis=1)
     brier = np.sum(chunk.probs**2, axis=1) - 2 * np.exp(chunk.log_prob_of_label) + 1
     return {
         "cross_entropy": (chunk.loss, deferred("−log p(target)")),
@@ -282,12 +282,14 @@ def _losses(chunk: Chunk) -> dict[str, Described]:
 
 
 def _regression_losses(chunk: Chunk) -> dict[str, Described]:
-    x, y = chunk.scores, chunk.target
+    size = np.abs(chunk.residual)
+    within = np.minimum(size, 1)
+    huber = within * (size - within / 2)
     return {
-        "mse_loss": (F.mse_loss(x, y, reduction="none"), deferred("squared error")),
-        "l1_loss": (F.l1_loss(x, y, reduction="none"), deferred("absolute error")),
-        "smooth_l1_loss": (F.smooth_l1_loss(x, y, reduction="none"), "beta = 1"),
-        "huber_loss": (F.huber_loss(x, y, reduction="none"), "delta = 1"),
+        "mse_loss": (chunk.loss, deferred("squared error")),
+        "l1_loss": (size, deferred("absolute error")),
+        "smooth_l1_loss": (huber, "beta = 1"),
+        "huber_loss": (huber, "delta = 1"),
     }
 
 

@@ -75,24 +75,25 @@ class Performance(Section):
             self.count += np.bincount(group, chunk.label, self.groups)
             self.guessed += np.bincount(group, yes, self.groups)
             self.right += np.bincount(group, yes & (chunk.label > 0), self.groups)
-            self._rank(group, chunk.label, chunk.probs[:, 1])
+            if len(self.bins):
+                place = _places(chunk.log_odds[:, 1])
+                for own in (0, 1):
+                    self._count(own, group[chunk.label == own], place[chunk.label == own])
             return
         self.count += np.bincount(chunk.label, minlength=self.groups)
         self.guessed += np.bincount(chunk.predicted, minlength=self.groups)
         self.right += np.bincount(chunk.label, chunk.predicted == chunk.label, self.groups)
         self.confusion.add(chunk.label, chunk.predicted)
         if len(self.bins):
-            every = np.arange(self.groups)
-            self._rank(every, chunk.label[:, None] == every, chunk.probs)
+            place = _places(chunk.log_odds)
+            own = np.take_along_axis(place, chunk.label[:, None], axis=1)[:, 0]
+            self._count(1, chunk.label, own)
+            self._count(0, np.arange(self.groups), place)
+            self._count(0, chunk.label, own, -1)
 
-    def _rank(self, group: np.ndarray, own: np.ndarray, probs: np.ndarray) -> None:
-        if not len(self.bins):
-            return
-        with np.errstate(divide="ignore"):
-            logit = np.log(probs) - np.log1p(-np.minimum(probs, 1))
-        place = np.clip((logit + LOGIT) / (2 * LOGIT) * BINS, 0, BINS - 1).astype(np.int64)
-        flat = ((group * 2 + own) * BINS + place).ravel()
-        self.bins += np.bincount(flat, minlength=self.bins.size).reshape(self.bins.shape)
+    def _count(self, own: int, group: np.ndarray, place: np.ndarray, step: int = 1) -> None:
+        counts = np.bincount((group * BINS + place).ravel(order="K"), minlength=self.groups * BINS)
+        self.bins[:, own] += step * counts.reshape(self.groups, BINS)
 
     def finish(self) -> Result:
         rows = {k: self._row(k) for k in np.flatnonzero(self.count).tolist()}
@@ -192,6 +193,12 @@ class Performance(Section):
             text = join("; ", pairs) or say("no mistakes")
             draw = partial(_draw, counts=counts, share=share, names=names)
             result.figures.append(Figure(say("Targets (rows) and decisions (columns)"), text, draw, height=4.2))
+
+
+def _places(log_odds: np.ndarray) -> np.ndarray:
+    """The bin of each probability."""
+    scaled = (log_odds + LOGIT) / (2 * LOGIT) * BINS
+    return np.clip(scaled, 0, BINS - 1, out=scaled).astype(np.int64)
 
 
 def _share(part: float, of: float) -> Interval:

@@ -40,8 +40,7 @@ class Reliability:
     def add(self, chunk: Chunk) -> None:
         predicted = chunk.probs[:, 1] if self.single else chunk.confidence
         happened = chunk.label if self.single else chunk.predicted == chunk.label
-        with np.errstate(divide="ignore"):
-            logit = np.log(predicted) - np.log1p(-predicted)
+        logit = chunk.log_odds[:, 1] if self.single else chunk.confidence_log_odds
         place = np.clip((logit + LOGIT) / (2 * LOGIT) * FINE, 0, FINE - 1).astype(np.int64)
         for row, values in enumerate((None, predicted, happened)):
             self.bins[row] += np.bincount(place, values, FINE)

@@ -43,7 +43,7 @@ class Residuals(Section):
         return understanding.task == "regression"
 
     def update(self, chunk: Chunk) -> None:
-        residual = chunk.scores - chunk.target
+        residual = chunk.residual
         self.moments.add(residual, np.zeros(residual.size, np.int64))
         self.largest = max(self.largest, float(np.abs(residual).max()))
         self.sample.add(residual, chunk.scores, chunk.target)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf, nan
 from typing import NamedTuple
 
 import numpy as np
+
+from lossary.reports.frame import BLOCK
 
 
 class Fit(NamedTuple):
@@ -22,13 +25,30 @@ class Fit(NamedTuple):
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
+    answer = np.empty_like(logits)
+    for part in _parts(logits):
+        answer[part] = _log_softmax(logits[part])
+    return answer
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
+def _parts(rows: np.ndarray) -> Iterator[slice]:
+    """Of so many rows that what is computed of them stays in a core's cache."""
+    step = max(1, BLOCK // max(1, rows.shape[1]))
+    return (slice(start, start + step) for start in range(0, len(rows), step))
+
+
 def nll(logits: np.ndarray, label: np.ndarray, beta: float) -> float:
     """Mean of -log softmax(beta * logits)[label]."""
-    return float(-log_softmax(beta * logits)[np.arange(len(label)), label].mean())
+    losses = np.empty(len(label))
+    for part in _parts(logits):
+        of_label = np.take_along_axis(_log_softmax(beta * logits[part]), label[part, None], axis=1)
+        losses[part] = -of_label[:, 0]
+    return float(losses.mean())
 
 
 def fit_temperature(logits: np.ndarray, label: np.ndarray) -> Fit:
@@ -52,10 +72,12 @@ def fit_temperature(logits: np.ndarray, label: np.ndarray) -> Fit:
         return Fit(0.0, before, float(np.mean(np.log(largest.sum(axis=1)))), len(label))
     beta = 1.0
     for _ in range(100):
-        q = np.exp(log_softmax(beta * logits))
-        mean = np.sum(q * z, axis=1)
-        slope = float(np.mean(mean - z_label))
-        curvature = float(np.mean(np.sum(q * z**2, axis=1) - mean**2))
+        mean, variance = np.empty(len(label)), np.empty(len(label))
+        for part in _parts(logits):
+            q = np.exp(_log_softmax(beta * logits[part]))
+            mean[part] = np.sum(q * z[part], axis=1)
+            variance[part] = np.sum(q * z[part] ** 2, axis=1) - mean[part] ** 2
+        slope, curvature = float(np.mean(mean - z_label)), float(np.mean(variance))
         newton = beta - slope / curvature if curvature > 0 else beta
         previous, beta = beta, float(np.clip(newton, beta / 2, 2 * beta))
         if abs(beta - previous) <= 1e-12 * beta:
