@@ -10,8 +10,8 @@ import grimp
 import pytest
 
 TOP = """
-__main__ alignment cli contract explorer functional identities information log_probs misuse modules nn ops patch plots recorder
-reports testing translations version weights which
+__main__ alignment cli contract explorer functional identities information log_probs misuse modules nn ops patch plots
+recorder reports testing translations version weights which
 """
 LAYERS = (["core"], ["kernels"], ["dispatch"], ["losses"], ["", *TOP.split()])
 """What stands in the package, which is "" itself, from the lowest layer to the top."""

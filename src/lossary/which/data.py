@@ -102,6 +102,8 @@ def _of_both(understood: Understanding, chunk: Chunk, note: _Notes) -> Seen:
             if understood.classes == 2:
                 seen.task = "binary"
                 seen.circumstances["two-outputs"] = note("two-outputs")
+        case "recorded":
+            seen = _classes(_count(target), note)
         case "tokens":
             return Seen("language-model", circumstances={})
     if understood.kind == "logprobs":
