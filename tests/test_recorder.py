@@ -293,6 +293,11 @@ class TestProcesses:
         result = report(tmp_path / "run")
         assert result["losses"].values["cross_entropy"]["mean"] == pytest.approx(whole, rel=1e-5)
         assert not any("more than once" in finding.text for _, finding in result.findings)
+        worst = int(np.argmin(LOG_P[np.arange(N), LABELS]))
+        assert result["highest"].tables[0].rows[0][0] == str(worst)
+        whole = LOG_P[np.r_[0:N:2, 1:N:2]], LABELS[np.r_[0:N:2, 1:N:2]], np.r_[0:N:2, 1:N:2]
+        compared = compare(tmp_path / "run", recorded(tmp_path / "one", whole))
+        assert compared["difference"].values["difference"] == pytest.approx(0, abs=1e-6)
         recorded(tmp_path / "run", (LOGITS[:10], LABELS[:10], range(10)))
         again = report(tmp_path / "run")
         assert again.understanding.units == N + 10

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from lossary import nn as nn
     from lossary.plots import plot as plot
     from lossary.recorder import Recorder as Recorder
+    from lossary.reports import compare as compare
     from lossary.reports import report as report
 else:  # a type checker would take every name for one of these
     __all__ = [name for name, x in globals().items() if name[0] != "_" and not isinstance(x, _Module | bool)]
     # Imported when they are asked for: nn imports torch, reports and plots import SciPy.
     _MODULES_LATER = ("identities", "information", "nn")
-    _NAMES_LATER = {"Recorder": "recorder", "plot": "plots", "report": "reports"}
+    _NAMES_LATER = {"Recorder": "recorder", "compare": "reports", "plot": "plots", "report": "reports"}
 
     def __getattr__(name: str) -> object:
         why = f"lossary has no {name!r}; lossary.catalogue() lists the losses, dir(lossary) the rest"

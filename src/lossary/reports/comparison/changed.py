@@ -35,7 +35,7 @@ TOKENS = (
     Column("p(token) of A", "#.3g"),
     Column("p(token) of B", "#.3g"),
 )
-COUNTS = (Column(""), Column("B is right", ",d"), Column("B is wrong", ",d"))
+COUNTS = (Column("decisions"), Column("B is right", ",d"), Column("B is wrong", ",d"))
 
 
 class Top:

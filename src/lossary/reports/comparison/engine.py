@@ -16,6 +16,7 @@ from lossary.reports.comparison.pair import Pairs
 from lossary.reports.comparison.part import Part
 from lossary.reports.comparison.recalibration import Calibration
 from lossary.reports.engine import Report, facts
+from lossary.reports.options import spelled
 from lossary.reports.result import Finding, Result
 from lossary.reports.understand import Understanding
 from lossary.translations import Language, say
@@ -90,7 +91,7 @@ def _sentence(parts: list[Part]) -> str:
 
 def _doubts(a: Understanding, b: Understanding, pairs: Pairs) -> list[Finding]:
     found = [
-        Finding(doubt.severity, f"{name}: {doubt.text}", doubt.fix, doubt.cause)
+        Finding(doubt.severity, f"{name}: {spelled(doubt.text)}", spelled(doubt.fix), doubt.cause)
         for name, u in (("A", a), ("B", b))
         for doubt in u.doubts
     ]

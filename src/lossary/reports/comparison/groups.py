@@ -96,7 +96,7 @@ class ByClass(Part):
         name = self.a.name if self.labels else lambda k: answer(self.a, k)
         names = [name(k) for k in range(parts.size)]
         rows = [(names[k], *groups.row(k, flips=True)) for k in order[:SHOWN]]
-        what = Column("label" if self.labels else "class")
+        what = Column("label") if self.labels else Column("class")
         note = say("The {n} that differ most of {all:,}.", n=SHOWN, all=len(order)) if len(order) > SHOWN else ""
         return self.result(
             findings=self._findings(order, names),

@@ -170,7 +170,5 @@ class RecordedReliability(Section):
             tables=self.reliability.tables(),
             figures=self.reliability.figures(),
             values={"ece": error, "ece_by_chance": by_chance},
-            method=say(
-                "ECE: bins of equal count; by chance: when each outcome is drawn with its predicted probability."
-            ),
+            method=say("ECE: bins of equal count; by chance: each outcome drawn with its predicted probability."),
         )
