@@ -8,7 +8,7 @@ import sys
 import lossary
 
 losses = {record.name for record in lossary.catalogue()}
-later = {"functional", "identities", "information", "nn", "plot", "Recorder", "report", "__version__"}
+later = {"functional", "identities", "information", "nn", "compare", "plot", "Recorder", "report", "__version__"}
 others = {"LogProb", "Mixed", "TopK", "catalogue", "check", "class_weights", "ctc_align", "explain", "linear_log_prob",
           "log_prob", "loss", "patch_torch", "pos_weight", "strict"}
 assert set(dir(lossary)) == losses | others | later, set(dir(lossary)) ^ (losses | others | later)

@@ -22,7 +22,7 @@ from lossary.reports.engine import run as run_sections
 from lossary.reports.read import open_input
 from lossary.reports.sections.frequencies import scheme_weights
 from lossary.reports.sections.noise import fit_all
-from lossary.reports.sections.temperature import fit_temperature
+from lossary.reports.temperature import fit_temperature
 from lossary.reports.understand import understand
 
 N, C = 600, 5

@@ -9,7 +9,7 @@ import numpy as np
 
 from lossary.reports.causes.cause import EVIDENCE, Cause, cost_of_parameters
 from lossary.reports.causes.rows import CERTAIN, Rows
-from lossary.reports.sections.temperature import fit_temperature, log_softmax
+from lossary.reports.temperature import fit_temperature, log_softmax
 from lossary.translations import deferred, join, say
 
 ENOUGH = 20  # rows for each class whose bias is fitted

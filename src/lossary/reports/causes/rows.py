@@ -10,7 +10,7 @@ import numpy as np
 
 from lossary.misuse.measures import association
 from lossary.reports.causes.cause import EVIDENCE, FLOOR, Cause, gained, half_width
-from lossary.reports.sections.temperature import log_softmax
+from lossary.reports.temperature import log_softmax
 from lossary.reports.understand import PLURALS
 from lossary.translations import say
 

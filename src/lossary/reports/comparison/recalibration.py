@@ -16,7 +16,7 @@ from lossary.reports.comparison.difference import Compared
 from lossary.reports.comparison.pair import Pair
 from lossary.reports.comparison.part import Part
 from lossary.reports.result import Column, Result, Table
-from lossary.reports.sections.temperature import fit_temperature, log_softmax
+from lossary.reports.temperature import fit_temperature, log_softmax
 from lossary.reports.understand import Understanding
 from lossary.translations import say
 

@@ -14,7 +14,7 @@ from lossary.reports.palette import ACCENT, INK, MUTED
 from lossary.reports.result import Column, Figure, Result, Table
 from lossary.reports.sections.base import Section
 from lossary.reports.sections.reliability import Reliability
-from lossary.reports.sections.temperature import Fit, fit_temperature, nll
+from lossary.reports.temperature import Fit, fit_temperature, nll
 from lossary.reports.understand import Understanding
 from lossary.translations import join, say
 
