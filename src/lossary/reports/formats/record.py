@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -119,7 +120,7 @@ class Record:
 
 
 def is_record(path: str | Path) -> bool:
-    return (Path(path) / META).is_file()
+    return os.path.isfile(Path(path) / META)
 
 
 def open_record(path: str | Path) -> Record:
