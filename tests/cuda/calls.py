@@ -125,6 +125,18 @@ CALLS = {
     "efficient boxes": _boxes("box_iou_loss", kind="eiou"),
     **{name: _rows(name, (16, 21, 512, 512), 5, 3.8) for name in ("dice_loss", "jaccard_loss", "tversky_loss")},
     "masks": _rows("dice_loss", (16, 21, 512, 512), 5, 5, soft=True, activation="sigmoid", squared=True),
+    **{
+        f"cox_loss, {ties}": Call(
+            "cox_loss",
+            lambda dtype, ties=ties: (
+                (learned(dtype, 2**20), data(torch.float32, 2**20), data(torch.float32, 2**20)),
+                {"ties": ties},
+            ),
+            3,
+            67,
+        )
+        for ties in ("breslow", "efron")
+    },
     "triplet_margin_loss": Call(
         "triplet_margin_loss",
         lambda dtype: (tuple(learned(dtype, ROWS, 1024) for _ in range(3)), {}),

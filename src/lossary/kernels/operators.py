@@ -145,7 +145,7 @@ _reducing("overlap", "input", unreduced=_of_classes, on_cuda=True)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1], on_cuda=True)
 _reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1], on_cuda=True)
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
-_reducing("cox", "input", unreduced=lambda given: given["input"].shape)
+_reducing("cox", "input", unreduced=lambda given: given["input"].shape, on_cuda=True)
 _reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3])
 _reducing(
     "linear_softmax_rows",

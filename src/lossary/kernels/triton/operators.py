@@ -5,6 +5,7 @@ from typing import Any
 
 from lossary.kernels.triton import rows
 from lossary.kernels.triton.boxes import box_losses
+from lossary.kernels.triton.cox import cox
 from lossary.kernels.triton.divergence import kl_rows
 from lossary.kernels.triton.elementwise import elementwise_losses, elementwise_of_two
 from lossary.kernels.triton.overlap import overlap
@@ -25,5 +26,6 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "overlap": overlap,
     "pairs": pairs,
     "boxes": box_losses,
+    "cox": cox,
     "rescale_": rescale_,
 }
