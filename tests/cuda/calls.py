@@ -137,6 +137,15 @@ CALLS = {
         )
         for ties in ("breslow", "efron")
     },
+    **{
+        name: Call(
+            "rnnt_loss",
+            lambda dtype, n=n: ((learned(dtype, 16, 500, 201, n), classes(16, 200), classes(16), classes(16)), {}),
+            5,
+            traffic,
+        )
+        for name, n, traffic in (("rnnt_loss", 1024, 3.1), ("rnnt_loss, few classes", 29, 5.3))
+    },
     "triplet_margin_loss": Call(
         "triplet_margin_loss",
         lambda dtype: (tuple(learned(dtype, ROWS, 1024) for _ in range(3)), {}),

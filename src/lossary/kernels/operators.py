@@ -146,7 +146,7 @@ _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:
 _reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1], on_cuda=True)
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
 _reducing("cox", "input", unreduced=lambda given: given["input"].shape, on_cuda=True)
-_reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3])
+_reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3], on_cuda=True)
 _reducing(
     "linear_softmax_rows",
     *LAYER,

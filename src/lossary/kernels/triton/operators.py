@@ -11,6 +11,7 @@ from lossary.kernels.triton.elementwise import elementwise_losses, elementwise_o
 from lossary.kernels.triton.overlap import overlap
 from lossary.kernels.triton.pairs import pairs
 from lossary.kernels.triton.rescale import rescale_
+from lossary.kernels.triton.rnnt import rnnt
 
 IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "softmax_rows": rows.softmax_rows,
@@ -27,5 +28,6 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "pairs": pairs,
     "boxes": box_losses,
     "cox": cox,
+    "rnnt": rnnt,
     "rescale_": rescale_,
 }
