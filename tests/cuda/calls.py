@@ -146,6 +146,18 @@ CALLS = {
         )
         for name, n, traffic in (("rnnt_loss", 1024, 3.1), ("rnnt_loss, few classes", 29, 5.3))
     },
+    **{
+        f"info_nce_loss, {name}": Call(
+            "info_nce_loss",
+            lambda dtype, options=options: ((learned(dtype, 4096, 512), learned(dtype, 4096, 512)), options),
+            launches,
+            traffic,
+        )
+        for name, options, launches, traffic in (
+            ("two chunks", {}, 9, 32.1),
+            ("symmetric", {"symmetric": True}, 11, 48.1),
+        )
+    },
     "triplet_margin_loss": Call(
         "triplet_margin_loss",
         lambda dtype: (tuple(learned(dtype, ROWS, 1024) for _ in range(3)), {}),

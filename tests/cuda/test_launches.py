@@ -49,7 +49,7 @@ def test_what_is_left_out_is_left_out_on_purpose() -> None:
     """Products of a linear layer in chunks, and CTC, take the formula."""
     kernels = [loss.kernel for loss in lossary.catalogue() if loss.kernel]
     left_out = {type(kernel).__name__ for kernel in kernels if not operators.OPERATORS[kernel.operator].on_cuda}
-    assert left_out == {"LinearRows", "CTC", "Similarities"}
+    assert left_out == {"LinearRows", "CTC"}
 
 
 def test_implementations_are_those_that_operators_names() -> None:

@@ -152,7 +152,12 @@ _reducing(
     *LAYER,
     unreduced=lambda given: (given["input"].shape[0], *given["linear_weight"].shape[1:-1]),
 )
-_reducing("similarities", "input", "candidates", "temperature", unreduced=lambda given: given["input"].shape[:1])
+_reducing(
+    "similarities",
+    *("input", "candidates", "temperature"),
+    unreduced=lambda given: given["input"].shape[:1],
+    on_cuda=True,
+)
 _operator("log_prob", "logits", answers=_statistics, on_cuda=True)
 _operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]), on_cuda=True)
 _operator("linear_log_prob", *LAYER, answers=_statistics)

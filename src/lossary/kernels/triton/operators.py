@@ -12,6 +12,7 @@ from lossary.kernels.triton.overlap import overlap
 from lossary.kernels.triton.pairs import pairs
 from lossary.kernels.triton.rescale import rescale_
 from lossary.kernels.triton.rnnt import rnnt
+from lossary.kernels.triton.similarities import similarities
 
 IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "softmax_rows": rows.softmax_rows,
@@ -29,5 +30,6 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "boxes": box_losses,
     "cox": cox,
     "rnnt": rnnt,
+    "similarities": similarities,
     "rescale_": rescale_,
 }
