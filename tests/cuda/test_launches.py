@@ -7,6 +7,8 @@ import torch
 from calls import CALLS, classes, learned
 from launches import Launch, recorded
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
 
 import lossary
 from lossary.kernels import operators
@@ -60,6 +62,15 @@ def test_implementations_are_those_that_operators_names() -> None:
 def test_explain_says_fused(name: str) -> None:
     args, kwargs = CALLS[name].make(torch.float32)
     found = lossary.explain(getattr(lossary, CALLS[name].loss), *args, **kwargs)
+    assert found.chosen == "fused", str(found)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_explain_says_fused_of_fake_tensors(name: str) -> None:
+    given = CALLS[name].make(torch.float32)
+    with FakeTensorMode():
+        args, kwargs = tree_map_only(Tensor, lambda x: torch.empty(x.shape, dtype=x.dtype, device="cuda"), given)
+        found = lossary.explain(getattr(lossary, CALLS[name].loss), *args, **kwargs)
     assert found.chosen == "fused", str(found)
 
 
