@@ -79,7 +79,7 @@ def test_what_nobody_knows_is_nan():
 def test_what_is_no_duration_and_no_event_is_nan(name, wrong):
     """Where the CPU raises; nobody waits for a device that could say so."""
     x, duration, event, _ = batch(5, torch.float32)
-    duration = duration.float()
+    duration, event = duration.float(), event.index_fill(0, torch.tensor(7), 0.0)
     {"duration": duration, "event": event}[name][7] = wrong
     of = IMPLEMENTATIONS["cox"]
     given = x, duration, event, None, order_of_time(duration, None)

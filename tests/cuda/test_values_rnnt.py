@@ -72,10 +72,13 @@ def test_rows_of_many_classes():
 def test_near_certain_samples_keep_their_digits():
     x, y = torch.zeros(1, T, S + 1, C), torch.tensor([[1, 2, 3]])
     for u in range(S):
-        x[0, u, u, y[0, u]] = 25.0
-    x[0, :, S, 0] = 25.0
-    x[0, 3] += torch.arange(20.0).reshape(S + 1, C) / 20
+        x[0, u, u, y[0, u]] = x[0, u, u + 1, 0] = 25.0
+    x[0, 3, S, 0] = 25.0
+    at_once = torch.zeros(1, T, S + 1, C)  # labels of one frame, which a blank would lose
+    at_once[0, 0, torch.arange(S + 1), torch.tensor([1, 2, 3, 0])] = 25.0
+    at_once[0, 0, 1, 0] = 10.0
     for scale in (1.0, 0.6, 3.0):
+        compare(scale * at_once, y, torch.tensor([1]), LABELS[:1], 0, False, None, NONE, None, None)
         compare(scale * x, y, FRAMES[:1], LABELS[:1], 0, False, None, NONE, None, None)
 
 
@@ -89,6 +92,7 @@ def test_limits(zero_infinity):
     compare(x, y, FRAMES, LABELS, *tail)
     x[1, 1, 1], x[2, 0, 0, 3] = -torch.inf, torch.nan
     compare(x, y, FRAMES, LABELS, *tail)
+    compare(x, y, FRAMES, LABELS, 0, zero_infinity, WEIGHT, NONE, None, None)
     compare(300 * batch(0, torch.float32)[0], y, FRAMES, LABELS, *tail)
 
 
