@@ -125,6 +125,39 @@ CALLS = {
     "efficient boxes": _boxes("box_iou_loss", kind="eiou"),
     **{name: _rows(name, (16, 21, 512, 512), 5, 3.8) for name in ("dice_loss", "jaccard_loss", "tversky_loss")},
     "masks": _rows("dice_loss", (16, 21, 512, 512), 5, 5, soft=True, activation="sigmoid", squared=True),
+    **{
+        f"cox_loss, {ties}": Call(
+            "cox_loss",
+            lambda dtype, ties=ties: (
+                (learned(dtype, 2**20), data(torch.float32, 2**20), data(torch.float32, 2**20)),
+                {"ties": ties, "strata": classes(2**20)},
+            ),
+            3,
+            75,
+        )
+        for ties in ("breslow", "efron")
+    },
+    **{
+        name: Call(
+            "rnnt_loss",
+            lambda dtype, n=n: ((learned(dtype, 16, 500, 201, n), classes(16, 200), classes(16), classes(16)), {}),
+            5,
+            traffic,
+        )
+        for name, n, traffic in (("rnnt_loss", 1024, 3.1), ("rnnt_loss, few classes", 29, 5.3))
+    },
+    **{
+        f"info_nce_loss, {name}": Call(
+            "info_nce_loss",
+            lambda dtype, options=options: ((learned(dtype, 4096, 512), learned(dtype, 4096, 512)), options),
+            launches,
+            traffic,
+        )
+        for name, options, launches, traffic in (
+            ("two chunks", {}, 9, 32.1),
+            ("symmetric", {"symmetric": True}, 11, 48.1),
+        )
+    },
     "triplet_margin_loss": Call(
         "triplet_margin_loss",
         lambda dtype: (tuple(learned(dtype, ROWS, 1024) for _ in range(3)), {}),

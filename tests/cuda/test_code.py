@@ -21,8 +21,10 @@ def launched(name: str, dtype: torch.dtype) -> list[Launch]:
     return found
 
 
-BY_ELEMENT = {"nll_loss", "odd", "images", "short rows"}
-"""Where rows begin anywhere, and where a thread has fewer neighbours than 16 bytes hold."""
+SEVERAL = [name for name in CALLS if name.startswith(("cox_loss", "rnnt_loss", "info_nce_loss"))]
+"""Losses of several kernels of their own."""
+BY_ELEMENT = {"nll_loss", "odd", "images", "short rows", *SEVERAL} - {"rnnt_loss"}
+"""Where rows begin anywhere, or lie in any order, and where a thread has fewer neighbours than 16 bytes hold."""
 SPILLS = pytest.mark.xfail(strict=True, reason="8 bytes of each thread, in a branch that is rarely taken")
 SOME = ["cross_entropy", "mse_loss", "odd", "images", "cosine_embedding_loss"]
 
@@ -44,6 +46,13 @@ def test_code(name: str, dtype: torch.dtype, capability: int) -> None:
     if name not in BY_ELEMENT:
         assert code.count(rf"LDG\.E.*\.{bits}"), f"{launch.name} loads by less than {bits // 8} bytes"
         assert code.count(rf"STG\.E.*\.{bits}"), f"{launch.name} stores by less than {bits // 8} bytes"
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("name", SEVERAL)
+def test_code_of_every_launch(name: str, capability: int) -> None:
+    for launch in {launch.name: launch for launch in launched(name, torch.float32)}.values():
+        assert launch.code(capability).faults() == [], launch.name
 
 
 @pytest.mark.parametrize("name", ["total", "count", "rescale"])

@@ -7,6 +7,8 @@ import torch
 from calls import CALLS, classes, learned
 from launches import Launch, recorded
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
 
 import lossary
 from lossary.kernels import operators
@@ -45,6 +47,13 @@ def test_every_loss_with_kernels_is_here() -> None:
     assert {call.loss for call in CALLS.values()} == have
 
 
+def test_what_is_left_out_is_left_out_on_purpose() -> None:
+    """Products of a linear layer in chunks, and CTC, take the formula."""
+    kernels = [loss.kernel for loss in lossary.catalogue() if loss.kernel]
+    left_out = {type(kernel).__name__ for kernel in kernels if not operators.OPERATORS[kernel.operator].on_cuda}
+    assert left_out == {"LinearRows", "CTC"}
+
+
 def test_implementations_are_those_that_operators_names() -> None:
     assert set(IMPLEMENTATIONS) == {name for name, operator in operators.OPERATORS.items() if operator.on_cuda}
 
@@ -53,6 +62,15 @@ def test_implementations_are_those_that_operators_names() -> None:
 def test_explain_says_fused(name: str) -> None:
     args, kwargs = CALLS[name].make(torch.float32)
     found = lossary.explain(getattr(lossary, CALLS[name].loss), *args, **kwargs)
+    assert found.chosen == "fused", str(found)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_explain_says_fused_of_fake_tensors(name: str) -> None:
+    given = CALLS[name].make(torch.float32)
+    with FakeTensorMode():
+        args, kwargs = tree_map_only(Tensor, lambda x: torch.empty(x.shape, dtype=x.dtype, device="cuda"), given)
+        found = lossary.explain(getattr(lossary, CALLS[name].loss), *args, **kwargs)
     assert found.chosen == "fused", str(found)
 
 

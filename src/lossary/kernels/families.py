@@ -639,4 +639,4 @@ class Cox(Kernel):
 def order_of_time(duration: Array, strata: Array | None) -> Array:
     """The rows by stratum and duration."""
     order = duration.argsort(stable=True)
-    return order if strata is None else order[strata[order].argsort(stable=True)]
+    return order if strata is None else order.take(strata.take(order).argsort(stable=True))

@@ -145,14 +145,19 @@ _reducing("overlap", "input", unreduced=_of_classes, on_cuda=True)
 _reducing("pairs", "x1", "x2", "x3", unreduced=lambda given: given["x1"].shape[:-1], on_cuda=True)
 _reducing("boxes", "input", unreduced=lambda given: given["input"].shape[:-1], on_cuda=True)
 _reducing("ctc", "input", unreduced=lambda given: given["input"].shape[1:-1])
-_reducing("cox", "input", unreduced=lambda given: given["input"].shape)
-_reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3])
+_reducing("cox", "input", unreduced=lambda given: given["input"].shape, on_cuda=True)
+_reducing("rnnt", "logits", unreduced=lambda given: given["logits"].shape[:-3], on_cuda=True)
 _reducing(
     "linear_softmax_rows",
     *LAYER,
     unreduced=lambda given: (given["input"].shape[0], *given["linear_weight"].shape[1:-1]),
 )
-_reducing("similarities", "input", "candidates", "temperature", unreduced=lambda given: given["input"].shape[:1])
+_reducing(
+    "similarities",
+    *("input", "candidates", "temperature"),
+    unreduced=lambda given: given["input"].shape[:1],
+    on_cuda=True,
+)
 _operator("log_prob", "logits", answers=_statistics, on_cuda=True)
 _operator("log_prob_backward", answers=lambda given: torch.empty_like(given["logits"]), on_cuda=True)
 _operator("linear_log_prob", *LAYER, answers=_statistics)
