@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest
 
 from lossary.reports.comparison.pair import Pair
 from lossary.reports.comparison.part import Part, decides, is_clustered
@@ -107,6 +106,8 @@ class Decisions(Part):
         self.broken.add(pair, ~wrong_a & wrong_b)
 
     def finish(self) -> Result:
+        from scipy.stats import binomtest
+
         broken, mended = int(self.counts[0, 1]), int(self.counts[1, 0])
         known = {"mended": mended, "broken": broken}
         text = say("B mends {mended:,} of A's mistakes and makes {broken:,} of its own", **known)

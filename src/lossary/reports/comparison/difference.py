@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest
 
 from lossary import functional as F
 from lossary.reports.accumulate import Difference, Mean
@@ -140,6 +139,8 @@ class MeanDifference(Part):
         )
 
     def _findings(self) -> list[Finding]:
+        from scipy.stats import binomtest
+
         gain = self.main.gain
         findings = []
         if gain.sign < 0:

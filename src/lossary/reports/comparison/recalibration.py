@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from lossary.reports.accumulate import Reservoir
 from lossary.reports.comparison.difference import Compared
@@ -163,6 +162,8 @@ def _enough(logits: np.ndarray, label: np.ndarray) -> bool:
 
 def _with_biases(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Losses of the temperature and the biases that fit best; classes that do not occur have no bias."""
+    from scipy.optimize import minimize
+
     rows, n = np.arange(label.size), label.size
     share = np.bincount(label, minlength=scores.shape[1]) / n
     finite = np.isfinite(scores)
