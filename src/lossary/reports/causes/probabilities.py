@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, log
+from math import log
 
 import numpy as np
 
 from lossary.reports.causes.cause import EVIDENCE, Cause, cost_of_parameters
+from lossary.reports.causes.noise import Noise
 from lossary.reports.causes.rows import CERTAIN, Rows
-from lossary.reports.temperature import fit_temperature, log_softmax
+from lossary.reports.temperature import log_softmax
 from lossary.translations import deferred, join, say
 
 ENOUGH = 20  # rows for each class whose bias is fitted
@@ -23,7 +23,7 @@ SUSPECT = 0.5  # probability of being wrong from which a label is listed
 def temperature(rows: Rows) -> Cause[Rows] | None:
     if rows.association < CERTAIN:  # what is left fits the shares of the classes
         return None
-    fit = fit_temperature(rows.log_probs, rows.label)
+    fit = rows.temperature
     if not fit.exists:
         return None
     after = rows.with_scores(rows.log_probs / fit.temperature)
@@ -160,7 +160,7 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     noise = fit_noise(rows)
     if noise is None:
         return None
-    wrong = noise.suspicion(rows)
+    wrong = rows.suspicion(noise)
     suspects = wrong >= SUSPECT
     count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
     if not count:
@@ -179,7 +179,7 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     )
     return rows.explained(
         "label_noise",
-        noise.after(rows),
+        rows.with_noise(noise),
         cost=cost_of_parameters(2, rows.size),
         name=name,
         text=lambda loss: join(" ", [text, tempered]),
@@ -188,52 +188,14 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     )
 
 
-@dataclass(frozen=True)
-class Noise:
-    """share: of the labels that were drawn at random, ε. temperature: of the predictions beside them, T."""
-
-    share: float
-    temperature: float
-
-    def after(self, rows: Rows) -> Rows:
-        tempered = log_softmax(rows.log_probs / self.temperature)
-        return rows.with_scores(np.logaddexp(np.log1p(-self.share) + tempered, log(self.share / rows.classes)))
-
-    def suspicion(self, rows: Rows) -> np.ndarray:
-        """The probability that each label was drawn at random, and missed the class."""
-        at_random = self.share / rows.classes
-        p = np.exp(-rows.with_scores(rows.log_probs / self.temperature).loss)
-        return at_random / (at_random + (1 - self.share) * p)
-
-
 def fit_noise(rows: Rows, evidence: float = EVIDENCE) -> Noise | None:
     """The noise that the labels have, where it explains more than a temperature by so many nats beyond its cost."""
     if rows.association < CERTAIN:
         return None
-    noise = _likeliest(rows)
+    noise = rows.noise
     if not 0 < noise.share < 0.5:
         return None
-    alone = fit_temperature(rows.log_probs, rows.label)
+    alone = rows.temperature
     plain = rows.with_scores(rows.log_probs / alone.temperature) if alone.exists else rows
     cost = cost_of_parameters(1, rows.size)
-    return noise if rows.enough(plain.loss - noise.after(rows).loss, cost, evidence) else None
-
-
-def _likeliest(rows: Rows) -> Noise:
-    from scipy.optimize import minimize
-
-    z, label, each = rows.log_probs, rows.label, np.arange(rows.size)
-
-    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of the logarithm of 1/T and the log-odds of ε, with its slopes."""
-        beta, share = exp(point[0]), 1 / (1 + exp(-point[1]))
-        q = np.exp(log_softmax(beta * z))
-        p = q[each, label]
-        mixed = (1 - share) * p + share / rows.classes
-        by_beta = (1 - share) * p * (z[each, label] - np.sum(q * z, axis=1)) / mixed
-        by_share = (1 / rows.classes - p) / mixed
-        slopes = -beta * by_beta.mean(), -share * (1 - share) * by_share.mean()
-        return float(-np.log(mixed).mean()), np.array(slopes)
-
-    best = minimize(loss, (0.0, -3.0), jac=True, method="L-BFGS-B", bounds=((-4, 4), (-14, 0)))
-    return Noise(1 / (1 + exp(-best.x[1])), exp(-best.x[0]))
+    return noise if rows.enough(plain.loss - rows.with_noise(noise).loss, cost, evidence) else None

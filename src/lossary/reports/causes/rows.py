@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log
 
 import numpy as np
 
 from lossary.misuse.measures import association
 from lossary.reports.causes.cause import EVIDENCE, FLOOR, Cause, gained, half_width
-from lossary.reports.temperature import log_softmax
+from lossary.reports.causes.noise import Noise, likeliest
+from lossary.reports.temperature import Fit, fit_temperature, log_softmax
 from lossary.reports.understand import PLURALS
 from lossary.translations import say
 
@@ -79,6 +81,24 @@ class Rows:
         own, variance = association(self.log_probs, self.label)
         effect = gained(own, self.sample)[2]
         return float(own.sum()) / np.sqrt(variance * effect) if variance > 0 else 0.0
+
+    @cached_property
+    def temperature(self) -> Fit:
+        return fit_temperature(self.log_probs, self.label)
+
+    @cached_property
+    def noise(self) -> Noise:
+        return likeliest(self.log_probs, self.label)
+
+    def with_noise(self, noise: Noise) -> Rows:
+        tempered = log_softmax(self.log_probs / noise.temperature)
+        return self.with_scores(np.logaddexp(np.log1p(-noise.share) + tempered, log(noise.share / self.classes)))
+
+    def suspicion(self, noise: Noise) -> np.ndarray:
+        """The probability that each label was drawn at random, and missed the class."""
+        at_random = noise.share / self.classes
+        p = np.exp(-self.with_scores(self.log_probs / noise.temperature).loss)
+        return at_random / (at_random + (1 - noise.share) * p)
 
     def with_scores(self, scores: np.ndarray) -> Rows:
         return replace(self, log_probs=log_softmax(scores))

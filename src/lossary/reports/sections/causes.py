@@ -179,7 +179,7 @@ class Causes(Section):
         noise = probabilities.fit_noise(rows, EVIDENCE if certain else SLIGHT)
         if noise is None:
             return
-        wrong = noise.suspicion(rows)
+        wrong = rows.suspicion(noise)
         listed = np.argsort(-wrong, kind="stable")[: int((wrong >= probabilities.SUSPECT).sum())]
         names = names_of(self.u, rows.unit[listed])
         result.values["suspects"] = {"samples": names, "p_wrong": wrong[listed].tolist()}
