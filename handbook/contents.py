@@ -4,7 +4,7 @@ CONTENTS: dict[str, list[tuple[tuple[str, str], list[str]]]] = {
     "index": [
         (("", ""), ["start", "losses/index", "explorer"]),
         (("Understand", "理解"), ["why/index", "entropy/index", "ctc", "articles/index"]),
-        (("Practice", "实践"), ["stuck/index", "cookbook/index", "integrations/index", "migration/index"]),
+        (("Practice", "实践"), ["report", "stuck/index", "cookbook/index", "integrations/index", "migration/index"]),
         (("Look up", "查阅"), ["reference/index", "glossary"]),
     ],
     "why/index": [

@@ -298,6 +298,15 @@ class TestWhatIsCompared:
         )
 
 
+def test_it_shows_itself(other, good, labels):
+    """As reports do: its sentence, in lines and in a notebook, in the language of the comparison."""
+    for language, word in (("en", "better"), ("zh", "比 A 好")):
+        found = compare(other, good, labels, language=language)
+        assert found.lead in repr(found) and len(repr(found)) < 4_000
+        assert found.lead in found._repr_html_()
+        assert word in found.lead
+
+
 class TestRefusals:
     def refused(self, folder: Path, a: dict[str, Any], b: dict[str, Any], *words: str, **options: Any) -> None:
         with pytest.raises(BadInput) as caught:

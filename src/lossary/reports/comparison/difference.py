@@ -90,7 +90,7 @@ class MeanDifference(Part):
             (say("sure that B is better"), _share(gain.sureness), say("of both being as good: 50 %")),
             (say("B wins"), f"{win:.1%}", say("of {n:,}; {ties:.1%} ties, which count half", n=self.wins.n, ties=tie)),
         ]
-        rows = [self.main.row(name), *(of.row(other) for other, of in self.others.items())]
+        rows = [self.main.row(name), *(of.row(say(other)) for other, of in self.others.items())]
         return self.result(
             text=self.sentence,
             findings=self._findings(),

@@ -25,7 +25,7 @@ PARTS: tuple[type[Part], ...] = (MeanDifference, Calibration, ByClass, ByConfide
 """In the order of the page."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison(Report):
     """What two files say about each other: `understanding` of A, `other` of B, and `results` by section."""
 
