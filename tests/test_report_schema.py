@@ -12,15 +12,21 @@ import jsonschema
 import numpy as np
 import pytest
 import scipy.special
+from referencing import Registry
 
 import lossary
 from lossary.reports import Report, report
+from lossary.reports.comparison.engine import PARTS
 from lossary.reports.engine import SCHEMA_VERSION
 from lossary.reports.sections import OF_TOKENS, SECTIONS
 from lossary.reports.understand import Kind, Task
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "report.schema.json").read_text("utf-8"))
+DOCS = Path(__file__).parents[1] / "docs"
+SCHEMA, OF_COMPARISONS = (
+    json.loads((DOCS / f"{name}.schema.json").read_text("utf-8")) for name in ("report", "comparison")
+)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+REGISTRY = Registry().with_contents([(SCHEMA["$id"], SCHEMA)])
 
 N = 400
 rng = np.random.default_rng(2)
@@ -78,12 +84,28 @@ def test_a_report_is_what_the_schema_says(name: str, reports: dict[str, Any]) ->
 
 
 def test_what_the_code_allows_is_what_the_schema_allows() -> None:
-    fields = SCHEMA["properties"]["understood"]["properties"]
+    fields = SCHEMA["$defs"]["understood"]["properties"]
     assert fields["task"]["enum"] == list(get_args(Task))
     assert fields["kind"]["enum"] == list(get_args(Kind))
     sections = list(dict.fromkeys(["reading", *(section.id for section in (*SECTIONS, *OF_TOKENS))]))
     assert sorted(SCHEMA["$defs"]["section"]["enum"]) == sorted(sections)
     assert SCHEMA["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("name", ["logits", "values", "infinite"])
+def test_a_comparison_is_what_its_schema_says(name: str) -> None:
+    a, b, targets = {
+        "logits": (LOGITS, 2 * LOGITS, LABELS),
+        "values": (ONE, ONE + 1, ONE + rng.normal(size=N)),
+        "infinite": (np.eye(3)[np.arange(N) % 3], scipy.special.softmax(LOGITS, axis=1), LABELS),
+    }[name]
+    made = json.loads(lossary.compare(a, b, targets).to_json(), parse_constant=pytest.fail)
+    validator = jsonschema.Draft202012Validator(OF_COMPARISONS, registry=REGISTRY)
+    assert not [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(made)]
+    assert not validator.is_valid({**made, "understood": made["understood"]["a"]})
+    sections = ["reading", *(part.id for part in PARTS)]
+    assert sorted(OF_COMPARISONS["$defs"]["section"]["enum"]) == sorted(sections)
+    assert _properties(OF_COMPARISONS) <= _keys(made)
 
 
 def test_no_section_and_no_field_is_stale(reports: dict[str, Any]) -> None:
