@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 
-from lossary.reports import report
+from lossary.reports import compare, report
 from tests.site.visit import complaints, forget, low_contrasts
 
 FACTS = (Path(__file__).parent / "report_facts.js").read_text(encoding="utf-8")
 TASKS = ("classification", "regression", "segmentation", "multilabel")
+PAGES = (*TASKS, "comparison")
 PAPER = {"width": 688, "height": 1017}  # A4 without its margins, in CSS pixels
 NAMES = ["小型汽车", "非机动车和行人混合", "a class of long name", "卡车", "道路"]
 
@@ -40,6 +41,11 @@ def pages(tmp_path_factory) -> dict[tuple[str, str], Path]:
         for language in ("en", "zh"):
             found[task, language] = folder / f"{task}.{language}.html"
             report(folder / f"{task}.npz", language=language, out=found[task, language])
+    of = arrays("classification")
+    other = of["logits"] + np.random.default_rng(6).normal(size=of["logits"].shape)
+    for language in ("en", "zh"):
+        found["comparison", language] = folder / f"comparison.{language}.html"
+        compare(other, of["logits"], of["labels"], names=NAMES, language=language, out=found["comparison", language])
     return found
 
 
@@ -54,7 +60,7 @@ def opened(browser: Chrome, page: Path, width: int, media: str = "screen", theme
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PAGES)
 class TestPage:
     @pytest.mark.parametrize("width", [390, 400, 768, 1600])
     def test_it_fits(self, browser, pages, task, language, width):

@@ -84,7 +84,7 @@ def report(
     seed: of the samples that long inputs are thinned to, and of the bootstrap. Same input and seed, same bytes.
     language: "en" or "zh", of all texts.
     progress: True or False to show or hide a progress bar on stderr; None for long inputs on a terminal.
-    on_understood: called with what was understood, before the sections run.
+    on_understood: called with what was understood, once the input has been read.
 
     Raises `BadInput` (a ValueError) that names the argument or the file, the position and the fix, and `MissingExtra`
     (an ImportError) where an optional package is needed.
