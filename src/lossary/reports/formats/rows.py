@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv as csv_rows
 import io
 import json
 import os
@@ -36,7 +37,7 @@ WHOLE = 128 * 2**20  # bytes of a JSON document, which is read whole
 COMPRESSED = {".gz", ".zst", ".bz2", ".lz4"}
 COMMON_HAN = re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")  # the 3,755 frequent characters of GB 2312
 DAMAGED = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SyntaxError,
-           NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+           NotImplementedError, MemoryError, csv_rows.Error, zipfile.BadZipFile, zlib.error)  # fmt: skip
 NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -112,8 +113,8 @@ def _text(path: str) -> Rows:
     with _stream(path) as stream:
         start = stream.read(SNIFFED)
     encoding = _encoding(start)
-    lines = codecs.getincrementaldecoder(encoding)("replace").decode(start).lstrip("\ufeff").splitlines()
-    first = next((line for line in lines if line.strip()), "")
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(start).lstrip("\ufeff")
+    first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=first.count)
     delimiter = " " if delimiter not in first and len(first.split()) > 1 else delimiter
     cells = [cell.strip().strip('"').strip() for cell in first.split(delimiter)]
@@ -148,8 +149,10 @@ def _text(path: str) -> Rows:
                     ) from None
                 raise error
 
-    with reader() as opened:
-        raw = opened.schema.names
+    # Not by pyarrow, whose reader goes on reading ahead when it is closed (apache/arrow#43604).
+    rows = csv_rows.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    with refusing(path):
+        raw = next(filter(None, rows), []) if has_header else [f"f{k}" for k in range(len(cells))]
     names = tuple(name.strip() for name in raw)
     raw_of = dict(zip(names, raw, strict=True))
 
