@@ -38,6 +38,7 @@ REFERENCE = {
     "Differs from torch": "与 torch 的差异",
     "Known issues of loss functions": "损失函数的已知问题",
     "Files that `lossary report` reads": "`lossary report` 能读的文件",
+    "How far the report is right": "报告有多准",
     "Versions": "版本",
     "0001 Cross-entropy with class indices is a softplus": "0001 类别下标的交叉熵写成 softplus",
     "0002 Where values cannot be read, a class out of range is NaN": "0002 读不到数值时，越界的类别给出 NaN",
