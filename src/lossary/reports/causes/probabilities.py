@@ -165,10 +165,10 @@ def label_noise(rows: Rows) -> Cause[Rows] | None:
     count, precision = int(suspects.sum()), float(wrong[suspects].mean()) if suspects.any() else 0.0
     if not count:
         return None
-    name, tempered = say("{n:,} suspect labels", n=count), ""
+    name, tempered = say("suspect labels ({n:,})", n=count), ""
     if abs(log(noise.temperature)) > WORTH_SAYING:
         t = noise.temperature
-        name = say("{n:,} suspect labels and a temperature (T = {t:.3g})", n=count, t=t)
+        name = say("suspect labels ({n:,}) and a temperature (T = {t:.3g})", n=count, t=t)
         tempered = say("Without them the best temperature is {t:.3g}.", t=t)
     text = say(
         "{share:.1%} of the labels seem to be wrong: {n:,} contradict a confident prediction, of which about "

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lossary.reports.accumulate import Reservoir
+from lossary.reports.causes.probabilities import ENOUGH, LARGEST
 from lossary.reports.comparison.difference import Compared
 from lossary.reports.comparison.pair import Pair
 from lossary.reports.comparison.part import Part
@@ -20,7 +21,6 @@ from lossary.reports.understand import Understanding
 from lossary.translations import say
 
 SCORES, ROWS = 1_000_000, 50_000  # of each, that corrections are fitted to
-ENOUGH, LARGEST = 20, 200  # targets for each class, and classes, for which biases are fitted
 COLUMNS = (
     Column("part"),
     Column("A", "#.4g"),
