@@ -147,6 +147,20 @@ class TestWhatIsWritten:
 
 
 class TestReports:
+    def test_a_weak_model_is_not_accused(self, tmp_path: Path):
+        """The shares are counted on the same targets, which flatters them by about (C - 1) / 2N."""
+        rng, accused = np.random.default_rng(0), []
+        for seed in range(40):
+            logits = 0.1 * rng.normal(size=(200, 10))
+            labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+            accused.append(report(recorded(tmp_path / f"weak-{seed}", (logits, labels))).exit_code())
+        assert sum(accused) == 0
+
+    def test_targets_of_other_samples_are_a_warning(self, tmp_path: Path):
+        result = report(recorded(tmp_path / "run", (LOGITS, np.roll(LABELS, 1))))
+        assert "always answering" in result.verdict[0][1].text
+        assert result.exit_code() == 1
+
     def test_equal_to_those_of_the_logits(self, tmp_path: Path):
         of_record = report(recorded(tmp_path / "run", *in_batches(LOGITS, LABELS)))
         of_logits = report(LOGITS, LABELS)

@@ -17,6 +17,7 @@ from lossary.reports.unit_names import answer
 from lossary.translations import say
 
 SHOWN = 50
+RARE = 1e-3
 COLUMNS = (
     Column("class"),
     Column("count", ",d"),
@@ -105,6 +106,14 @@ class RecordedLosses(Section):
         note = say("The {n} with most of the loss of {all:,}.", n=SHOWN, all=len(order)) if len(order) > SHOWN else ""
         return Table(say("Per class"), COLUMNS, rows, note)
 
+    def _flattery(self) -> float:
+        """By how much the shares of the classes can beat a model that is right about them: they are counted on the same
+        targets, and 2 N times what that gains is chi-squared with C - 1 degrees of freedom."""
+        from scipy.stats import chi2
+
+        seen = np.count_nonzero(self.classes.n + self.classes.infinite)
+        return float(chi2.isf(RARE, max(1, seen - 1))) / (2 * max(1, self.loss.samples))
+
     def _findings(self, prior: float) -> list[Finding]:
         mean, (low, high) = self.loss.mean, self.loss.interval
         record = self.u.input.record
@@ -116,7 +125,7 @@ class RecordedLosses(Section):
                 rest=self.loss.finite_mean,
             )
             found.append(Finding("error", text, say("find out which logits are infinite")))
-        elif low > prior and self.loss.samples > 1:
+        elif low > prior + self._flattery():
             text = say(
                 "The loss {loss:.4g} is above {prior:.4g}, that of always answering the class shares.",
                 loss=mean,
