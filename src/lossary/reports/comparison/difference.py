@@ -82,7 +82,6 @@ class MeanDifference(Part):
 
     def finish(self) -> Result:
         gain, units = self.main.gain, nats(self.a)
-        low, high = gain.interval
         name = NAMES.get(self.a.task, "cross_entropy")
         win, tie = self.wins.mean, self.ties / max(1, self.wins.n)
         highlights = [
@@ -103,8 +102,6 @@ class MeanDifference(Part):
                 "win_rate_interval": list(self.wins.interval),
                 "ties": self.ties,
                 "infinite": dict(zip(("a", "b", "both"), self.infinite.tolist(), strict=True)),
-                "low": low,
-                "high": high,
             },
             method=say(
                 "Differences are taken target by target, and their interval is over samples: percentiles of a "
